@@ -1,0 +1,125 @@
+//! The caller of one request: [`Principal`], its [`Role`], and the clock, id and base of the request.
+
+use crate::clock::Instant;
+use std::sync::Arc;
+
+/// What a caller is, which decides what it may change (`profiles/policy`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// A hospital's EHR.
+    HospitalSystem,
+    /// A community pharmacy's system.
+    PharmacySystem,
+    /// A pharmacy technician: identifies.
+    Technician,
+    /// A pharmacist: decides.
+    Pharmacist,
+    /// A prescriber.
+    Prescriber,
+    /// A patient, through an app.
+    Patient,
+    /// Baton's own rules (author Device).
+    RuleEngine,
+    /// Reads measures only.
+    Analyst,
+    /// Manages directory and protocol; no clinical read.
+    Admin,
+    /// `--auth off` without `X-Baton-Actor`: everything of every organisation.
+    SuperUser,
+}
+
+impl Role {
+    /// All roles with their names as `profiles/policy`, tokens and seed files write them.
+    pub const ALL: [(Role, &'static str); 10] = [
+        (Role::HospitalSystem, "hospital-system"),
+        (Role::PharmacySystem, "pharmacy-system"),
+        (Role::Technician, "technician"),
+        (Role::Pharmacist, "pharmacist"),
+        (Role::Prescriber, "prescriber"),
+        (Role::Patient, "patient"),
+        (Role::RuleEngine, "rule-engine"),
+        (Role::Analyst, "analyst"),
+        (Role::Admin, "admin"),
+        (Role::SuperUser, "super-user"),
+    ];
+
+    /// Reads a name of [`Role::ALL`].
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, n)| *n == name).map(|(r, _)| *r)
+    }
+
+    /// The role's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(r, _)| *r == self).map_or("unknown", |(_, n)| n)
+    }
+}
+
+/// Who is calling, as the token (or `X-Baton-Actor`) says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// What they are.
+    pub role: Role,
+    /// Logical id of their Organization: the tenant. `None` only for the super-user and for Baton itself.
+    pub org: Option<String>,
+    /// `Practitioner/id` of a person; `None` for systems.
+    pub practitioner: Option<String>,
+    /// Login name, for the audit and the log.
+    pub user: Option<String>,
+    /// OAuth client id.
+    pub client: String,
+    /// SMART scopes, space-separated; `None` when scopes do not apply (`--auth off`).
+    pub scopes: Option<String>,
+    /// Logical id of the patient in context, where the token is bound to one.
+    pub patient: Option<String>,
+}
+
+impl Principal {
+    /// `--auth off` without an actor.
+    #[must_use]
+    pub fn super_user() -> Self {
+        Self {
+            role: Role::SuperUser,
+            org: None,
+            practitioner: None,
+            user: None,
+            client: "auth-off".into(),
+            scopes: None,
+            patient: None,
+        }
+    }
+
+    /// Baton itself: protocol, workers.
+    #[must_use]
+    pub fn rule_engine() -> Self {
+        Self { role: Role::RuleEngine, client: "baton".into(), ..Self::super_user() }
+    }
+
+    /// `Organization/id` of the caller.
+    #[must_use]
+    pub fn organization(&self) -> Option<String> {
+        self.org.as_ref().map(|id| format!("Organization/{id}"))
+    }
+}
+
+/// One request's circumstances: first argument of everything below http.
+#[derive(Debug, Clone)]
+pub struct Ctx {
+    /// Who.
+    pub principal: Arc<Principal>,
+    /// When: the clock, or `X-Baton-Now` where that is allowed. Workflow decides by this; `meta.lastUpdated` never.
+    pub now: Instant,
+    /// `X-Request-Id`, made up when absent.
+    pub request_id: Arc<str>,
+    /// FHIR base without a slash at the end: `http://127.0.0.1:8080/fhir`.
+    pub base: Arc<str>,
+}
+
+impl Ctx {
+    /// The same request, acted by Baton itself: for what the workflow adds.
+    #[must_use]
+    pub fn as_baton(&self) -> Self {
+        Self { principal: Arc::new(Principal::rule_engine()), ..self.clone() }
+    }
+}

@@ -1,0 +1,10 @@
+//! Who is calling and how far they may see.
+//!
+//! For: [`Ctx`], the first argument of everything below http; [`Limit`], the argument no storage read goes without.
+//! Not for: turning a token into a [`Ctx`] (`auth/bearer.rs`).
+
+pub mod context;
+pub mod limit;
+
+pub use context::{Ctx, Principal, Role};
+pub use limit::Limit;

@@ -1,0 +1,8 @@
+//! Baton: a FHIR R4 server that carries a patient's medicines from hospital to community pharmacy.
+
+pub mod access;
+pub mod clock;
+pub mod error;
+pub mod fhir;
+pub mod search;
+pub mod store;

@@ -1,0 +1,108 @@
+//! What a query asks for, as conditions over index rows; `store/search.rs` makes SQL of it.
+
+use crate::fhir::resource::ResourceType;
+
+/// One condition on a version row `v`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cond {
+    /// `idx` holds one of these keys for `v`. Empty: nothing matches.
+    Exact(Vec<i64>),
+    /// `idx_range` holds a row of `key` for `v` with `lo` and `hi` in these bounds (inclusive).
+    Range {
+        /// The parameter (or the parameter with a unit).
+        key: i64,
+        /// Bounds of the row's `lo`: at least, at most.
+        lo: (Option<i64>, Option<i64>),
+        /// Bounds of the row's `hi`: at least, at most.
+        hi: (Option<i64>, Option<i64>),
+    },
+    /// `idx_text` holds a row of `key` for `v` that starts with (or, `anywhere`, contains) `text`, both folded.
+    Text {
+        /// The parameter.
+        key: i64,
+        /// Folded text.
+        text: String,
+        /// `:contains`.
+        anywhere: bool,
+    },
+    /// `version.facts` names the parameter (`present`) or does not.
+    Present {
+        /// The parameter's code.
+        param: String,
+        /// `:missing=false`.
+        present: bool,
+    },
+    /// The logical id is one of these.
+    Ids(Vec<String>),
+    /// `meta.lastUpdated` (= `pk`) in these bounds (inclusive).
+    Updated {
+        /// At least.
+        from: Option<i64>,
+        /// At most.
+        to: Option<i64>,
+    },
+    /// Chain: a reference of `param` (key of [`super::Keys::param`]) leads to a current resource of one of `types` that
+    /// meets `target` and that the caller may see.
+    Chain {
+        /// Key of the reference parameter.
+        param: i64,
+        /// Types it may lead to.
+        types: Vec<ResourceType>,
+        /// What the target must meet.
+        target: Box<Cond>,
+    },
+    /// `_has`: a current resource of `rtype`, visible to the caller, refers to `v` by `param` and meets `source`.
+    Has {
+        /// The referring type.
+        rtype: ResourceType,
+        /// Key of its reference parameter.
+        param: i64,
+        /// What it must meet.
+        source: Box<Cond>,
+    },
+    /// None of it.
+    Not(Box<Cond>),
+    /// One of them (comma). Empty: nothing matches.
+    Any(Vec<Cond>),
+    /// Each of them (repeated parameter). Empty: everything matches.
+    All(Vec<Cond>),
+}
+
+/// What rows are put in order by. After the last one comes `pk`, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SortBy {
+    /// `_lastUpdated`, the order of `pk`.
+    Updated,
+    /// `_id`.
+    Id,
+    /// Lowest `lo` (ascending) or highest `hi` (descending) of an `idx_range` key.
+    Range(i64),
+    /// First (ascending) or last (descending) text of an `idx_text` key.
+    Text(i64),
+    /// A value of `version.facts`.
+    Fact(String),
+}
+
+/// One `_sort` criterion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sort {
+    /// By what.
+    pub by: SortBy,
+    /// `-param`.
+    pub descending: bool,
+}
+
+/// A whole search over one type (or, for system search, several).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Types searched, at least one.
+    pub types: Vec<ResourceType>,
+    /// What must hold; `Cond::All(vec![])` for everything.
+    pub cond: Cond,
+    /// In what order; empty: newest first.
+    pub sort: Vec<Sort>,
+    /// Rows a page; 0 asks for the count only.
+    pub count: usize,
+    /// Whether to count all matches (`_total=accurate`).
+    pub total: bool,
+}
