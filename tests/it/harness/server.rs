@@ -1,0 +1,245 @@
+//! The server under test: the real program in a process of its own.
+
+use super::{Client, Database, postgres, watchdog};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+/// `server.advance(hours(49))`.
+pub fn hours(n: u64) -> Duration {
+    Duration::from_secs(n * 3600)
+}
+
+/// How to start (and start again) the server of one test.
+pub struct Settings {
+    /// Its folder: database file, log, seed.
+    pub dir: tempfile::TempDir,
+    /// `sqlite:…` or `postgres://…`.
+    pub database_url: String,
+    /// Further arguments of `baton serve`.
+    pub arguments: Vec<String>,
+    /// The seed file to load first; `None` for an empty server.
+    pub seed: Option<PathBuf>,
+    is_ours: bool,
+}
+
+impl Settings {
+    /// For a fresh database; `None` when PostgreSQL is asked for and is skipped.
+    pub fn new(database: Database) -> Option<Self> {
+        let server = if database == Database::Postgres { Some(postgres::shared()?) } else { None };
+        let dir = tempfile::Builder::new().prefix("baton-test-").tempdir().expect("a folder for the test");
+        watchdog::removes(dir.path());
+        let database_url = match server {
+            Some(server) => postgres::fresh_database(server),
+            None => format!("sqlite:{}", dir.path().join("baton.db").display()),
+        };
+        let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/harness/seed.json");
+        Some(Self { dir, database_url, arguments: Vec::new(), seed: Some(seed), is_ours: server.is_some() })
+    }
+
+    /// For a PostgreSQL that the test itself starts and kills.
+    pub fn on(cluster: &postgres::Cluster) -> Self {
+        let mut settings = Self::new(Database::Sqlite).expect("SQLite is always there");
+        settings.database_url = postgres::fresh_database(&cluster.url());
+        settings
+    }
+
+    /// Runs a `baton` command to its end with this database; (succeeded, what it printed).
+    pub fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        command
+            .args(arguments)
+            .env("BATON_DATABASE_URL", &self.database_url)
+            .env("NO_COLOR", "1")
+            .current_dir(self.dir.path());
+        let out = command.stdin(Stdio::null()).output().expect("baton runs");
+        let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+        (out.status.success(), text)
+    }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        if self.is_ours && !std::thread::panicking() {
+            postgres::drop_database(&self.database_url);
+        }
+    }
+}
+
+/// A running Baton with `--auth off` and the seed of `seed.json`: two hospitals, two pharmacies and their people.
+pub struct TestServer {
+    /// FHIR base without a slash at the end.
+    pub base: String,
+    child: Option<Child>,
+    // Declared after the child: the database is dropped when nobody uses it any more.
+    settings: Settings,
+    clock: Arc<AtomicI64>,
+    http: reqwest::Client,
+}
+
+impl TestServer {
+    /// Seeds the database and starts the server on a free port of loopback.
+    pub async fn start(settings: Settings) -> Self {
+        if let Some(seed) = &settings.seed {
+            let (succeeded, text) = settings.run(&["seed", &seed.display().to_string()]);
+            assert!(succeeded, "baton seed: {text}");
+        }
+        let mut server = Self {
+            base: String::new(),
+            child: None,
+            settings,
+            clock: Arc::new(AtomicI64::new(0)),
+            http: reqwest::Client::builder().pool_max_idle_per_host(128).no_proxy().build().expect("a client"),
+        };
+        server.restart().await;
+        server
+    }
+
+    /// Starts the process again on the same database, after [`TestServer::kill`] or for the first time.
+    pub async fn restart(&mut self) {
+        for _ in 0..5 {
+            if self.try_start().await {
+                return;
+            }
+        }
+        panic!("baton serve did not get ready:\n{}", self.log_tail());
+    }
+
+    /// False when the process ended at once, as when another took the port between our look and its bind.
+    async fn try_start(&mut self) -> bool {
+        let port = postgres::free_port();
+        let log = std::fs::File::options().create(true).append(true).open(self.log_path()).expect("a log file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        command
+            .args(["serve", "--auth", "off", "--listen", &format!("127.0.0.1:{port}")])
+            .args(["--database-url", &self.settings.database_url])
+            .args(&self.settings.arguments)
+            .env("NO_COLOR", "1")
+            .current_dir(self.settings.dir.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log);
+        let child = command.spawn().expect("baton starts");
+        watchdog::kills(child.id());
+        let child = self.child.insert(child);
+        self.base = format!("http://127.0.0.1:{port}/fhir");
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(60) {
+            if child.try_wait().expect("a child of ours").is_some() {
+                watchdog::forgets(child.id());
+                return false;
+            }
+            let ready = self.http.get(format!("http://127.0.0.1:{port}/readyz")).send().await;
+            if ready.is_ok_and(|r| r.status().is_success()) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    }
+
+    /// `kill -9`: no goodbye.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("a child of ours");
+            child.wait().expect("a child of ours");
+            watchdog::forgets(child.id());
+        }
+    }
+
+    /// The process id, for looking at memory and CPU.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running server").id()
+    }
+
+    /// How it was started.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.settings.dir.path().join("serve.log")
+    }
+
+    fn log_tail(&self) -> String {
+        let log = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// A caller by login name of `seed.json`.
+    pub fn user(&self, name: &str) -> Client {
+        Client::new(self.http.clone(), self.base.clone(), Some(name.to_string()), self.clock.clone())
+    }
+
+    /// The super-user of `--auth off`: everything of every organisation.
+    pub fn everyone(&self) -> Client {
+        Client::new(self.http.clone(), self.base.clone(), None, self.clock.clone())
+    }
+
+    /// St Brigid's Hospital's EHR.
+    pub fn hospital(&self) -> Client {
+        self.user("brigid-ehr")
+    }
+
+    /// The second hospital's EHR.
+    pub fn other_hospital(&self) -> Client {
+        self.user("lakeside-ehr")
+    }
+
+    /// Corner Pharmacy's system.
+    pub fn pharmacy(&self) -> Client {
+        self.user("corner-system")
+    }
+
+    /// The second pharmacy's system.
+    pub fn other_pharmacy(&self) -> Client {
+        self.user("market-system")
+    }
+
+    /// Corner Pharmacy's technician.
+    pub fn technician(&self) -> Client {
+        self.user("tess")
+    }
+
+    /// Corner Pharmacy's pharmacist.
+    pub fn pharmacist(&self) -> Client {
+        self.user("phil")
+    }
+
+    /// Sets the server's clock, for every request from now on.
+    pub fn at(&self, instant: &str) {
+        let instant: jiff::Timestamp = instant.parse().expect("an RFC 3339 instant");
+        self.clock.store(instant.as_microsecond(), Ordering::Relaxed);
+    }
+
+    /// Moves the clock on; it starts at the real time.
+    pub fn advance(&self, by: Duration) {
+        let now = self.now().as_microsecond();
+        self.clock.store(now + i64::try_from(by.as_micros()).expect("a span of this age"), Ordering::Relaxed);
+    }
+
+    /// What the server's clock says to a request made now.
+    pub fn now(&self) -> jiff::Timestamp {
+        match self.clock.load(Ordering::Relaxed) {
+            0 => jiff::Timestamp::now(),
+            micros => jiff::Timestamp::from_microsecond(micros).expect("set by `at`"),
+        }
+    }
+
+    /// Reads `Type/id` as the super-user; fails unless 200.
+    pub async fn read(&self, reference: &str) -> serde_json::Value {
+        self.everyone().read(reference).await.ok().body
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the server's last words ---\n{}", self.log_tail());
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Baton as its users meet it: a real server process on loopback, a real database, plain HTTP.
+//!
+//! `journey` tells the programme as stories, `proof` holds the laws against crowds, crashes and real data, `tidy` the
+//! house rules. Every story runs on SQLite and on PostgreSQL; `harness` says where a PostgreSQL comes from.
+
+#[macro_use]
+mod harness;
+mod journey;
+mod proof;
+mod tidy;

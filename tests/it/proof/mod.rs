@@ -1,0 +1,1 @@
+//! The laws against crowds, crashes and real data.
