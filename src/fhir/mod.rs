@@ -2,8 +2,14 @@
 //!
 //! Knows no database, no caller and no HTTP.
 
+pub mod bundle;
+pub mod date;
 pub mod json;
+pub mod meta;
+pub mod outcome;
+pub mod path;
 pub mod resource;
+pub mod validate;
 
 pub use json::Json;
 pub use resource::{ResourceType, Target};
