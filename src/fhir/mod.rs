@@ -7,6 +7,7 @@ pub mod date;
 pub mod json;
 pub mod meta;
 pub mod outcome;
+pub mod patch;
 pub mod path;
 pub mod resource;
 pub mod validate;
