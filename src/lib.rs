@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod clock;
+pub mod config;
 pub mod error;
 pub mod fhir;
 pub mod search;

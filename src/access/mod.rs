@@ -5,6 +5,10 @@
 
 pub mod context;
 pub mod limit;
+pub mod policy;
+pub mod scope;
 
 pub use context::{Ctx, Principal, Role};
 pub use limit::Limit;
+pub use policy::{Decision, Policy, decide};
+pub use scope::Action;

@@ -1,0 +1,432 @@
+//! The role matrix: which role may do what with which type, as data.
+//!
+//! For: [`decide`], asked once by every interaction and every Bundle entry before anything is read or written.
+//! Not for: which rows (`limit.rs`), which fields and states (`workflow::guard`), or what SMART scopes say (`scope.rs`,
+//! which is the first layer here).
+//! Source: `profiles/policy/access.json`; own rules. The table as it stands is printed to `docs/access.md` by a test.
+
+use super::scope::{Action, Rights, Scopes};
+use super::{Principal, Role};
+use crate::error::{Error, Kind, Result};
+use crate::fhir::ResourceType;
+use crate::fhir::resource::RESOURCE_TYPES;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The matrix that is built in.
+const BUILT_IN: &str = include_str!("../../profiles/policy/access.json");
+
+/// What a role may do with one type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cell {
+    /// Rights on rows of the own organisation (and, for reading, on everything visible).
+    pub own: Rights,
+    /// Rights that hold on rows of other organisations, shared with the caller: `u`, `d`.
+    pub shared: Rights,
+}
+
+/// Role × type × right.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    roles: Vec<(Role, Vec<Cell>)>,
+    codes: Vec<(Role, Vec<String>)>,
+}
+
+/// Why not, for a 403.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deny {
+    /// One sentence for the sender.
+    pub why: String,
+    /// The token's scopes are to blame: RFC 6750 `insufficient_scope`.
+    pub is_scope: bool,
+}
+
+/// The answer of [`decide`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// As far as role and scope go.
+    Permit,
+    /// 403.
+    Deny(Deny),
+}
+
+impl Decision {
+    /// As a result.
+    ///
+    /// # Errors
+    /// `Forbidden` with the sentence.
+    pub fn ok(self) -> Result<()> {
+        match self {
+            Self::Permit => Ok(()),
+            Self::Deny(deny) => Err(Error::new(Kind::Forbidden, deny.why)),
+        }
+    }
+}
+
+/// Decides by scope and role. `rtype` `None`: a system-level search or history; what it returns is judged per type by
+/// [`Judge`].
+#[must_use]
+pub fn decide(policy: &Policy, principal: &Principal, action: Action, rtype: Option<ResourceType>) -> Decision {
+    policy.judge(principal).decide(action, rtype)
+}
+
+/// A principal's scopes and row of the matrix, read once for a request of many entries.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    role: Role,
+    cells: Option<&'a [Cell]>,
+    scopes: Option<Scopes>,
+}
+
+impl Judge<'_> {
+    /// See [`decide`].
+    #[must_use]
+    pub fn decide(&self, action: Action, rtype: Option<ResourceType>) -> Decision {
+        let what = rtype.map_or("the whole system", ResourceType::as_str);
+        if let Some(scopes) = &self.scopes
+            && !scopes.allows(action, rtype)
+        {
+            let why =
+                format!("the token's scopes do not let you {} {what}; ask for .{}", action.verb(), action.needs());
+            return Decision::Deny(Deny { why, is_scope: true });
+        }
+        if self.right(action.needs(), rtype) {
+            return Decision::Permit;
+        }
+        let why = format!("the role '{}' may not {} {what}", self.role.as_str(), action.verb());
+        Decision::Deny(Deny { why, is_scope: false })
+    }
+
+    /// Whether an update, patch or delete that [`decide`] permits holds for a row of another organisation that is shared
+    /// with the caller. To be asked once the stored row is known; a no is 403.
+    #[must_use]
+    pub fn may_change_shared(&self, action: Action, rtype: ResourceType) -> bool {
+        let changes = Rights::U.and(Rights::D);
+        let needs = action.needs().common(changes);
+        match self.cells {
+            None => true,
+            Some(cells) => cell(cells, rtype).shared.covers(needs),
+        }
+    }
+
+    /// The types that the caller may search or read: for system-level searches, `_include`, compartments.
+    pub fn readable(&self) -> impl Iterator<Item = ResourceType> + '_ {
+        ResourceType::all().filter(|t| self.decide(Action::SearchType, Some(*t)) == Decision::Permit)
+    }
+
+    fn right(&self, needs: Rights, rtype: Option<ResourceType>) -> bool {
+        match (self.cells, rtype) {
+            (None, _) => true,
+            // A role reads the system as far as it reads types; which of them is judged per type.
+            (Some(cells), None) => cells.iter().any(|c| c.own.covers(needs)),
+            (Some(cells), Some(rtype)) => cell(cells, rtype).own.covers(needs),
+        }
+    }
+}
+
+fn cell(cells: &[Cell], rtype: ResourceType) -> Cell {
+    cells.get(usize::from(rtype.0)).copied().unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    #[serde(rename = "title")]
+    _title: String,
+    #[serde(rename = "letters")]
+    _letters: String,
+    groups: BTreeMap<String, Vec<String>>,
+    roles: BTreeMap<String, BTreeMap<String, String>>,
+    person_codes: BTreeMap<String, Vec<String>>,
+}
+
+impl Policy {
+    /// The built-in matrix.
+    ///
+    /// # Errors
+    /// `Fault`: a test reads the same text.
+    pub fn built_in() -> Result<Self> {
+        Self::parse(BUILT_IN).map_err(|e| Error::fault("the built-in access.json does not read").caused_by(e))
+    }
+
+    /// `DIR/policy/access.json` when it is there, else the built-in matrix.
+    ///
+    /// # Errors
+    /// `Invalid` with one sentence that names the file and what is wrong in it.
+    pub fn load(profiles: Option<&Path>) -> Result<Self> {
+        let Some(path) = profiles.map(|d| d.join("policy/access.json")).filter(|p| p.is_file()) else {
+            return Self::built_in();
+        };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| Error::invalid(format!("{} cannot be read: {e}", path.display())).caused_by(e))?;
+        Self::parse(&text).map_err(|e| Error::invalid(format!("{}: {e}", path.display())))
+    }
+
+    /// Reads and checks a matrix. In a role's row a group comes first and a type named by itself goes over it.
+    ///
+    /// # Errors
+    /// `Invalid`: not JSON of that shape, a role, type, group or letter that does not exist, a role without a row.
+    pub fn parse(text: &str) -> Result<Self> {
+        let file: File =
+            serde_json::from_str(text).map_err(|e| Error::invalid(format!("not an access matrix: {e}")))?;
+        for types in file.groups.values() {
+            types.iter().try_for_each(|t| known_type(t).map(|_| ()))?;
+        }
+        for name in file.roles.keys().chain(file.person_codes.keys()) {
+            if Role::parse(name).is_none_or(is_unbound) {
+                return Err(Error::invalid(format!("'{name}' is not a role of the matrix")));
+            }
+        }
+        let mut roles = Vec::new();
+        for (role, name) in Role::ALL.into_iter().filter(|(r, _)| !is_unbound(*r)) {
+            let row = file.roles.get(name).ok_or_else(|| Error::invalid(format!("the role '{name}' has no row")))?;
+            roles.push((role, cells(row, &file.groups)?));
+        }
+        let codes = file.person_codes.into_iter().filter_map(|(n, c)| Some((Role::parse(&n)?, c))).collect();
+        Ok(Self { roles, codes })
+    }
+
+    /// What [`decide`] needs of a principal, read once.
+    #[must_use]
+    pub fn judge(&self, principal: &Principal) -> Judge<'_> {
+        const NOTHING: &[Cell] = &[];
+        let row = self.roles.iter().find(|(r, _)| *r == principal.role).map(|(_, c)| c.as_slice());
+        Judge {
+            role: principal.role,
+            cells: if is_unbound(principal.role) { None } else { Some(row.unwrap_or(NOTHING)) },
+            scopes: principal.scopes.as_deref().map(Scopes::parse),
+        }
+    }
+
+    /// One cell.
+    #[must_use]
+    pub fn cell(&self, role: Role, rtype: ResourceType) -> Cell {
+        self.roles.iter().find(|(r, _)| *r == role).map_or_else(Cell::default, |(_, c)| cell(c, rtype))
+    }
+
+    /// `system|code` of PractitionerRole.code, one of which a person of that role must have; empty: no PractitionerRole
+    /// is asked for.
+    #[must_use]
+    pub fn person_codes(&self, role: Role) -> &[String] {
+        self.codes.iter().find(|(r, _)| *r == role).map_or(&[], |(_, c)| c.as_slice())
+    }
+
+    /// The matrix as a Markdown table: types with the same cells share a line.
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let mut lines: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
+        for rtype in ResourceType::all() {
+            let row: Vec<String> = self.roles.iter().map(|(_, c)| cell(c, rtype).to_string()).collect();
+            match lines.iter_mut().find(|(r, _)| *r == row) {
+                Some((_, types)) => types.push(rtype.as_str()),
+                None => lines.push((row, vec![rtype.as_str()])),
+            }
+        }
+        let names: Vec<&str> = self.roles.iter().map(|(r, _)| r.as_str()).collect();
+        let mut out = format!("| types | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+        for (row, types) in lines {
+            out.push_str(&format!("| {} | {} |\n", types.join(", "), row.join(" | ")));
+        }
+        out
+    }
+}
+
+/// Roles that the matrix does not bind: `--auth off` without an actor, and Baton's own rules.
+fn is_unbound(role: Role) -> bool {
+    matches!(role, Role::SuperUser | Role::RuleEngine)
+}
+
+fn known_type(name: &str) -> Result<usize> {
+    RESOURCE_TYPES.binary_search(&name).map_err(|_| Error::invalid(format!("R4 has no resource type '{name}'")))
+}
+
+fn cells(row: &BTreeMap<String, String>, groups: &BTreeMap<String, Vec<String>>) -> Result<Vec<Cell>> {
+    let mut cells = vec![Cell::default(); RESOURCE_TYPES.len()];
+    let mut put = |name: &str, letters: &str| -> Result<()> {
+        let at = known_type(name)?;
+        if let Some(slot) = cells.get_mut(at) {
+            *slot = read_cell(letters)?;
+        }
+        Ok(())
+    };
+    // A smaller group goes over a bigger one, a single type over every group: the order of the file does not matter.
+    let mut named: Vec<(&Vec<String>, &String)> =
+        row.iter().filter_map(|(n, letters)| Some((groups.get(n)?, letters))).collect();
+    named.sort_by_key(|(types, _)| std::cmp::Reverse(types.len()));
+    for (types, letters) in named {
+        types.iter().try_for_each(|t| put(t, letters))?;
+    }
+    for (name, letters) in row.iter().filter(|(n, _)| !groups.contains_key(*n)) {
+        put(name, letters)?;
+    }
+    Ok(cells)
+}
+
+fn read_cell(letters: &str) -> Result<Cell> {
+    let mut cell = Cell::default();
+    for letter in letters.chars() {
+        let (right, is_shared) = match letter {
+            'c' => (Rights::C, false),
+            'r' => (Rights::R, false),
+            'u' => (Rights::U, false),
+            'U' => (Rights::U, true),
+            'd' => (Rights::D, false),
+            'D' => (Rights::D, true),
+            's' => (Rights::S, false),
+            other => return Err(Error::invalid(format!("'{other}' is not one of the letters c r u U d D s"))),
+        };
+        cell.own = cell.own.and(right);
+        if is_shared {
+            cell.shared = cell.shared.and(right);
+        }
+    }
+    Ok(cell)
+}
+
+/// `crsU` as the file writes it, `–` for nothing.
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.own.is_empty() {
+            return f.write_str("–");
+        }
+        for letter in self.own.to_string().chars() {
+            let is_shared = match letter {
+                'u' => self.shared.covers(Rights::U),
+                'd' => self.shared.covers(Rights::D),
+                _ => false,
+            };
+            write!(f, "{}", if is_shared { letter.to_ascii_uppercase() } else { letter })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::limit::DIRECTORY;
+    use crate::fhir::resource::known;
+
+    fn caller(role: Role, scopes: Option<&str>) -> Principal {
+        Principal { role, org: Some("o".into()), scopes: scopes.map(Into::into), ..Principal::super_user() }
+    }
+
+    fn may(role: &str, action: Action, rtype: &'static str) -> bool {
+        let policy = Policy::built_in().unwrap();
+        let role = Role::parse(role).unwrap();
+        decide(&policy, &caller(role, None), action, Some(known(rtype))) == Decision::Permit
+    }
+
+    /// `BATON_BLESS=1 cargo test access_matrix` writes the file anew; look at the diff.
+    #[test]
+    fn the_access_matrix_is_the_committed_table() {
+        let page = format!(
+            "# Who may do what\n\nPrinted from `profiles/policy/access.json` by a test of `src/access/policy.rs`; change the JSON, not this page.\n\n\
+             c create · r read · u update, d delete rows of the own organisation · U, D also rows shared with it · s search.\n\
+             Scopes only take away from this; organisation walls and shares say which rows; `workflow::guard` says which fields and states.\n\n{}",
+            Policy::built_in().unwrap().to_markdown()
+        );
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/access.md");
+        if std::env::var_os("BATON_BLESS").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        println!("{page}");
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap_or_default(),
+            page,
+            "run with BATON_BLESS=1 and look at the diff"
+        );
+    }
+
+    #[test]
+    fn rules_that_no_edit_of_the_matrix_may_lose() {
+        // no role has clinical delete, nobody writes the audit trail over FHIR
+        for (_, name) in Role::ALL.into_iter().filter(|(r, _)| !is_unbound(*r)) {
+            for rtype in ["Patient", "MedicationRequest", "Task", "DetectedIssue", "Encounter", "Organization"] {
+                assert!(!may(name, Action::Delete, rtype), "{name} deletes {rtype}");
+            }
+            for action in Action::ALL {
+                assert!(!may(name, action, "AuditEvent"), "{name} {action:?} AuditEvent");
+            }
+        }
+        // admin has no clinical read, an analyst sees measures only, a patient nothing yet
+        for role in ["admin", "analyst", "patient"] {
+            for rtype in ["Patient", "Task", "DetectedIssue", "Communication", "MedicationStatement", "Encounter"] {
+                assert!(!may(role, Action::Read, rtype) && !may(role, Action::SearchType, rtype), "{role} {rtype}");
+            }
+        }
+        // roles come from PractitionerRole: nobody but the admin writes one
+        for (_, name) in Role::ALL.into_iter().filter(|(r, _)| !is_unbound(*r) && *r != Role::Admin) {
+            assert!(!may(name, Action::Create, "PractitionerRole") && !may(name, Action::Update, "PractitionerRole"));
+            assert!(!may(name, Action::Update, "Practitioner") && !may(name, Action::Update, "Organization"));
+        }
+        // the directory is readable by all
+        for (_, name) in Role::ALL {
+            for rtype in DIRECTORY {
+                assert!(may(name, Action::Read, rtype) && may(name, Action::SearchType, rtype), "{name} {rtype}");
+            }
+        }
+        assert!(may("hospital-system", Action::ConditionalCreate, "Patient"));
+        assert!(may("technician", Action::Create, "DetectedIssue"));
+        assert!(!may("technician", Action::Create, "Procedure") && may("pharmacist", Action::Create, "Procedure"));
+        assert!(
+            may("super-user", Action::ConditionalDelete, "AuditEvent") && may("rule-engine", Action::Create, "Task")
+        );
+    }
+
+    #[test]
+    fn shared_rows_are_changed_only_where_the_matrix_says_so() {
+        let policy = Policy::built_in().unwrap();
+        for (role, rtype, may) in [
+            (Role::Pharmacist, "Task", true),
+            (Role::Pharmacist, "DetectedIssue", true),
+            (Role::Pharmacist, "QuestionnaireResponse", false),
+            (Role::Technician, "MedicationDispense", false),
+            (Role::HospitalSystem, "Patient", false),
+            (Role::HospitalSystem, "Task", false),
+            (Role::HospitalSystem, "DetectedIssue", true),
+            (Role::SuperUser, "Patient", true),
+        ] {
+            let judge = policy.judge(&caller(role, None));
+            assert_eq!(judge.may_change_shared(Action::Patch, known(rtype)), may, "{role:?} {rtype}");
+        }
+    }
+
+    #[test]
+    fn a_scope_takes_away_and_never_adds() {
+        let policy = Policy::built_in().unwrap();
+        let task = Some(known("Task"));
+        let decide = |role, scopes, action, rtype| decide(&policy, &caller(role, Some(scopes)), action, rtype);
+        assert_eq!(decide(Role::Pharmacist, "user/*.cruds", Action::Read, task), Decision::Permit);
+        let Decision::Deny(deny) = decide(Role::Pharmacist, "user/Task.s", Action::Read, task) else { panic!() };
+        assert!(deny.is_scope, "{}", deny.why);
+        let Decision::Deny(deny) = decide(Role::Technician, "user/*.cruds", Action::Create, Some(known("Procedure")))
+        else {
+            panic!()
+        };
+        assert_eq!((deny.is_scope, deny.why.as_str()), (false, "the role 'technician' may not create Procedure"));
+        let Decision::Deny(_) = decide(Role::Pharmacist, "", Action::Read, task) else { panic!("empty is no right") };
+        assert_eq!(decide(Role::HospitalSystem, "system/*.s", Action::SearchSystem, None), Decision::Permit);
+    }
+
+    #[test]
+    fn a_matrix_with_a_fault_is_refused_with_the_place() {
+        for (from, to, says) in [
+            ("\"technician\": {", "\"techniciann\": {", "not a role"),
+            ("\"Task\": \"crus\"", "\"Tusk\": \"crus\"", "'Tusk'"),
+            ("\"Task\": \"crus\"", "\"Task\": \"crux\"", "'x'"),
+            ("\"Account\", ", "\"Acount\", ", "'Acount'"),
+            ("\"title\"", "\"titel\"", "not an access matrix"),
+            ("\"patient\": {", "\"super-user\": {", "not a role"),
+        ] {
+            assert!(BUILT_IN.contains(from), "{from}");
+            let error = Policy::parse(&BUILT_IN.replacen(from, to, 1)).expect_err(to).to_string();
+            assert!(error.contains(says), "{to}: {error}");
+        }
+        assert!(
+            Policy::load(Some(Path::new("/nowhere"))).is_ok(),
+            "a profiles folder without the file keeps the built-in"
+        );
+    }
+}

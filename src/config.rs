@@ -1,0 +1,501 @@
+//! Settings: `baton.toml`, then `BATON_*` variables, then flags, each over the one before. Safe without any of them.
+//!
+//! For: every command. [`ServeArgs`] is the clap half, [`Settings`] what the rest of the house reads.
+//! Not for: the programme's times, texts, roles and codes: those are `profiles/`.
+//! Source: own rules (README, "Settings").
+
+use crate::error::{Error, Result};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The file that is read when `--config` names none.
+const FILE: &str = "baton.toml";
+
+/// Who may call, see README.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum AuthMode {
+    /// Baton's own authorization server at `/auth`.
+    #[default]
+    Embedded,
+    /// Tokens of listed issuers. Not built yet: refused at start.
+    External,
+    /// No token asked: a super-user on loopback, for tests and trials.
+    Off,
+}
+
+/// What commands need that open the database.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct StoreArgs {
+    /// Settings file [default: baton.toml, where it exists]
+    #[arg(long, env = "BATON_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME [default: sqlite:baton.db]
+    #[arg(long, env = "BATON_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Folder of profiles in place of the built-in ones
+    #[arg(long, env = "BATON_PROFILES", value_name = "DIR")]
+    pub profiles: Option<PathBuf>,
+    /// Address that clients use, without /fhir: tokens and links carry it [default: http:// and the listen address]
+    #[arg(long, env = "BATON_BASE_URL", value_name = "URL")]
+    pub base_url: Option<String>,
+}
+
+/// Flags and variables of `baton serve`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ServeArgs {
+    /// Database, profiles and base.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Address and port to listen on [default: 127.0.0.1:8080]
+    #[arg(long, env = "BATON_LISTEN", value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Who may call [default: embedded]
+    #[arg(long, env = "BATON_AUTH", value_enum)]
+    pub auth: Option<AuthMode>,
+    /// Accept a base URL of http:// that is not loopback: tokens and patients' data travel readable
+    #[arg(long, env = "BATON_INSECURE_HTTP", num_args = 0..=1, default_missing_value = "true")]
+    pub insecure_http: Option<bool>,
+    /// Limits, each refused with an OperationOutcome when passed.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+impl From<StoreArgs> for ServeArgs {
+    fn from(store: StoreArgs) -> Self {
+        Self { store, ..Self::default() }
+    }
+}
+
+/// One table for the struct, the flags, the variables, the file keys and the checks.
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $field:ident, $flag:literal, $env:literal, $default:expr, $range:expr;)*) => {
+        /// How much of everything one request, one page, one process may take.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Limits { $($(#[doc = $doc])+ pub $field: u64,)* }
+
+        /// Flags and variables of [`Limits`].
+        #[derive(Debug, Clone, Default, clap::Args)]
+        #[command(next_help_heading = "Limits")]
+        pub struct LimitArgs {
+            $($(#[doc = $doc])+ #[arg(long = $flag, env = $env, value_name = "N", hide_short_help = true)] pub $field: Option<u64>,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self { Self { $($field: $default,)* } }
+        }
+
+        impl Limits {
+            /// Keys of the file's `[limits]` table.
+            pub const KEYS: &'static [&'static str] = &[$($flag,)*];
+
+            fn apply(&mut self, args: &LimitArgs, file: &toml::Table) -> Result<()> {
+                $(
+                    let from_file = file.get($flag).map(|v| whole($flag, v)).transpose()?;
+                    if let Some(n) = args.$field.or(from_file) {
+                        if !$range.contains(&n) {
+                            return Err(Error::invalid(format!(
+                                "limit '{}' is {n}; it takes {} to {}", $flag, $range.start(), $range.end()
+                            )));
+                        }
+                        self.$field = n;
+                    }
+                )*
+                Ok(())
+            }
+        }
+    };
+}
+
+limits! {
+    /// Bytes of a request body, after decompression
+    body_bytes, "body-bytes", "BATON_BODY_BYTES", 16 << 20, (1 << 10)..=(1 << 30);
+    /// Nesting of JSON
+    json_depth, "json-depth", "BATON_JSON_DEPTH", 64, 8..=128;
+    /// Bytes of one JSON string
+    string_bytes, "string-bytes", "BATON_STRING_BYTES", 1 << 20, (1 << 10)..=(1 << 28);
+    /// Entries of one Bundle
+    bundle_entries, "bundle-entries", "BATON_BUNDLE_ENTRIES", 5_000, 1..=100_000;
+    /// Rows of a page when _count is not given
+    count_default, "count-default", "BATON_COUNT_DEFAULT", 50, 1..=10_000;
+    /// Highest _count
+    count_max, "count-max", "BATON_COUNT_MAX", 1_000, 1..=10_000;
+    /// Resources that _include and _revinclude may add to a page
+    included_max, "included-max", "BATON_INCLUDED_MAX", 1_000, 0..=100_000;
+    /// Rounds of _include:iterate
+    include_depth, "include-depth", "BATON_INCLUDE_DEPTH", 5, 1..=20;
+    /// Steps of a chained search parameter
+    chain_depth, "chain-depth", "BATON_CHAIN_DEPTH", 3, 1..=8;
+    /// Nested _has
+    has_depth, "has-depth", "BATON_HAS_DEPTH", 2, 1..=8;
+    /// Search parameters of one request
+    search_parameters, "search-parameters", "BATON_SEARCH_PARAMETERS", 32, 1..=1_000;
+    /// Values of one search parameter (a,b,c)
+    search_values, "search-values", "BATON_SEARCH_VALUES", 100, 1..=10_000;
+    /// Seconds that one query may take
+    query_seconds, "query-seconds", "BATON_QUERY_SECONDS", 10, 1..=600;
+    /// Bytes of all request headers
+    header_bytes, "header-bytes", "BATON_HEADER_BYTES", 16 << 10, (1 << 10)..=(1 << 20);
+    /// Bytes of the request URL
+    url_bytes, "url-bytes", "BATON_URL_BYTES", 16 << 10, 256..=(1 << 20);
+    /// Seconds to send the request head
+    header_seconds, "header-seconds", "BATON_HEADER_SECONDS", 10, 1..=600;
+    /// Seconds to send the whole request body
+    body_seconds, "body-seconds", "BATON_BODY_SECONDS", 60, 1..=3_600;
+    /// Seconds an idle connection stays open
+    keep_alive_seconds, "keep-alive-seconds", "BATON_KEEP_ALIVE_SECONDS", 75, 1..=3_600;
+    /// Connections at a time
+    connections, "connections", "BATON_CONNECTIONS", 4_096, 1..=100_000;
+    /// Writes that may wait; more are answered 503 with Retry-After
+    write_queue, "write-queue", "BATON_WRITE_QUEUE", 512, 1..=100_000;
+    /// Connections to the database
+    database_connections, "database-connections", "BATON_DATABASE_CONNECTIONS", 8, 2..=1_000;
+    /// Bytes of current resources kept in memory (SQLite only)
+    cache_bytes, "cache-bytes", "BATON_CACHE_BYTES", 64 << 20, 0..=(1_u64 << 40);
+    /// Seconds that the next links of a search stay good
+    page_seconds, "page-seconds", "BATON_PAGE_SECONDS", 3_600, 60..=86_400;
+    /// Seconds that a user's access token is good
+    user_token_seconds, "user-token-seconds", "BATON_USER_TOKEN_SECONDS", 900, 30..=3_600;
+    /// Seconds that a system's access token is good
+    system_token_seconds, "system-token-seconds", "BATON_SYSTEM_TOKEN_SECONDS", 300, 30..=300;
+    /// Verified access tokens kept in memory
+    token_cache, "token-cache", "BATON_TOKEN_CACHE", 10_000, 1..=1_000_000;
+}
+
+impl Limits {
+    /// A count or size as the machine's own integer.
+    #[must_use]
+    pub fn size(n: u64) -> usize {
+        usize::try_from(n).unwrap_or(usize::MAX)
+    }
+
+    /// How long one query may take.
+    #[must_use]
+    pub fn query_time(&self) -> Duration {
+        Duration::from_secs(self.query_seconds)
+    }
+}
+
+/// What the server runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to listen. Port 0 takes a free one: see [`Settings::root`].
+    pub listen: SocketAddr,
+    /// `sqlite:PATH` or `postgres://…`.
+    pub database_url: String,
+    /// Who may call.
+    pub auth: AuthMode,
+    /// What `--base-url` says, without a slash at the end.
+    pub base_url: Option<String>,
+    /// Folder of profiles; `None`: the built-in ones.
+    pub profiles: Option<PathBuf>,
+    /// See [`Limits`].
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
+            database_url: "sqlite:baton.db".into(),
+            auth: AuthMode::Embedded,
+            base_url: None,
+            profiles: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+const KEYS: [&str; 7] = ["listen", "database-url", "auth", "base-url", "profiles", "insecure-http", "limits"];
+
+impl Settings {
+    /// Reads the file, lays variables and flags over it, and checks the whole.
+    ///
+    /// # Errors
+    /// `Invalid` with one sentence: an unknown key (and the nearest known one), a value that does not read, a limit out
+    /// of range, `auth = "off"` on an address that is not loopback, `auth = "external"`, a base URL that is not one.
+    pub fn load(args: &ServeArgs) -> Result<Self> {
+        let file = match &args.store.config {
+            Some(path) => read(path)?,
+            None if Path::new(FILE).is_file() => read(Path::new(FILE))?,
+            None => String::new(),
+        };
+        Self::merge(&file, args)
+    }
+
+    fn merge(file: &str, args: &ServeArgs) -> Result<Self> {
+        let table: toml::Table =
+            file.parse().map_err(|e: toml::de::Error| Error::invalid(format!("the settings file: {}", e.message())))?;
+        known_keys(&table, &KEYS, "")?;
+        let empty = toml::Table::new();
+        let limits_table = match table.get("limits") {
+            None => &empty,
+            Some(toml::Value::Table(t)) => t,
+            Some(_) => return Err(Error::invalid("'limits' in the settings file is a table: [limits]")),
+        };
+        known_keys(limits_table, Limits::KEYS, "limits.")?;
+
+        let mut settings = Self::default();
+        if let Some(text) = text(&table, "listen")? {
+            settings.listen = text.parse().map_err(|_| {
+                Error::invalid(format!("'listen' is \"{text}\"; write ADDR:PORT, such as 127.0.0.1:8080"))
+            })?;
+        }
+        if let Some(url) = text(&table, "database-url")? {
+            settings.database_url = url.into();
+        }
+        if let Some(name) = text(&table, "auth")? {
+            settings.auth = <AuthMode as clap::ValueEnum>::from_str(name, false)
+                .map_err(|_| Error::invalid(format!("'auth' is \"{name}\"; write embedded, external or off")))?;
+        }
+        settings.base_url = text(&table, "base-url")?.map(Into::into);
+        settings.profiles = text(&table, "profiles")?.map(Into::into);
+        let insecure = match table.get("insecure-http") {
+            None => false,
+            Some(v) => v.as_bool().ok_or_else(|| Error::invalid("'insecure-http' is true or false"))?,
+        };
+
+        if let Some(listen) = args.listen {
+            settings.listen = listen;
+        }
+        if let Some(url) = &args.store.database_url {
+            settings.database_url.clone_from(url);
+        }
+        if let Some(auth) = args.auth {
+            settings.auth = auth;
+        }
+        if let Some(url) = &args.store.base_url {
+            settings.base_url = Some(url.clone());
+        }
+        if let Some(dir) = &args.store.profiles {
+            settings.profiles = Some(dir.clone());
+        }
+        settings.limits.apply(&args.limits, limits_table)?;
+        settings.check(args.insecure_http.unwrap_or(insecure))?;
+        Ok(settings)
+    }
+
+    fn check(&mut self, insecure: bool) -> Result<()> {
+        if !["sqlite:", "postgres://", "postgresql://"].iter().any(|s| self.database_url.starts_with(s)) {
+            // The text may hold a password: it is not repeated.
+            return Err(Error::invalid("'database-url' starts with sqlite:, postgres:// or postgresql://"));
+        }
+        if self.limits.count_default > self.limits.count_max {
+            return Err(Error::invalid("limit 'count-default' is above 'count-max'"));
+        }
+        if let Some(url) = &mut self.base_url {
+            *url = base(url)?;
+        }
+        match self.auth {
+            AuthMode::External => Err(Error::invalid(
+                "'auth' external (tokens of other issuers) is not built yet; use embedded, Baton's own authorization server",
+            )),
+            AuthMode::Off if !self.listen.ip().is_loopback() => Err(Error::invalid(format!(
+                "'auth' off lets everybody do everything, so it listens on loopback only; {} is not loopback. \
+                 Use --listen 127.0.0.1:{} or --auth embedded",
+                self.listen.ip(),
+                self.listen.port()
+            ))),
+            AuthMode::Embedded if self.base_url.is_none() && self.listen.ip().is_unspecified() => Err(Error::invalid(
+                "listening on every address needs --base-url: the address that clients use, such as https://baton.example.org",
+            )),
+            AuthMode::Embedded if !insecure && !is_private_to_this_machine(&self.root(self.listen)) => {
+                Err(Error::invalid(
+                    "the base URL is http:// and not loopback: tokens and patients' data would travel readable. \
+                     Put TLS in front and give --base-url https://…, or say --insecure-http",
+                ))
+            }
+            AuthMode::Embedded | AuthMode::Off => Ok(()),
+        }
+    }
+
+    /// The address that clients use, without a slash at the end. `bound`: where the listener really is (port 0 is known
+    /// only then). Never taken from a request: `Host` and `X-Forwarded-*` would poison links, issuer and audience.
+    #[must_use]
+    pub fn root(&self, bound: SocketAddr) -> String {
+        self.base_url.clone().unwrap_or_else(|| format!("http://{bound}"))
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path)
+        .map_err(|e| Error::invalid(format!("the settings file {} cannot be read: {e}", path.display())).caused_by(e))
+}
+
+fn text<'a>(table: &'a toml::Table, key: &str) -> Result<Option<&'a str>> {
+    match table.get(key) {
+        None => Ok(None),
+        Some(toml::Value::String(s)) => Ok(Some(s)),
+        Some(_) => Err(Error::invalid(format!("'{key}' in the settings file is a text: {key} = \"…\""))),
+    }
+}
+
+fn whole(key: &str, value: &toml::Value) -> Result<u64> {
+    value
+        .as_integer()
+        .and_then(|n| u64::try_from(n).ok())
+        .ok_or_else(|| Error::invalid(format!("limit '{key}' in the settings file is a whole number")))
+}
+
+fn known_keys(table: &toml::Table, known: &[&str], prefix: &str) -> Result<()> {
+    for key in table.keys() {
+        if !known.contains(&key.as_str()) {
+            let near = nearest(key, known).map_or_else(String::new, |n| format!("; did you mean '{prefix}{n}'?"));
+            return Err(Error::invalid(format!("the settings file has the unknown key '{prefix}{key}'{near}")));
+        }
+    }
+    Ok(())
+}
+
+/// The known name with the fewest edits, when that is fewer than half of the letters.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let folded = name.to_ascii_lowercase().replace('_', "-");
+    known
+        .iter()
+        .map(|k| (edits(&folded, k), *k))
+        .min()
+        .filter(|(distance, k)| distance * 2 < k.chars().count().max(folded.chars().count()))
+        .map(|(_, k)| k)
+}
+
+/// Levenshtein distance.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut left = i + 1;
+        let mut corner = i;
+        let mut next = vec![left];
+        for (y, &up) in b.iter().zip(row.iter().skip(1)) {
+            left = (corner + usize::from(x != *y)).min(left + 1).min(up + 1);
+            corner = up;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// Checks a base URL: scheme, host, optional port and path; nothing that a link could trip over.
+fn base(url: &str) -> Result<String> {
+    let trimmed = url.trim_end_matches('/');
+    let rest = trimmed.strip_prefix("https://").or_else(|| trimmed.strip_prefix("http://"));
+    let good = rest.is_some_and(|r| {
+        !r.is_empty()
+            && !r.starts_with(['/', ':'])
+            && r.bytes().all(|b| b.is_ascii_graphic() && !b"?#@\\\"<>'".contains(&b))
+    });
+    match (good, trimmed.ends_with("/fhir")) {
+        (true, false) => Ok(trimmed.into()),
+        (true, true) => Err(Error::invalid("'base-url' is the address without /fhir: Baton appends that itself")),
+        (false, _) => {
+            Err(Error::invalid("'base-url' is an absolute http:// or https:// URL without query, fragment or user"))
+        }
+    }
+}
+
+/// https, or http on loopback.
+fn is_private_to_this_machine(root: &str) -> bool {
+    let Some(rest) = root.strip_prefix("http://") else { return true };
+    let authority = rest.split('/').next().unwrap_or_default();
+    if let Ok(address) = authority.parse::<SocketAddr>() {
+        return address.ip().is_loopback();
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Args, FromArgMatches};
+
+    fn args(flags: &[&str]) -> ServeArgs {
+        let command = ServeArgs::augment_args(clap::Command::new("serve"));
+        let matches = command.try_get_matches_from([&["serve"], flags].concat()).unwrap();
+        ServeArgs::from_arg_matches(&matches).unwrap()
+    }
+
+    fn load(file: &str, flags: &[&str]) -> Result<Settings> {
+        Settings::merge(file, &args(flags))
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_safe_server_on_loopback() {
+        let settings = load("", &[]).unwrap();
+        assert_eq!(settings, Settings::default());
+        assert!(settings.listen.ip().is_loopback());
+        assert_eq!(settings.auth, AuthMode::Embedded);
+        assert_eq!(settings.root(settings.listen), "http://127.0.0.1:8080");
+    }
+
+    #[test]
+    fn a_flag_goes_over_the_file() {
+        let file =
+            "listen = \"127.0.0.1:9000\"\ndatabase-url = \"sqlite:a.db\"\n[limits]\nbody-bytes = 2048\njson-depth = 10";
+        let settings = load(file, &["--listen", "127.0.0.1:9001", "--body-bytes", "4096"]).unwrap();
+        assert_eq!(settings.listen.port(), 9001);
+        assert_eq!(settings.database_url, "sqlite:a.db");
+        assert_eq!((settings.limits.body_bytes, settings.limits.json_depth), (4096, 10));
+    }
+
+    #[test]
+    fn every_wrong_setting_is_refused_with_a_sentence_that_helps() {
+        for (file, flags, says) in [
+            ("lissten = \"127.0.0.1:1\"", &[][..], "did you mean 'listen'?"),
+            ("database_url = \"sqlite:x\"", &[], "did you mean 'database-url'?"),
+            ("[limits]\nbody-byte = 1", &[], "did you mean 'limits.body-bytes'?"),
+            ("zzz = 1", &[], "unknown key 'zzz'"),
+            ("limits = 1", &[], "[limits]"),
+            ("[limits]\nbody-bytes = -1", &[], "whole number"),
+            ("[limits]\njson-depth = 100000", &[], "it takes 8 to 128"),
+            ("[limits]\ncount-default = 60\ncount-max = 50", &[], "above 'count-max'"),
+            ("listen = 8080", &[], "'listen' in the settings file is a text"),
+            ("listen = \"here\"", &[], "ADDR:PORT"),
+            ("auth = \"none\"", &[], "embedded, external or off"),
+            ("auth = \"external\"", &[], "not built yet"),
+            ("a = ", &[], "the settings file"),
+            ("", &["--auth", "off", "--listen", "0.0.0.0:8080"], "loopback only"),
+            ("", &["--auth", "off", "--listen", "192.0.2.1:8080"], "loopback only"),
+            ("", &["--auth", "off", "--listen", "[::]:8080"], "loopback only"),
+            ("", &["--listen", "0.0.0.0:8080"], "needs --base-url"),
+            ("", &["--listen", "192.0.2.1:8080"], "--insecure-http"),
+            ("", &["--base-url", "http://baton.example.org"], "--insecure-http"),
+            ("", &["--base-url", "http://localhost.evil.example"], "--insecure-http"),
+            ("", &["--base-url", "ftp://x"], "absolute http"),
+            ("", &["--base-url", "https://u@x"], "absolute http"),
+            ("", &["--base-url", "https://x/fhir/"], "without /fhir"),
+            ("", &["--database-url", "mysql://root:secret@x"], "starts with sqlite:"),
+        ] {
+            let error = load(file, flags).expect_err(file).to_string();
+            assert!(error.contains(says), "{file} {flags:?}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_safe_is_taken() {
+        for flags in [
+            &["--auth", "off", "--listen", "[::1]:8080"][..],
+            &["--listen", "0.0.0.0:8080", "--base-url", "https://baton.example.org/"],
+            &["--listen", "0.0.0.0:8080", "--base-url", "http://10.0.0.5:8080", "--insecure-http"],
+            &["--base-url", "http://localhost:8080"],
+            &["--base-url", "http://[::1]:8080"],
+            &["--database-url", "postgres://baton@db/baton"],
+        ] {
+            load("", flags).unwrap_or_else(|e| panic!("{flags:?}: {e}"));
+        }
+        let settings = load("", &["--base-url", "https://baton.example.org/"]).unwrap();
+        assert_eq!(settings.base_url.as_deref(), Some("https://baton.example.org"));
+    }
+
+    #[test]
+    fn the_bound_port_stands_in_the_root_when_port_0_was_asked() {
+        let settings = load("", &["--listen", "127.0.0.1:0"]).unwrap();
+        assert_eq!(settings.root("127.0.0.1:4711".parse().unwrap()), "http://127.0.0.1:4711");
+    }
+}
