@@ -31,7 +31,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("argon2", &["auth"]),
     ("fhir_sdk", &["fhir"]),
     ("reqwest", &["outbound", "cli"]),
-    ("clap", &["cli", "main"]),
+    ("clap", &["cli", "main", "config"]),
     ("indicatif", &["cli"]),
     ("toml", &["config"]),
 ];
