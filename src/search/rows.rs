@@ -41,6 +41,12 @@ impl Keys {
         self.hash(&["#", rtype])
     }
 
+    /// Key of an organisation: `version.org` and `share.org`. Never 0, which is the directory.
+    #[must_use]
+    pub fn org(&self, id: &str) -> i64 {
+        self.hash(&["org", id]).max(1)
+    }
+
     /// Key of a parameter as a whole (`idx_range`, `idx_text`, and the reference half).
     #[must_use]
     pub fn param(&self, rtype: &str, param: &str) -> i64 {
