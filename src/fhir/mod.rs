@@ -4,11 +4,13 @@
 
 pub mod bundle;
 pub mod date;
+pub mod definition;
 pub mod json;
 pub mod meta;
 pub mod outcome;
 pub mod patch;
 pub mod path;
+pub mod primitive;
 pub mod resource;
 pub mod validate;
 

@@ -1,0 +1,56 @@
+use super::*;
+use crate::fhir::resource::RESOURCE_TYPES;
+
+#[path = "../../../examples/definitions.rs"]
+#[allow(dead_code)]
+mod tool;
+
+#[test]
+fn the_tables_are_what_the_tool_makes_of_the_official_definitions() {
+    let Ok(data) = std::env::var("BATON_TEST_DATA") else {
+        println!("skipped: BATON_TEST_DATA names no data");
+        return;
+    };
+    let tables = tool::tables(std::path::Path::new(&data)).unwrap();
+    assert!(tables.elements == include_str!("elements.tsv"), "run cargo run --example definitions");
+    assert!(tables.codes == include_str!("codes.tsv"), "run cargo run --example definitions");
+}
+
+#[test]
+fn every_type_of_every_element_has_its_structure() {
+    for name in RESOURCE_TYPES {
+        assert_eq!(structure(name).map(|s| (s.name, s.kind)), Some((name, StructureKind::Resource)));
+    }
+    for structure in &DEFINITIONS.structures {
+        assert!(structure.elements.len() <= 128, "{}", structure.name);
+        for element in &structure.elements {
+            assert!(!element.types.is_empty());
+            for kind in &element.types {
+                assert_ne!(kind.name(), "", "{}.{}", structure.name, element.name);
+            }
+        }
+        assert!(structure.members.windows(2).all(|w| w[0].name != w[1].name), "{}", structure.name);
+    }
+}
+
+#[test]
+fn an_element_is_found_by_path_and_by_json_name() {
+    let observation = structure("Observation").unwrap();
+    let found = observation.member("valueQuantity").unwrap();
+    assert_eq!((found.element.name, found.kind.name()), ("value", "Quantity"));
+    assert!(observation.member("value").is_none() && observation.member("valueAddress").is_none());
+    assert_eq!(element("Patient.contact.name.given").map(|e| e.many), Some(true));
+    assert_eq!(element("Bundle.entry.link.url").map(|e| e.min), Some(1));
+    assert_eq!(structure("Patient").and_then(|p| p.member("id")).map(|f| f.kind.name()), Some("id"));
+    let subject = element("MedicationRequest.subject").unwrap();
+    assert_eq!(subject.targets.iter().map(|t| t.as_str()).collect::<Vec<_>>(), ["Group", "Patient"]);
+}
+
+#[test]
+fn codes_know_their_system() {
+    assert_eq!(implicit_system("Task.status"), Some("http://hl7.org/fhir/task-status"));
+    assert_eq!(implicit_system("Patient.gender"), Some("http://hl7.org/fhir/administrative-gender"));
+    assert_eq!(implicit_system("Attachment.contentType"), None);
+    let category = code_set("detectedissue-category").unwrap();
+    assert!(category.has("DUPTHPGEN") && category.has("COMPLY") && category.codes().count() == 82);
+}
