@@ -52,6 +52,16 @@ impl Exact {
         }
     }
 
+    /// Whether this text stands anywhere in it.
+    pub fn holds(&self, text: &str) -> bool {
+        match self {
+            Self::Token(_) => false,
+            Self::Text(s) => s == text,
+            Self::List(items) => items.iter().any(|v| v.holds(text)),
+            Self::Members(members) => members.iter().any(|(_, v)| v.holds(text)),
+        }
+    }
+
     /// The same without what a server sets: `id`, `meta.versionId`, `meta.lastUpdated`, and a `meta` left empty by that.
     pub fn without_server_fields(&self) -> Self {
         let Self::Members(members) = self else { return self.clone() };

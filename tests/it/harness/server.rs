@@ -35,7 +35,7 @@ impl Settings {
             Some(server) => postgres::fresh_database(server),
             None => format!("sqlite:{}", dir.path().join("baton.db").display()),
         };
-        let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/harness/seed.json");
+        let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/demo/seed.json");
         Some(Self { dir, database_url, arguments: Vec::new(), seed: Some(seed), is_ours: server.is_some() })
     }
 
@@ -68,7 +68,7 @@ impl Drop for Settings {
     }
 }
 
-/// A running Baton with `--auth off` and the seed of `seed.json`: two hospitals, two pharmacies and their people.
+/// A running Baton with `--auth off` and the seed of the demo: two hospitals, two pharmacies and their people.
 pub struct TestServer {
     /// FHIR base without a slash at the end.
     pub base: String,
@@ -169,7 +169,7 @@ impl TestServer {
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
-    /// A caller by login name of `seed.json`.
+    /// A caller by login name or client id of the demo's seed.
     pub fn user(&self, name: &str) -> Client {
         Client::new(self.http.clone(), self.base.clone(), Some(name.to_string()), self.clock.clone())
     }
@@ -179,34 +179,34 @@ impl TestServer {
         Client::new(self.http.clone(), self.base.clone(), None, self.clock.clone())
     }
 
-    /// St Brigid's Hospital's EHR.
+    /// Lakeside General Hospital's EHR.
     pub fn hospital(&self) -> Client {
-        self.user("brigid-ehr")
-    }
-
-    /// The second hospital's EHR.
-    pub fn other_hospital(&self) -> Client {
         self.user("lakeside-ehr")
     }
 
-    /// Corner Pharmacy's system.
+    /// Northgate Medical Center's EHR.
+    pub fn other_hospital(&self) -> Client {
+        self.user("northgate-ehr")
+    }
+
+    /// Elm Street Pharmacy's system.
     pub fn pharmacy(&self) -> Client {
-        self.user("corner-system")
+        self.user("elm-street-pms")
     }
 
-    /// The second pharmacy's system.
+    /// Harbour Pharmacy's system.
     pub fn other_pharmacy(&self) -> Client {
-        self.user("market-system")
+        self.user("harbour-pms")
     }
 
-    /// Corner Pharmacy's technician.
+    /// Elm Street Pharmacy's technician.
     pub fn technician(&self) -> Client {
-        self.user("tess")
+        self.user("mara")
     }
 
-    /// Corner Pharmacy's pharmacist.
+    /// Elm Street Pharmacy's pharmacist.
     pub fn pharmacist(&self) -> Client {
-        self.user("phil")
+        self.user("jonas")
     }
 
     /// Sets the server's clock, for every request from now on.

@@ -1,1 +1,20 @@
 //! The programme, told as stories.
+
+use baton::cli::demo::DISCHARGES;
+use baton::clock::Instant;
+use serde_json::Value;
+
+/// A sample discharge of `profiles/demo`, as its hospital would post it now.
+pub struct Discharge {
+    /// Client id of the hospital's EHR.
+    pub hospital: &'static str,
+    /// The transaction Bundle.
+    pub bundle: Value,
+}
+
+/// The sample with this file name.
+pub fn discharge(name: &str, now: jiff::Timestamp) -> Discharge {
+    let sample = DISCHARGES.iter().find(|d| d.name == name).expect("a sample of that name");
+    let text = sample.at(Instant(now.as_microsecond())).expect("a sample without faults");
+    Discharge { hospital: sample.client, bundle: serde_json::from_str(&text).expect("JSON") }
+}

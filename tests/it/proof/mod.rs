@@ -1,1 +1,6 @@
 //! The laws against crowds, crashes and real data.
+
+mod durable;
+mod exactly_once;
+mod real_data;
+mod schema;
