@@ -13,6 +13,7 @@ pub mod path;
 pub mod primitive;
 pub mod resource;
 pub mod validate;
+pub mod xhtml;
 
 pub use json::Json;
 pub use resource::{ResourceType, Target};

@@ -1,0 +1,143 @@
+//! References: their form and the type they lead to, and contained resources.
+//!
+//! Source: <https://hl7.org/fhir/R4/references.html>, <https://hl7.org/fhir/R4/domainresource.html> (dom-2 to dom-5).
+
+use super::walk::Walk;
+use crate::fhir::definition::Element;
+use crate::fhir::json::{Json, Object};
+use crate::fhir::path::Path;
+use crate::fhir::resource::{ResourceType, is_id, printable};
+
+/// A contained resource of the resource that is being walked.
+pub(super) struct Contained<'j> {
+    id: &'j str,
+    rtype: Option<ResourceType>,
+    /// Somebody refers to it, or it refers to the container.
+    linked: bool,
+}
+
+/// The contained resources of one container, and in which of them the walk is.
+#[derive(Default)]
+pub(super) struct Frame<'j> {
+    contained: Vec<Contained<'j>>,
+    pub(super) inside: Option<usize>,
+}
+
+impl<'j> Frame<'j> {
+    /// Lists what a resource contains.
+    pub(super) fn of(resource: &'j Object) -> Self {
+        let list = resource.get("contained").map_or(&[][..], Json::items);
+        let contained = list.iter().map(|item| Contained {
+            id: item["id"].text(),
+            rtype: ResourceType::parse(item["resourceType"].text()),
+            linked: false,
+        });
+        Self { contained: contained.collect(), inside: None }
+    }
+}
+
+impl Walk<'_> {
+    /// After the walk: ids of contained resources are theirs alone, and each is referred to (dom-3).
+    pub(super) fn close_frame(&mut self, path: &Path<'_>) {
+        let contained = std::mem::take(&mut self.frame.contained);
+        let list = path.member("contained");
+        for (n, item) in contained.iter().enumerate() {
+            let here = list.item(n);
+            if item.id.is_empty() {
+                self.error("required", &here, "a contained resource has no id; give it one, and refer to it by '#id'");
+            } else if contained.iter().take(n).any(|other| other.id == item.id) {
+                self.error(
+                    "duplicate",
+                    &here.member("id"),
+                    "another contained resource has the same id; make them differ",
+                );
+            } else if !item.linked {
+                let what = "nothing refers to this contained resource (dom-3); refer to it by '#id', or leave it out";
+                self.error("invariant", &here, what);
+            }
+        }
+    }
+
+    /// A `uri`, `url` or `canonical` may lead to a contained resource, too.
+    pub(super) fn link(&mut self, text: &str) {
+        if let Some(id) = text.strip_prefix('#') {
+            self.local(id);
+        }
+    }
+
+    /// Marks what `#id` means; `None` when there is nothing of that id.
+    fn local(&mut self, id: &str) -> Option<Option<ResourceType>> {
+        if id.is_empty() {
+            let inside = self.frame.inside;
+            if let Some(item) = inside.and_then(|n| self.frame.contained.get_mut(n)) {
+                item.linked = true;
+            }
+            return Some(None);
+        }
+        let item = self.frame.contained.iter_mut().find(|item| item.id == id)?;
+        item.linked = true;
+        Some(item.rtype)
+    }
+
+    /// The literal of a Reference.
+    pub(super) fn reference(&mut self, element: &Element, reference: &Object, path: &Path<'_>) {
+        let Some(text) = reference.get("reference").and_then(Json::as_str) else { return };
+        let here = path.member("reference");
+        if let Some(id) = text.strip_prefix('#') {
+            match self.local(id) {
+                None => {
+                    let what = "the resource contains nothing of this id (ref-1); contain it, or correct the reference";
+                    self.error("not-found", &here, what);
+                }
+                Some(Some(rtype)) => self.target(element, rtype, &here),
+                Some(None) => {}
+            }
+            return;
+        }
+        let Some((name, rest)) = text.split_once(['/', '?']) else {
+            if !text.contains(':') {
+                self.error("value", &here, &form(text));
+            }
+            return;
+        };
+        if name.contains(':') || name.is_empty() {
+            return; // absolute, urn, or against the root of a host
+        }
+        let Some(rtype) = ResourceType::parse(name) else {
+            let what =
+                format!("found a reference to '{}', expected a resource type of R4; correct it", printable(name));
+            self.error("value", &here, &what);
+            return;
+        };
+        let conditional = text.as_bytes().get(name.len()) == Some(&b'?');
+        let literal = || {
+            let mut parts = rest.split('/');
+            let id = parts.next().unwrap_or_default();
+            let id = id.split('#').next().unwrap_or_default();
+            is_id(id) && (rest.len() == id.len() || rest.contains('#') || version(parts))
+        };
+        if !conditional && !literal() {
+            self.error("value", &here, &form(text));
+            return;
+        }
+        self.target(element, rtype, &here);
+    }
+
+    fn target(&mut self, element: &Element, rtype: ResourceType, path: &Path<'_>) {
+        if element.targets.is_empty() || element.targets.contains(&rtype) {
+            return;
+        }
+        let names: Vec<&str> = element.targets.iter().map(|t| t.as_str()).collect();
+        let what = format!("found a reference to {rtype}, expected {}; refer to one of these", names.join(" or "));
+        self.error("value", path, &what);
+    }
+}
+
+/// `_history/n`
+fn version<'a>(mut rest: impl Iterator<Item = &'a str>) -> bool {
+    rest.next() == Some("_history") && rest.next().is_some_and(is_id) && rest.next().is_none()
+}
+
+fn form(text: &str) -> String {
+    format!("found '{}', expected Type/id, an absolute URL, urn:uuid:…, or #id; correct the reference", printable(text))
+}

@@ -1,0 +1,375 @@
+//! The walk over a resource by its structure: one pass, nothing allocated while nothing is wrong.
+
+use super::nearest::nearest;
+use super::reference::Frame;
+use crate::error::Issue;
+use crate::fhir::definition::{self, CodeSet, Element, Found, Structure, StructureKind, Type};
+use crate::fhir::json::{Json, Object};
+use crate::fhir::path::Path;
+use crate::fhir::primitive::Primitive;
+use crate::fhir::resource::{ResourceType, printable};
+use crate::fhir::xhtml;
+
+/// Issues after which the walk ends.
+const MAX_ISSUES: usize = 100;
+
+/// Where a resource stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// By itself, or in a Bundle or Parameters.
+    Own,
+    /// In `contained`.
+    Contained(usize),
+}
+
+/// The state of one walk.
+#[derive(Default)]
+pub(super) struct Walk<'j> {
+    pub(super) issues: Vec<Issue>,
+    pub(super) frame: Frame<'j>,
+}
+
+impl<'j> Walk<'j> {
+    pub(super) fn error(&mut self, code: &'static str, path: &Path<'_>, what: &str) {
+        if self.issues.len() < MAX_ISSUES {
+            self.issues.push(Issue::error(code, path.to_string(), what));
+        }
+    }
+
+    /// Walks a resource.
+    pub(super) fn resource(&mut self, json: &'j Json, path: &Path<'_>, place: Place) {
+        let Json::Object(members) = json else {
+            return self.error("structure", path, &format!("found {}, expected a resource", describe(json)));
+        };
+        let structure = match members.get("resourceType") {
+            Some(Json::String(name)) => match ResourceType::parse(name).and_then(definition::of_resource) {
+                Some(structure) => structure,
+                None => {
+                    let near = nearest(name, crate::fhir::resource::RESOURCE_TYPES.into_iter());
+                    let hint = near.map_or(String::new(), |near| format!("; '{near}' may be meant"));
+                    let what = format!("found resourceType '{}', which R4 does not have{hint}", printable(name));
+                    return self.error("structure", &path.member("resourceType"), &what);
+                }
+            },
+            Some(other) => {
+                let what = format!("found {}, expected the name of a resource type", describe(other));
+                return self.error("structure", &path.member("resourceType"), &what);
+            }
+            None => return self.error("structure", path, "found no resourceType; name one that R4 has"),
+        };
+        match place {
+            Place::Own => {
+                let outer = std::mem::replace(&mut self.frame, Frame::of(members));
+                self.object(members, structure, path);
+                self.close_frame(path);
+                self.frame = outer;
+            }
+            Place::Contained(n) => {
+                let outer = self.frame.inside.replace(n);
+                self.object(members, structure, path);
+                self.frame.inside = outer;
+                self.contained(members, path);
+            }
+        }
+    }
+
+    /// What a contained resource may not have (dom-2, dom-4, dom-5).
+    fn contained(&mut self, members: &Object, path: &Path<'_>) {
+        if members.get("contained").is_some() {
+            let what = "a contained resource contains another (dom-2); contain both in the outer one";
+            self.error("invariant", &path.member("contained"), what);
+        }
+        for name in ["versionId", "lastUpdated", "security"] {
+            if members.get("meta").is_some_and(|meta| meta.get(name).is_some()) {
+                let what = "a contained resource has no version, time or security label of its own; remove it";
+                self.error("invariant", &path.member("meta").member(name), what);
+            }
+        }
+    }
+
+    /// Walks the members of an object.
+    fn object(&mut self, members: &'j Object, structure: &'static Structure, path: &Path<'_>) {
+        let mut seen = 0_u128;
+        for (key, value) in members.iter() {
+            if self.issues.len() >= MAX_ISSUES {
+                return;
+            }
+            let here = path.member(key);
+            if let Some(found) = structure.member(key) {
+                let bit = 1_u128 << found.position;
+                if seen & bit != 0 && found.element.choice {
+                    self.choice(members, structure, key, found, &here);
+                }
+                seen |= bit;
+                self.member(members, key, value, found, &here);
+                continue;
+            }
+            match key.strip_prefix('_').and_then(|plain| Some((plain, structure.member(plain)?))) {
+                Some((plain, found))
+                    if matches!(found.kind, Type::Primitive(_)) && has_extensions(structure, plain) =>
+                {
+                    let bit = 1_u128 << found.position;
+                    if seen & bit != 0 && found.element.choice {
+                        self.choice(members, structure, plain, found, &here);
+                    }
+                    seen |= bit;
+                    self.extensions(members.get(plain), value, found.element, &here);
+                }
+                _ if key == "resourceType" && structure.kind == StructureKind::Resource => {}
+                _ => self.unknown(key, structure, &here),
+            }
+        }
+        let mut missing = structure.required & !seen;
+        while missing != 0 {
+            let position = missing.trailing_zeros();
+            missing &= missing - 1;
+            if let Some(element) = structure.elements.get(position as usize) {
+                let name = if element.choice { format!("{}[x]", element.name) } else { element.name.to_owned() };
+                let kinds: Vec<&str> = element.types.iter().take(8).map(Type::name).collect();
+                let what = format!("'{name}' is missing, expected {}; add it", kinds.join(" or "));
+                self.error("required", &path.member(element.name), &what);
+            }
+        }
+    }
+
+    /// A second member of one choice: fine when it is the `_` half of the first.
+    fn choice(&mut self, members: &Object, structure: &'static Structure, key: &str, found: Found, path: &Path<'_>) {
+        let other = members
+            .iter()
+            .map(|(name, _)| name.strip_prefix('_').unwrap_or(name))
+            .find(|name| *name != key && structure.member(name).is_some_and(|other| other.position == found.position));
+        if let Some(other) = other {
+            let what = format!("found '{key}' beside '{}', expected one of them; send one only", printable(other));
+            self.error("structure", path, &what);
+        }
+    }
+
+    fn unknown(&mut self, key: &str, structure: &'static Structure, path: &Path<'_>) {
+        let plain = key.strip_prefix('_').unwrap_or(key);
+        let near = nearest(plain, structure.names());
+        let hint =
+            near.map_or("remove it, or send it as an extension".to_owned(), |near| format!("'{near}' may be meant"));
+        let what = format!("found '{}', which {} does not have; {hint}", printable(key), structure.name);
+        self.error("structure", path, &what);
+    }
+
+    fn member(&mut self, members: &'j Object, key: &str, value: &'j Json, found: Found, path: &Path<'_>) {
+        if !found.element.many {
+            if let Json::Array(_) = value {
+                let what = "found an array, expected one value; this element does not repeat";
+                return self.error("structure", path, what);
+            }
+            return self.value(value, found, path, None);
+        }
+        let Json::Array(items) = value else {
+            let what =
+                format!("found {}, expected an array; this element repeats, write [ ] around it", describe(value));
+            return self.error("structure", path, &what);
+        };
+        if items.is_empty() {
+            return self.error("structure", path, "found an empty array; leave the element out");
+        }
+        for (n, item) in items.iter().enumerate() {
+            let here = path.item(n);
+            if item.is_null() && matches!(found.kind, Type::Primitive(_)) {
+                let partner = members.iter().find(|(name, _)| name.strip_prefix('_') == Some(key)).map(|(_, v)| v);
+                if partner.and_then(|p| p.items().get(n)).is_some_and(|p| !p.is_null()) {
+                    continue;
+                }
+            }
+            self.value(item, found, &here, Some(n));
+        }
+    }
+
+    /// The `_x` half of a primitive: id and extensions, aligned with the values.
+    fn extensions(&mut self, values: Option<&Json>, value: &'j Json, element: &Element, path: &Path<'_>) {
+        let Some(structure) = definition::structure("Element") else { return };
+        if !element.many {
+            return self.complex(value, structure, path);
+        }
+        let Json::Array(items) = value else {
+            let what = format!("found {}, expected an array beside the array of values", describe(value));
+            return self.error("structure", path, &what);
+        };
+        if items.iter().all(Json::is_null) {
+            return self.error("structure", path, "found an array without extensions; leave it out");
+        }
+        if let Some(Json::Array(values)) = values
+            && values.len() != items.len()
+        {
+            let what = format!("found {} entries beside {} values; fill up with null", items.len(), values.len());
+            self.error("structure", path, &what);
+        }
+        for (n, item) in items.iter().enumerate() {
+            let here = path.item(n);
+            if !item.is_null() {
+                self.complex(item, structure, &here);
+            } else if values.is_none_or(|v| v.items().get(n).is_none_or(Json::is_null)) {
+                self.error("structure", &here, "found null where the value is absent, too; remove both");
+            }
+        }
+    }
+
+    fn value(&mut self, value: &'j Json, found: Found, path: &Path<'_>, item: Option<usize>) {
+        let element = found.element;
+        match found.kind {
+            Type::Primitive(primitive) => self.primitive(value, primitive, element, path),
+            Type::Complex(id) => {
+                let structure = id.get();
+                self.complex(value, structure, path);
+                if let (Some(set), Json::Object(members)) = (element.codes(), value) {
+                    self.coded(structure.name, members, set, path);
+                }
+            }
+            Type::Reference(id) => {
+                self.complex(value, id.get(), path);
+                if let Json::Object(members) = value {
+                    self.reference(element, members, path);
+                }
+            }
+            Type::Extension(id) => {
+                self.complex(value, id.get(), path);
+                if let Json::Object(members) = value {
+                    self.extension(members, path);
+                }
+            }
+            Type::SimpleQuantity(id) => {
+                self.complex(value, id.get(), path);
+                if value.get("comparator").is_some() {
+                    let what = "a comparator may not stand here (sqty-1); remove it";
+                    self.error("invariant", &path.member("comparator"), what);
+                }
+            }
+            Type::Xhtml => match value {
+                Json::String(div) => {
+                    for problem in xhtml::problems(div) {
+                        self.error("invalid", path, &problem);
+                    }
+                }
+                other => {
+                    self.error("structure", path, &format!("found {}, expected XHTML as a string", describe(other)))
+                }
+            },
+            Type::Resource => {
+                let place = match (element.name, item) {
+                    ("contained", Some(n)) => Place::Contained(n),
+                    _ => Place::Own,
+                };
+                self.resource(value, path, place);
+            }
+        }
+    }
+
+    fn complex(&mut self, value: &'j Json, structure: &'static Structure, path: &Path<'_>) {
+        let Json::Object(members) = value else {
+            let what = format!("found {}, expected an object of type {}", describe(value), structure.name);
+            return self.error("structure", path, &what);
+        };
+        match members.0.as_slice() {
+            [] => self.error("structure", path, "found an empty object; leave the element out"),
+            [(only, _)] if &**only == "id" => {
+                let what = "found an element with nothing but an id (ele-1); give it content, or leave it out";
+                self.error("invariant", path, what);
+            }
+            _ => self.object(members, structure, path),
+        }
+    }
+
+    fn primitive(&mut self, value: &Json, primitive: Primitive, element: &Element, path: &Path<'_>) {
+        if !primitive.accepts(value) {
+            let code = if json_type_fits(value, primitive) { "value" } else { "structure" };
+            let what = format!("found {}, expected {} ({})", describe(value), primitive.as_str(), primitive.shape());
+            return self.error(code, path, &what);
+        }
+        match (primitive, value) {
+            (Primitive::Code, Json::String(code)) => {
+                if let Some(set) = element.codes()
+                    && !set.has(code)
+                {
+                    let what = format!("found '{}', expected {}", printable(code), one_of(set, code));
+                    self.error("code-invalid", path, &what);
+                }
+            }
+            (Primitive::Uri | Primitive::Url | Primitive::Canonical, Json::String(text)) => self.link(text),
+            _ => {}
+        }
+    }
+
+    /// A required binding of a CodeableConcept or Coding: one coding at least is of the value set.
+    fn coded(&mut self, type_name: &str, members: &Object, set: &CodeSet, path: &Path<'_>) {
+        let fits = |coding: &Json| set.has_coding(coding["system"].text(), coding["code"].text());
+        let (fits, code) = match type_name {
+            "CodeableConcept" => {
+                let codings = members.get("coding").map_or(&[][..], Json::items);
+                (codings.iter().any(fits), codings.first().map_or("", |c| c["code"].text()))
+            }
+            "Coding" => {
+                let text = |name: &str| members.get(name).map_or("", Json::text);
+                (set.has_coding(text("system"), text("code")), text("code"))
+            }
+            _ => return,
+        };
+        if !fits {
+            let systems: Vec<&str> = set.systems.iter().map(|(system, _)| *system).collect();
+            let what = format!("found no coding of {}, expected {}", systems.join(" or "), one_of(set, code));
+            self.error("code-invalid", path, &what);
+        }
+    }
+
+    /// Value or extensions, not both and not neither (ext-1).
+    fn extension(&mut self, members: &Object, path: &Path<'_>) {
+        let nested = members.get("extension").is_some();
+        let valued = members.iter().any(|(name, _)| !matches!(name, "id" | "url" | "extension"));
+        match (nested, valued) {
+            (true, true) => self.error("invariant", path, "an extension has a value or extensions, not both (ext-1)"),
+            (false, false) => self.error("invariant", path, "an extension has a value or extensions (ext-1); add one"),
+            _ => {}
+        }
+    }
+}
+
+/// `id` of an element and `url` of an Extension are attributes in XML: they take no extensions.
+fn has_extensions(structure: &Structure, name: &str) -> bool {
+    match name {
+        "id" => structure.kind == StructureKind::Resource,
+        "url" => structure.name != "Extension",
+        _ => true,
+    }
+}
+
+fn json_type_fits(value: &Json, primitive: Primitive) -> bool {
+    match value {
+        Json::String(_) => !matches!(
+            primitive,
+            Primitive::Boolean
+                | Primitive::Decimal
+                | Primitive::Integer
+                | Primitive::UnsignedInt
+                | Primitive::PositiveInt
+        ),
+        Json::Number(_) => matches!(primitive, Primitive::Integer | Primitive::UnsignedInt | Primitive::PositiveInt),
+        _ => false,
+    }
+}
+
+/// A value for the sender's eyes, short.
+fn describe(value: &Json) -> String {
+    match value {
+        Json::Null => "null".into(),
+        Json::Bool(b) => b.to_string(),
+        Json::Number(n) => printable(n),
+        Json::String(s) if s.is_empty() => "an empty string".into(),
+        Json::String(s) => format!("\"{}\"", printable(s)),
+        Json::Array(_) => "an array".into(),
+        Json::Object(_) => "an object".into(),
+    }
+}
+
+fn one_of(set: &CodeSet, typed: &str) -> String {
+    let all: Vec<&str> = set.codes().collect();
+    if all.len() <= 16 {
+        return format!("one of {}", all.join(", "));
+    }
+    let near = nearest(typed, all.into_iter()).map_or(String::new(), |near| format!("; '{near}' may be meant"));
+    format!("a code of the value set {}{near}", set.name)
+}

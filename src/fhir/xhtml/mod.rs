@@ -1,0 +1,446 @@
+//! Narrative: well-formed XHTML of the elements that FHIR allows, and nothing that runs or calls out.
+//!
+//! For: `Narrative.div` of every resource, and finding its links when a Bundle renames resources.
+//! Not for: making narratives, or cleaning one: what is not allowed is refused, never changed.
+//! Source: <https://hl7.org/fhir/R4/narrative.html#xhtml> (txt-1, txt-2); external images are refused by own rule: they
+//! tell a third party who reads which record.
+
+mod scan;
+
+use scan::{Event, Scan};
+use std::ops::Range;
+
+const NAMESPACE: &str = "http://www.w3.org/1999/xhtml";
+
+/// Elements of HTML 4.0 chapters 7 to 11 and 15 that are not deprecated, links and images.
+const ELEMENTS: [&str; 53] = [
+    "a",
+    "abbr",
+    "acronym",
+    "address",
+    "area",
+    "b",
+    "bdo",
+    "big",
+    "blockquote",
+    "br",
+    "caption",
+    "cite",
+    "code",
+    "col",
+    "colgroup",
+    "dd",
+    "dfn",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "i",
+    "img",
+    "kbd",
+    "li",
+    "map",
+    "ol",
+    "p",
+    "pre",
+    "q",
+    "samp",
+    "small",
+    "span",
+    "strong",
+    "sub",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "tr",
+    "tt",
+    "ul",
+    "var",
+];
+
+const ATTRIBUTES: [&str; 47] = [
+    "abbr",
+    "accesskey",
+    "align",
+    "alt",
+    "axis",
+    "bgcolor",
+    "border",
+    "cellpadding",
+    "cellspacing",
+    "char",
+    "charoff",
+    "charset",
+    "cite",
+    "class",
+    "colspan",
+    "coords",
+    "dir",
+    "frame",
+    "headers",
+    "height",
+    "href",
+    "hreflang",
+    "id",
+    "ismap",
+    "lang",
+    "longdesc",
+    "name",
+    "nowrap",
+    "rel",
+    "rev",
+    "rowspan",
+    "rules",
+    "scope",
+    "shape",
+    "span",
+    "src",
+    "start",
+    "style",
+    "summary",
+    "tabindex",
+    "title",
+    "type",
+    "usemap",
+    "valign",
+    "width",
+    "xml:lang",
+    "xmlns",
+];
+
+/// What is wrong with a `div`; empty when nothing is. At most ten phrases, each naming what was found and what to do.
+#[must_use]
+pub fn problems(div: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut scan = Scan::new(div);
+    let mut open: Vec<Range<usize>> = Vec::new();
+    let (mut begun, mut content) = (false, false);
+    while found.len() < 10 {
+        let event = match scan.next() {
+            Ok(Some(event)) => event,
+            Ok(None) => break,
+            Err(what) => {
+                found.push(format!("{what}; send well-formed XHTML"));
+                return found;
+            }
+        };
+        match event {
+            Event::Text { span } => {
+                let text = scan.get(&span);
+                if open.is_empty() && !text.trim().is_empty() {
+                    found.push("there is text outside the div; put it inside".into());
+                }
+                content |= !text.trim().is_empty();
+                entities(text, &mut found);
+            }
+            Event::Comment { span } => {
+                if scan.get(&span).contains(['<', '>']) || scan.get(&span).contains("--") {
+                    found.push("a comment holds markup; remove it".into());
+                }
+            }
+            Event::Open { name, empty } => {
+                let tag = scan.get(&name);
+                if open.is_empty() {
+                    if begun || tag != "div" {
+                        found.push(format!("found <{tag}> at the top; a narrative is one <div>"));
+                    }
+                    if !scan.attributes.iter().any(|(n, v)| scan.get(n) == "xmlns" && scan.get(v) == NAMESPACE) {
+                        found.push(format!("the div has no namespace; write <div xmlns=\"{NAMESPACE}\">"));
+                    }
+                    begun = true;
+                }
+                if !ELEMENTS.contains(&tag) {
+                    found.push(format!("found <{}>, which a narrative may not have; remove it", short(tag)));
+                }
+                content |= tag == "img";
+                for (n, v) in &scan.attributes {
+                    attribute(tag, scan.get(n), scan.get(v), &mut found);
+                }
+                if !empty {
+                    open.push(name);
+                }
+            }
+            Event::Close { name } => match open.pop() {
+                Some(opened) if scan.get(&opened) == scan.get(&name) => {}
+                _ => {
+                    found.push(format!(
+                        "found </{}> where another element is open; close it first",
+                        short(scan.get(&name))
+                    ));
+                    return found;
+                }
+            },
+        }
+    }
+    if let Some(name) = open.last().filter(|_| found.is_empty()) {
+        found.push(format!("<{}> is not closed; close it", short(scan.get(name))));
+    } else if !begun && found.is_empty() {
+        found.push(format!("found no element; a narrative is <div xmlns=\"{NAMESPACE}\">…</div>"));
+    } else if !content && found.is_empty() {
+        found.push("the div has neither text nor image; write some".into());
+    }
+    found
+}
+
+fn short(text: &str) -> String {
+    super::resource::printable(text)
+}
+
+/// XML knows five named entities; `&nbsp;` is HTML's.
+fn entities(text: &str, found: &mut Vec<String>) {
+    for (_, rest) in text.match_indices('&').filter_map(|(n, _)| text.split_at_checked(n + 1)) {
+        let name = rest.split(';').next().filter(|name| name.len() < rest.len()).unwrap_or_default();
+        if decode_entity(name).is_none() {
+            let name = short(name.get(..name.len().min(12)).unwrap_or_default());
+            found.push(format!("found the entity '&{name}', which XML does not have; write the character itself"));
+            return;
+        }
+    }
+}
+
+fn decode_entity(name: &str) -> Option<char> {
+    match name {
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "amp" => Some('&'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let code = match number.strip_prefix('x') {
+                Some(hex) if !hex.starts_with('+') => u32::from_str_radix(hex, 16).ok()?,
+                None if !number.starts_with('+') => number.parse().ok()?,
+                _ => return None,
+            };
+            // XML 1.0 section 2.2: what a document may hold.
+            char::from_u32(code)
+                .filter(|c| matches!(c, '\t' | '\n' | '\r' | ' '..) && !matches!(c, '\u{fffe}' | '\u{ffff}'))
+        }
+    }
+}
+
+/// The text with its entities resolved; unknown ones stay.
+fn decode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        out.push_str(before);
+        match after.split_once(';').and_then(|(name, after)| Some((decode_entity(name)?, after))) {
+            Some((c, after)) => {
+                out.push(c);
+                rest = after;
+            }
+            None => {
+                out.push('&');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn attribute(tag: &str, name: &str, value: &str, found: &mut Vec<String>) {
+    if !ATTRIBUTES.contains(&name) {
+        let (name, tag) = (short(name), short(tag));
+        found.push(format!("found the attribute '{name}' of <{tag}>, which a narrative may not have; remove it"));
+        return;
+    }
+    entities(value, found);
+    if !matches!(name, "href" | "src" | "style" | "xmlns" | "cite" | "longdesc" | "usemap") {
+        return;
+    }
+    // As a browser reads it: without entities, white space, control characters and capitals.
+    let plain: String =
+        decode(value).chars().filter(|c| !c.is_whitespace() && !c.is_control()).flat_map(char::to_lowercase).collect();
+    let refused = match name {
+        "xmlns" => (value != NAMESPACE).then_some("another namespace than XHTML's"),
+        "style" => style(&plain),
+        "src" => match scheme(&plain) {
+            Some("data") if plain.starts_with("data:image/") && !plain.starts_with("data:image/svg") => None,
+            Some("urn" | "cid") | None if !plain.starts_with("//") => None,
+            _ => Some("an image from elsewhere; contain it, or refer to a Binary"),
+        },
+        _ => match scheme(&plain) {
+            None | Some("http" | "https" | "mailto" | "tel" | "urn" | "ftp") => None,
+            Some(_) => Some("a link that is none of http, https, mailto, tel, ftp, urn or relative"),
+        },
+    };
+    if let Some(what) = refused {
+        found.push(format!("the attribute '{name}' of <{}> holds {what}; remove it", short(tag)));
+    }
+}
+
+/// The scheme of a link, if it has one.
+fn scheme(plain: &str) -> Option<&str> {
+    let (scheme, _) = plain.split_once(':')?;
+    (!scheme.contains(['/', '?', '#'])).then_some(scheme)
+}
+
+fn style(plain: &str) -> Option<&'static str> {
+    // A backslash escapes characters in CSS, and a comment parts words: neither has a place in an attribute of a narrative.
+    if plain.contains(['\\', '<']) || plain.contains("/*") {
+        return Some("CSS escapes or comments");
+    }
+    if ["expression(", "javascript:", "vbscript:", "@import", "behavior:", "-moz-binding"]
+        .iter()
+        .any(|w| plain.contains(w))
+    {
+        return Some("CSS that runs or loads something");
+    }
+    let external = plain.split("url(").skip(1).any(|url| {
+        let url = url.trim_start_matches(['"', '\'']);
+        let image = url.starts_with("data:image/") && !url.starts_with("data:image/svg");
+        !image && (url.starts_with("//") || url.split([')', ';']).next().and_then(scheme).is_some())
+    });
+    (external || plain.contains("image-set(") || plain.contains("src(")).then_some("CSS that loads something")
+}
+
+/// Where the links of a `div` stand: the values of `href` and `src`, in order. Stops where the XML is not well-formed.
+pub fn links(div: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut scan = Scan::new(div);
+    while let Ok(Some(event)) = scan.next() {
+        if matches!(event, Event::Open { .. }) {
+            let links = scan.attributes.iter().filter(|(name, _)| matches!(scan.get(name), "href" | "src"));
+            found.extend(links.map(|(_, value)| value.clone()));
+        }
+    }
+    found
+}
+
+/// Replaces links: `lookup` gets each `href` and `src` with entities resolved. `None` when nothing changes.
+#[must_use]
+pub fn rewrite(div: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    if !div.contains("href") && !div.contains("src") {
+        return None;
+    }
+    let mut out = String::new();
+    let mut done = 0;
+    for span in links(div) {
+        let Some(new) = div.get(span.clone()).and_then(|link| match link.contains('&') {
+            true => lookup(&decode(link)),
+            false => lookup(link),
+        }) else {
+            continue;
+        };
+        out.push_str(div.get(done..span.start).unwrap_or_default());
+        for c in new.chars() {
+            match c {
+                '&' => out.push_str("&amp;"),
+                '<' => out.push_str("&lt;"),
+                '"' => out.push_str("&quot;"),
+                '\'' => out.push_str("&apos;"),
+                c => out.push(c),
+            }
+        }
+        done = span.end;
+    }
+    if done == 0 {
+        return None;
+    }
+    out.push_str(div.get(done..).unwrap_or_default());
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn div(inner: &str) -> String {
+        format!("<div xmlns=\"{NAMESPACE}\">{inner}</div>")
+    }
+
+    #[test]
+    fn a_narrative_of_allowed_elements_passes() {
+        for inner in [
+            "text",
+            "<p>a &lt; b &#160; &#xe9;</p><br/>",
+            "<img src='#image' alt=\"\"/>",
+            "<a href=\"Patient/1?a=b&amp;c\">x</a>",
+            "<!-- a remark -->x",
+            "<table border=\"1\"><tr><td style=\"color: red\">1</td></tr></table>",
+            "<img src=\"data:image/png;base64,AAAA\"/>",
+            "<b title='it is > 1'>x</b>",
+            "<a href=\"urn:uuid:1\">x</a>",
+        ] {
+            assert_eq!(problems(&div(inner)), Vec::<String>::new(), "{inner}");
+        }
+    }
+
+    #[test]
+    fn what_runs_or_calls_out_or_is_no_xml_is_refused() {
+        for inner in [
+            "<script>1</script>",
+            "<p onclick=\"x\">a</p>",
+            "<a href=\"javascript:x\">a</a>",
+            "<a href=\" java&#10;script:x\">a</a>",
+            "<a href=\"JaVaScRiPt&#58;x\">a</a>",
+            "<a href=\"data:text/html,x\">a</a>",
+            "<img src=\"http://x/y.png\"/>",
+            "<img src=\"//x/y.png\"/>",
+            "<p style=\"background: url(http://x)\">a</p>",
+            "<p style=\"width: expression(x)\">a</p>",
+            "<p style=\"\\75rl(http://x)\">a</p>",
+            "<iframe/>a",
+            "<object/>a",
+            "<form>a</form>",
+            "<svg/>a",
+            "<style>p{}</style>",
+            "<base href=\"x\"/>a",
+            "<link href=\"x\"/>a",
+            "<P>a</P>",
+            "<p>a",
+            "a</p>",
+            "<p><b>a</p></b>",
+            "<p class=a>a</p>",
+            "<p a>a</p>",
+            "a < b",
+            "a & b",
+            "&nbsp;a",
+            "&#0;a",
+            "<![CDATA[<b>]]>",
+            "<?php ?>a",
+            "<!--><b>x</b>-->a",
+            "<font>a</font>",
+            "<x:p>a</x:p>",
+            "<p class=\"a\" class=\"b\">a</p>",
+            "<img src=\"data:image/svg+xml,x\"/>",
+            "",
+            "  ",
+            "<p xmlns=\"http://x\">a</p>",
+        ] {
+            assert_ne!(problems(&div(inner)), Vec::<String>::new(), "{inner}");
+        }
+        for text in [
+            "",
+            "text",
+            "<div>a</div>",
+            "<p xmlns=\"http://www.w3.org/1999/xhtml\">a</p>",
+            &(div("a") + "b"),
+            &div("a").repeat(2),
+        ] {
+            assert_ne!(problems(text), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn links_are_replaced_and_text_is_not() {
+        let rename = |link: &str| (link == "urn:uuid:1").then(|| "Binary/a".to_owned());
+        let before = div("urn:uuid:1 <img src=\"urn:uuid:1\" alt=\"urn:uuid:1\"/><a href='urn:uuid:1'>urn:uuid:1</a>");
+        let after = div("urn:uuid:1 <img src=\"Binary/a\" alt=\"urn:uuid:1\"/><a href='Binary/a'>urn:uuid:1</a>");
+        assert_eq!(rewrite(&before, &rename), Some(after.clone()));
+        assert_eq!(rewrite(&after, &rename), None);
+    }
+}
