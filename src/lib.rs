@@ -8,3 +8,4 @@ pub mod error;
 pub mod fhir;
 pub mod search;
 pub mod store;
+pub mod workflow;
