@@ -1,59 +1,248 @@
 //! References of a resource: finding them, and rewriting those that a Bundle renames.
 //!
-//! For: transactions (`urn:uuid`, fullUrl, conditional references become `Type/id`) and reference integrity.
-//! Not for: resolving them (`interaction/transaction.rs`).
+//! For: transactions (`urn:uuid`, fullUrl, conditional references become `Type/id`) and reference integrity. Which text is
+//! a link is known by its type in the structure tables, never guessed from its looks.
+//! Not for: resolving them (`interaction/`).
 //! Source: <https://hl7.org/fhir/R4/http.html#trules>, <https://hl7.org/fhir/R4/bundle.html#references>.
 
-use super::Json;
+use super::definition::{self, Structure, Type};
+use super::json::{Json, Object};
+use super::path::Path;
+use super::primitive::Primitive;
+use super::resource::{ResourceType, Target};
+use super::xhtml;
+
+/// What a reference text is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link<'a> {
+    /// `#id`, or `#` for the container: without the `#`.
+    Contained(&'a str),
+    /// `Type/id`, with the version of `Type/id/_history/version`.
+    Relative(Target, Option<&'a str>),
+    /// `Type?criteria`.
+    Conditional(ResourceType, &'a str),
+    /// `urn:uuid:…` or `urn:oid:…`.
+    Urn(&'a str),
+    /// `http://…` or another scheme.
+    Absolute(&'a str),
+    /// None of them.
+    Other(&'a str),
+}
+
+impl<'a> Link<'a> {
+    /// Reads the text of `Reference.reference`.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Self {
+        if let Some(id) = text.strip_prefix('#') {
+            return Self::Contained(id);
+        }
+        if text.starts_with("urn:uuid:") || text.starts_with("urn:oid:") {
+            return Self::Urn(text);
+        }
+        let conditional =
+            text.split_once('?').and_then(|(name, criteria)| Some((ResourceType::parse(name)?, criteria)));
+        if let Some((rtype, criteria)) = conditional {
+            return Self::Conditional(rtype, criteria);
+        }
+        if let Some(target) = Target::parse(text) {
+            return Self::Relative(target, text.split_once("/_history/").map(|(_, version)| version));
+        }
+        match text.split_once(':') {
+            Some((scheme, _)) if !scheme.contains(['/', '?']) => Self::Absolute(text),
+            _ => Self::Other(text),
+        }
+    }
+}
 
 /// Replaces links in a resource: `lookup` gets the text of each `Reference.reference`, each element of type uri, url, oid
-/// or uuid, and each `href`/`src` of a narrative, and gives what to write instead. Canonicals and other texts stay.
-/// Returns whether anything changed.
+/// or uuid, and each `href`/`src` of a narrative, and gives what to write instead. Canonicals and other texts stay, and
+/// so do the entries of a Bundle: they resolve among themselves. Returns whether anything changed.
 pub fn rewrite(resource: &mut Json, lookup: &dyn Fn(&str) -> Option<String>) -> bool {
+    let Some(structure) = structure_of(resource) else { return false };
     match resource {
-        Json::Array(items) => items.iter_mut().fold(false, |any, item| rewrite(item, lookup) | any),
-        Json::Object(members) => {
-            let mut any = false;
-            for (key, value) in &mut members.0 {
-                match value {
-                    Json::String(text) if &**key == "reference" => {
-                        if let Some(new) = lookup(text) {
-                            *text = new;
-                            any = true;
-                        }
-                    }
-                    _ => any |= rewrite(value, lookup),
-                }
-            }
-            any
-        }
+        Json::Object(members) => rewrite_object(members, structure, lookup),
         _ => false,
     }
 }
 
-/// All `Reference.reference` of a resource with the FHIRPath of the Reference element.
+fn structure_of(resource: &Json) -> Option<&'static Structure> {
+    definition::of_resource(ResourceType::parse(resource["resourceType"].as_str()?)?)
+}
+
+/// What to do with a member.
+enum Step {
+    /// Its text is a link.
+    Text,
+    /// Its text is a narrative.
+    Narrative,
+    /// It holds elements of this structure.
+    Inside(&'static Structure),
+    /// It holds a resource.
+    Resource,
+}
+
+fn step(structure: &'static Structure, key: &str, value: &Json) -> Option<Step> {
+    let Some(found) = structure.member(key) else {
+        // `_x`: a link may stand in an extension of a primitive.
+        let is_half = key.starts_with('_') && matches!(value, Json::Object(_) | Json::Array(_));
+        return is_half.then(|| definition::structure("Element")).flatten().map(Step::Inside);
+    };
+    match found.kind {
+        Type::Primitive(Primitive::String) if key == "reference" && structure.name == "Reference" => Some(Step::Text),
+        Type::Primitive(Primitive::Uri | Primitive::Url | Primitive::Oid | Primitive::Uuid) => Some(Step::Text),
+        Type::Primitive(_) => None,
+        Type::Xhtml => Some(Step::Narrative),
+        Type::Resource => Some(Step::Resource),
+        kind => kind.structure().filter(|inside| inside.name != "Bundle.entry").map(Step::Inside),
+    }
+}
+
+fn rewrite_object(
+    members: &mut Object,
+    structure: &'static Structure,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> bool {
+    let mut changed = false;
+    for (key, value) in &mut members.0 {
+        if let Some(step) = step(structure, key, value) {
+            changed |= rewrite_value(value, &step, lookup);
+        }
+    }
+    changed
+}
+
+fn rewrite_value(value: &mut Json, step: &Step, lookup: &dyn Fn(&str) -> Option<String>) -> bool {
+    let new = match (value, step) {
+        (Json::Array(items), _) => {
+            return items.iter_mut().fold(false, |any, item| rewrite_value(item, step, lookup) | any);
+        }
+        (Json::Object(members), Step::Inside(structure)) => return rewrite_object(members, structure, lookup),
+        (value @ Json::Object(_), Step::Resource) => return rewrite(value, lookup),
+        (Json::String(text), Step::Text) => lookup(text).map(|new| (text, new)),
+        (Json::String(text), Step::Narrative) => xhtml::rewrite(text, lookup).map(|new| (text, new)),
+        _ => None,
+    };
+    new.map(|(text, new)| *text = new).is_some()
+}
+
+/// All `Reference.reference` of a resource with the FHIRPath of the element, such as `Task.for.reference`.
 #[must_use]
 pub fn references(resource: &Json) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    collect(resource, &super::path::Path::root(resource["resourceType"].text()), &mut found);
+    each_reference(resource, &mut |path, text| found.push((path.to_string(), text.to_owned())));
     found
 }
 
-fn collect(value: &Json, path: &super::path::Path<'_>, found: &mut Vec<(String, String)>) {
-    match value {
-        Json::Array(items) => {
-            for (n, item) in items.iter().enumerate() {
-                collect(item, &path.item(n), found);
+/// Shows each `Reference.reference` of a resource, contained ones too, with its path; those in the entries of a Bundle
+/// not. Allocates nothing.
+pub fn each_reference<'j>(resource: &'j Json, show: &mut dyn FnMut(&Path<'_>, &'j str)) {
+    let name = resource["resourceType"].text();
+    show_resource(resource, &Path::root(name), show);
+}
+
+fn show_resource<'j>(resource: &'j Json, path: &Path<'_>, show: &mut dyn FnMut(&Path<'_>, &'j str)) {
+    if let (Some(structure), Json::Object(members)) = (structure_of(resource), resource) {
+        show_object(members, structure, path, show);
+    }
+}
+
+fn show_object<'j>(
+    members: &'j Object,
+    structure: &'static Structure,
+    path: &Path<'_>,
+    show: &mut dyn FnMut(&Path<'_>, &'j str),
+) {
+    for (key, value) in members.iter() {
+        if matches!(value, Json::String(_)) && !(key == "reference" && structure.name == "Reference") {
+            continue;
+        }
+        if let Some(step) = step(structure, key, value) {
+            show_value(value, &step, &path.member(key), show);
+        }
+    }
+}
+
+fn show_value<'j>(value: &'j Json, step: &Step, path: &Path<'_>, show: &mut dyn FnMut(&Path<'_>, &'j str)) {
+    match (value, step) {
+        (Json::Array(items), _) => {
+            for (n, item) in items.iter().enumerate().filter(|(_, item)| !matches!(item, Json::String(_))) {
+                show_value(item, step, &path.item(n), show);
             }
         }
-        Json::Object(members) => {
-            for (key, value) in members.iter() {
-                match value {
-                    Json::String(text) if key == "reference" => found.push((path.to_string(), text.clone())),
-                    _ => collect(value, &path.member(key), found),
-                }
-            }
-        }
+        (Json::Object(members), Step::Inside(structure)) => show_object(members, structure, path, show),
+        (Json::Object(_), Step::Resource) => show_resource(value, path, show),
+        (Json::String(text), Step::Text) => show(path, text),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fhir::json::parse;
+
+    const OLD: &str = "urn:uuid:c757873d-ec9a-4326-a141-556f43239520";
+
+    fn rename(text: &str) -> Option<String> {
+        (text == OLD).then(|| "Binary/b".to_owned())
+    }
+
+    #[test]
+    fn links_are_rewritten_by_their_type_and_nothing_else_is() {
+        let before = r##"{"resourceType":"Composition","text":{"div":"<div>OLD <img src=\"OLD\"/><a href='OLD'>OLD</a></div>"},
+            "contained":[{"resourceType":"DocumentReference","id":"d","content":[{"attachment":{"url":"OLD","title":"OLD"}}],
+              "meta":{"profile":["OLD"],"source":"OLD"}}],
+            "subject":{"reference":"OLD","display":"OLD"},"title":"OLD","_title":{"extension":[{"url":"x","valueUri":"OLD"},
+              {"url":"x","valueReference":{"reference":"OLD"}},{"url":"x","valueCanonical":"OLD"},{"url":"x","valueString":"OLD"}]},
+            "author":[{"reference":"#d"},{"reference":"OLD"}],"identifier":{"system":"OLD","value":"OLD"},"reference":"OLD"}"##;
+        let after = before
+            .replace(r#"src=\"OLD\""#, r#"src=\"NEW\""#)
+            .replace("href='OLD'", "href='NEW'")
+            .replace(r#""url":"OLD""#, r#""url":"NEW""#)
+            .replace(r#""source":"OLD""#, r#""source":"NEW""#)
+            .replace(r#"{"reference":"OLD""#, r#"{"reference":"NEW""#)
+            .replace(r#""valueUri":"OLD""#, r#""valueUri":"NEW""#)
+            .replace(r#""system":"OLD""#, r#""system":"NEW""#);
+        let read = |text: &str| parse(text.replace("OLD", OLD).replace("NEW", "Binary/b").as_bytes()).unwrap();
+        let mut tree = read(before);
+        assert!(rewrite(&mut tree, &rename));
+        assert_eq!(tree.to_string(), read(&after).to_string());
+        assert!(!rewrite(&mut tree, &rename));
+    }
+
+    #[test]
+    fn references_come_with_their_path_and_entries_of_a_bundle_are_their_own() {
+        let task = r##"{"resourceType":"Task","for":{"reference":"Patient/1"},"reasonReference":{"display":"x"},
+            "contained":[{"resourceType":"Basic","id":"b","subject":{"reference":"#"}}],
+            "input":[{"valueReference":{"reference":"urn:uuid:2"},"valueString":"reference"}]}"##;
+        let found = references(&parse(task.as_bytes()).unwrap());
+        let found: Vec<(&str, &str)> = found.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                ("Task.for.reference", "Patient/1"),
+                ("Task.contained[0].subject.reference", "#"),
+                ("Task.input[0].valueReference.reference", "urn:uuid:2"),
+            ]
+        );
+        let bundle = format!(r#"{{"resourceType":"Bundle","entry":[{{"fullUrl":"{OLD}","resource":{task}}}]}}"#);
+        let mut bundle = parse(bundle.as_bytes()).unwrap();
+        assert!(references(&bundle).is_empty() && !rewrite(&mut bundle, &rename));
+    }
+
+    #[test]
+    fn a_reference_text_is_one_of_six() {
+        let target = |text| Target::parse(text).unwrap();
+        for (text, link) in [
+            ("#a", Link::Contained("a")),
+            ("Patient/1", Link::Relative(target("Patient/1"), None)),
+            ("Patient/1/_history/3", Link::Relative(target("Patient/1"), Some("3"))),
+            ("Patient?identifier=a|b/c", Link::Conditional(target("Patient/1").rtype, "identifier=a|b/c")),
+            ("urn:oid:1.2", Link::Urn("urn:oid:1.2")),
+            ("http://a/Patient/1", Link::Absolute("http://a/Patient/1")),
+            ("Patien/1", Link::Other("Patien/1")),
+        ] {
+            assert_eq!(Link::parse(text), link);
+        }
     }
 }

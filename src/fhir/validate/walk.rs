@@ -247,7 +247,7 @@ impl<'j> Walk<'j> {
                     }
                 }
                 other => {
-                    self.error("structure", path, &format!("found {}, expected XHTML as a string", describe(other)))
+                    self.error("structure", path, &format!("found {}, expected XHTML as a string", describe(other)));
                 }
             },
             Type::Resource => {
