@@ -1,5 +1,9 @@
 //! The programme, told as stories.
 
+mod demo;
+mod handoff;
+mod load;
+
 use baton::cli::demo::DISCHARGES;
 use baton::clock::Instant;
 use serde_json::Value;
@@ -18,3 +22,6 @@ pub fn discharge(name: &str, now: jiff::Timestamp) -> Discharge {
     let text = sample.at(Instant(now.as_microsecond())).expect("a sample without faults");
     Discharge { hospital: sample.client, bundle: serde_json::from_str(&text).expect("JSON") }
 }
+
+/// The code system of the programme's Tasks.
+pub const TASK_CODE: &str = "http://baton.example/fhir/CodeSystem/task-code";

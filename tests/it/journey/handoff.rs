@@ -1,0 +1,212 @@
+//! The main job: a hospital's discharge becomes a pharmacy's follow-up, a problem found, a problem resolved.
+
+use super::{TASK_CODE, discharge};
+use crate::harness::client::reference;
+use crate::harness::{Answer, Client, TestServer};
+use serde_json::{Value, json};
+
+/// Northgate posts the discharge of the man with two kinds of metoprolol; no pharmacy is named. Returns the Patient's id.
+async fn discharged(server: &TestServer) -> String {
+    let discharge = discharge("04-duplicate-therapy", server.now());
+    let answer = server.user(discharge.hospital).post(&discharge.bundle).await.ok();
+    let location = answer.body["entry"][0]["response"]["location"].as_str().expect("a location");
+    location.split("/_history").next().and_then(|l| l.rsplit('/').next()).expect("an id").to_string()
+}
+
+/// The Tasks of this code, as the caller sees them.
+async fn tasks(client: &Client, patient: &str, code: &str) -> Vec<Value> {
+    client.search(&format!("Task?patient={patient}&code={TASK_CODE}|{code}")).await
+}
+
+async fn first_call(client: &Client, patient: &str) -> Value {
+    let mut found = tasks(client, patient, "first-call").await;
+    assert_eq!(found.len(), 1, "one first call: {found:#?}");
+    found.remove(0)
+}
+
+fn version(resource: &Value) -> &str {
+    resource["meta"]["versionId"].as_str().expect("a version")
+}
+
+async fn claims(client: &Client, task: &Value) -> Answer {
+    client.operation(&format!("{}/$claim", reference(task)), &Value::Null, Some(version(task))).await
+}
+
+/// Elm Street has claimed the first call, Mara has reached the patient and reports the problem. Returns it.
+async fn reported(server: &TestServer) -> Value {
+    let patient = discharged(server).await;
+    let task = first_call(&server.pharmacy(), &patient).await;
+    claims(&server.pharmacy(), &task).await.ok();
+    let technician = server.technician();
+    let attempt = json!({"resourceType": "Parameters", "parameter": [{"name": "outcome", "valueCode": "reached"}]});
+    technician.operation(&format!("{}/$attempt", reference(&task)), &attempt, None).await.ok();
+    let drugs = technician.search(&format!("MedicationRequest?patient={patient}&category=discharge")).await;
+    let issue = json!({
+        "resourceType": "DetectedIssue", "status": "preliminary", "severity": "moderate",
+        "code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "DUPTHPGEN"}]},
+        "patient": {"reference": format!("Patient/{patient}")},
+        "identifiedDateTime": server.now().strftime("%FT%TZ").to_string(),
+        "author": {"reference": "Practitioner/mara-lind"},
+        "implicated": [{"reference": reference(&drugs[0])}],
+        "detail": "Hypertension: two kinds of metoprolol are taken together."
+    });
+    let answer = technician.create(&issue).await.ok();
+    server.read(&answer.reference()).await
+}
+
+/// Jonas takes the review and begins.
+async fn review_begun(server: &TestServer, issue: &Value) -> Value {
+    let pharmacist = server.pharmacist();
+    let query = format!("Task?code={TASK_CODE}|review-dtp&focus={}", reference(issue));
+    let mut task = pharmacist.search(&query).await.remove(0);
+    if task["status"] == "requested" {
+        task = claims(&pharmacist, &task).await.ok().body;
+    }
+    if task["status"] != "in-progress" {
+        let begin = json!([{"op": "replace", "path": "/status", "value": "in-progress"}]);
+        pharmacist.patch(&reference(&task), &begin).await.ok();
+    }
+    server.read(&reference(&task)).await
+}
+
+fn decision() -> Value {
+    json!({"resourceType": "Parameters", "parameter": [
+        {"name": "resolution", "valueCode": "resolved"},
+        {"name": "mitigation", "valueCodeableConcept": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "13"}]}},
+        {"name": "note", "valueString": "Tartrate stopped."}]})
+}
+
+both_databases!(a_discharge_opens_its_follow_up_in_the_same_transaction);
+async fn a_discharge_opens_its_follow_up_in_the_same_transaction(server: TestServer) {
+    let patient = discharged(&server).await;
+    let everyone = server.everyone();
+    let episodes = everyone.search(&format!("EpisodeOfCare?patient={patient}")).await;
+    assert_eq!(episodes.len(), 1);
+    assert_eq!(episodes[0]["status"], "active");
+    assert_eq!(everyone.search(&format!("CarePlan?subject=Patient/{patient}")).await.len(), 1);
+    for (code, count) in [("check-pickup", 1), ("first-call", 1), ("pharmacist-check", 1)] {
+        let found = tasks(&everyone, &patient, code).await;
+        assert_eq!(found.len(), count, "{code}");
+        assert_eq!(found[0]["status"], "requested");
+        assert!(found[0]["owner"].is_null(), "no pharmacy was named: open to the candidates");
+        assert!(found[0]["restriction"]["period"]["end"].is_string(), "it has a due time");
+    }
+}
+
+both_databases!(both_pharmacies_see_an_open_task_and_one_claims_it);
+async fn both_pharmacies_see_an_open_task_and_one_claims_it(server: TestServer) {
+    let patient = discharged(&server).await;
+    let task = first_call(&server.pharmacy(), &patient).await;
+    let same = first_call(&server.other_pharmacy(), &patient).await;
+    assert_eq!(reference(&task), reference(&same));
+
+    server
+        .pharmacy()
+        .operation(&format!("{}/$claim", reference(&task)), &Value::Null, None)
+        .await
+        .refuses(428, "required", "");
+    claims(&server.pharmacy(), &task).await.ok();
+    let late = claims(&server.other_pharmacy(), &task).await;
+    assert!(matches!(late.status, 409 | 412 | 404), "too late: {} {}", late.status, late.body);
+    let task = server.read(&reference(&task)).await;
+    assert_eq!(task["owner"]["reference"], "Organization/elm-street");
+}
+
+both_databases!(of_two_pharmacies_that_claim_at_once_one_wins);
+async fn of_two_pharmacies_that_claim_at_once_one_wins(server: TestServer) {
+    let patient = discharged(&server).await;
+    let task = first_call(&server.pharmacy(), &patient).await;
+    let (elm, harbour) = (server.pharmacy(), server.other_pharmacy());
+    let rivals = (0..16).map(|n| claims(if n % 2 == 0 { &elm } else { &harbour }, &task));
+    let answers = futures_util::future::join_all(rivals).await;
+    assert_eq!(
+        answers.iter().filter(|a| a.status == 200).count(),
+        1,
+        "{:?}",
+        answers.iter().map(|a| a.status).collect::<Vec<_>>()
+    );
+    assert!(
+        answers.iter().all(|a| matches!(a.status, 200 | 404 | 409 | 412)),
+        "{:?}",
+        answers.iter().map(|a| a.status).collect::<Vec<_>>()
+    );
+}
+
+both_databases!(a_reported_problem_has_one_open_review_with_a_due_time);
+async fn a_reported_problem_has_one_open_review_with_a_due_time(server: TestServer) {
+    let issue = reported(&server).await;
+    assert_eq!(issue["status"], "preliminary");
+    let reviews = server.everyone().search(&format!("Task?focus={}", reference(&issue))).await;
+    assert_eq!(reviews.len(), 1);
+    assert_eq!(reviews[0]["code"]["coding"][0]["code"], "review-dtp");
+    assert!(reviews[0]["restriction"]["period"]["end"].is_string());
+}
+
+both_databases!(a_technician_cannot_decide_by_any_door);
+async fn a_technician_cannot_decide_by_any_door(server: TestServer) {
+    let issue = reported(&server).await;
+    review_begun(&server, &issue).await;
+    let (technician, path) = (server.technician(), reference(&issue));
+    let before = server.read(&path).await;
+    let mut decided = issue.clone();
+    decided["status"] = "final".into();
+    decided["mitigation"] =
+        json!([{"action": {"text": "stopped it"}, "author": {"reference": "Practitioner/jonas-adler"}}]);
+    let entry = |request: Value, resource: Value| json!({"resourceType": "Bundle", "type": "transaction", "entry": [{"request": request, "resource": resource}]});
+    for answer in [
+        technician.operation(&format!("{path}/$resolve"), &decision(), None).await,
+        technician.update(&decided).await,
+        technician.patch(&path, &json!([{"op": "replace", "path": "/status", "value": "final"}])).await,
+        technician.patch(&path, &json!([{"op": "replace", "path": "/severity", "value": "low"}])).await,
+        technician.post(&entry(json!({"method": "PUT", "url": path}), decided.clone())).await,
+    ] {
+        answer.refuses(403, "forbidden", "");
+    }
+    assert_eq!(server.read(&path).await, before, "nothing of it was stored");
+}
+
+both_databases!(a_pharmacist_resolves_the_problem_and_its_review_is_done);
+async fn a_pharmacist_resolves_the_problem_and_its_review_is_done(server: TestServer) {
+    let issue = reported(&server).await;
+    let review = review_begun(&server, &issue).await;
+    let path = reference(&issue);
+    server.pharmacist().operation(&format!("{path}/$resolve"), &decision(), None).await.ok();
+    let decided = server.read(&path).await;
+    assert_eq!(decided["status"], "final");
+    assert_eq!(decided["mitigation"][0]["author"]["reference"], "Practitioner/jonas-adler");
+    assert_eq!(server.read(&reference(&review)).await["status"], "completed");
+    let again = json!([{"op": "replace", "path": "/status", "value": "preliminary"}]);
+    server.pharmacist().patch(&path, &again).await.refuses(422, "business-rule", "");
+}
+
+both_databases!(who_has_no_part_in_a_discharge_does_not_learn_that_it_exists);
+async fn who_has_no_part_in_a_discharge_does_not_learn_that_it_exists(server: TestServer) {
+    let patient = discharged(&server).await;
+    let path = format!("Patient/{patient}");
+    server.other_hospital().read(&path).await.is(200);
+    let hidden = server.hospital().read(&path).await.is(404);
+    let unknown = server.hospital().read("Patient/00000000-0000-4000-8000-000000000000").await.is(404);
+    let text = |a: &Answer| {
+        String::from_utf8_lossy(&a.bytes).replace(&patient, "X").replace("00000000-0000-4000-8000-000000000000", "X")
+    };
+    assert_eq!(text(&hidden), text(&unknown), "hidden and unknown look the same");
+    for query in [format!("Patient?_id={patient}"), "Task".into(), "Encounter?_include=Encounter:subject".into()] {
+        assert_eq!(server.hospital().search(&query).await.len(), 0, "{query}");
+    }
+}
+
+both_databases!(the_digits_of_a_dose_stay_what_they_were);
+async fn the_digits_of_a_dose_stay_what_they_were(server: TestServer) {
+    let hospital = server.hospital();
+    let text = r#"{"resourceType":"Observation","status":"final","code":{"text":"dose"},"valueQuantity":{"value":2.50,"unit":"mg"}}"#;
+    let created = hospital.send("POST", "Observation", text, &[("Prefer", "return=representation")]).await.is(201);
+    let path = created.reference();
+    let shows =
+        |answer: &Answer| assert!(String::from_utf8_lossy(&answer.bytes).contains("\"value\":2.50"), "{}", answer.body);
+    shows(&created);
+    shows(&hospital.read(&path).await.ok());
+    shows(&hospital.read(&format!("Observation?_id={}", path.trim_start_matches("Observation/"))).await.ok());
+    hospital.patch(&path, &json!([{"op": "add", "path": "/code/coding", "value": [{"code": "x"}]}])).await.ok();
+    shows(&hospital.read(&path).await.ok());
+    shows(&hospital.read(&format!("{path}/_history")).await.ok());
+}
