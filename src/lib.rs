@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod fhir;
+pub mod interaction;
 pub mod search;
 pub mod store;
 pub mod workflow;

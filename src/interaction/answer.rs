@@ -1,0 +1,76 @@
+//! What comes back from the one door: how it ended, and what http and Bundle entries say about it.
+//!
+//! Not for: failures (`error.rs`), headers (`http/respond.rs`).
+
+use crate::clock::Instant;
+use crate::fhir::Target;
+use bytes::Bytes;
+
+/// How an interaction ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// Done; here is what was asked for.
+    Ok,
+    /// A resource came to be.
+    Created,
+    /// Done; there is nothing to say.
+    NoContent,
+    /// The caller has this version already.
+    NotModified,
+}
+
+impl Done {
+    /// HTTP status with its phrase, as `Bundle.entry.response.status` wants it.
+    #[must_use]
+    pub const fn status(self) -> (u16, &'static str) {
+        match self {
+            Self::Ok => (200, "200 OK"),
+            Self::Created => (201, "201 Created"),
+            Self::NoContent => (204, "204 No Content"),
+            Self::NotModified => (304, "304 Not Modified"),
+        }
+    }
+}
+
+/// Which version an answer is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// `meta.versionId`.
+    pub version: i64,
+    /// `meta.lastUpdated`.
+    pub updated: Instant,
+}
+
+/// A successful answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// How it ended.
+    pub done: Done,
+    /// JSON, or nothing.
+    pub body: Bytes,
+    /// ETag and Last-Modified.
+    pub stamp: Option<Stamp>,
+    /// What was written: Location.
+    pub location: Option<Target>,
+}
+
+impl Answer {
+    /// 200 with a body that is no version of a resource.
+    #[must_use]
+    pub fn of(body: impl Into<Bytes>) -> Self {
+        Self { done: Done::Ok, body: body.into(), stamp: None, location: None }
+    }
+
+    /// An end without a body.
+    #[must_use]
+    pub fn empty(done: Done) -> Self {
+        Self { done, body: Bytes::new(), stamp: None, location: None }
+    }
+
+    /// `Type/id/_history/n` of what was written.
+    #[must_use]
+    pub fn version_path(&self) -> Option<String> {
+        let (target, stamp) = (self.location.as_ref()?, self.stamp.as_ref()?);
+        Some(format!("{target}/_history/{}", stamp.version))
+    }
+}

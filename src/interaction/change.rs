@@ -1,0 +1,114 @@
+//! create, update, patch and delete of one resource, outside a Bundle.
+//!
+//! Source: <https://hl7.org/fhir/R4/http.html#create>, `#update`, `#patch`, `#delete`, `#ops` (Prefer).
+
+use super::answer::{Answer, Done};
+use super::read::stamp;
+use super::request::{At, Prefer, Request, When};
+use super::write::{Asks, Draft, Outcome};
+use super::{Engine, Scope};
+use crate::access::Ctx;
+use crate::access::scope::Action;
+use crate::error::{Error, Result};
+use crate::fhir::{Json, outcome};
+use crate::store::Method;
+use bytes::Bytes;
+
+/// A write, and what is asked of its answer.
+pub(super) struct Change {
+    pub(super) action: Action,
+    pub(super) draft: Draft,
+    pub(super) prefer: Prefer,
+}
+
+impl Change {
+    /// Reads a write request.
+    ///
+    /// # Errors
+    /// All issues of a body that is no JSON; `Fault` for a request that is no write.
+    pub(super) fn of(request: Request) -> Result<Self> {
+        let draft = |method, at, body, when| Draft {
+            method,
+            at,
+            body,
+            when,
+            if_none_exist: None,
+            full_url: None,
+            place: String::new(),
+        };
+        Ok(match request {
+            Request::Create { rtype, body, if_none_exist, prefer } => {
+                let action = if if_none_exist.is_some() { Action::ConditionalCreate } else { Action::Create };
+                let draft = draft(Method::Post, At::Query(rtype, String::new()), body.json()?, When::default());
+                Self { action, draft: Draft { if_none_exist, ..draft }, prefer }
+            }
+            Request::Update { at, body, when, prefer } => {
+                let action = by(&at, Action::Update, Action::ConditionalUpdate);
+                Self { action, draft: draft(Method::Put, at, body.json()?, when), prefer }
+            }
+            Request::Patch { at, body, when, prefer } => {
+                let action = by(&at, Action::Patch, Action::ConditionalPatch);
+                Self { action, draft: draft(Method::Patch, at, body.json()?, when), prefer }
+            }
+            Request::Delete { at, when, prefer } => {
+                let action = by(&at, Action::Delete, Action::ConditionalDelete);
+                Self { action, draft: draft(Method::Delete, at, Json::Null, when), prefer }
+            }
+            _ => return Err(Error::fault("not a write: handle() sends only writes here")),
+        })
+    }
+}
+
+fn by(at: &At, id: Action, query: Action) -> Action {
+    match at {
+        At::Id(_) => id,
+        At::Query(..) => query,
+    }
+}
+
+impl Engine {
+    pub(super) async fn change(&self, ctx: &Ctx, request: Request) -> Result<Answer> {
+        let Change { action, draft, prefer } = Change::of(request)?;
+        let rtype = draft.at.rtype();
+        self.permit(ctx, action, Some(rtype))?;
+        let name = format!("{} {rtype}", draft.method.as_str());
+        let mut asks = Asks::default();
+        asks.add(self, draft);
+        let outcomes = self.write(ctx, asks, Vec::new(), &name).await?;
+        let outcome = outcomes.into_iter().next().ok_or_else(|| Error::fault("a write without an outcome"))?;
+        Ok(answer(outcome, prefer))
+    }
+}
+
+/// What a client gets for a write.
+pub(super) fn answer(outcome: Outcome, prefer: Prefer) -> Answer {
+    let Outcome { done, version } = outcome;
+    let text = match (done, &version) {
+        (Done::Created, Some(v)) => format!("{} was created", v.target),
+        (Done::Ok, Some(v)) => format!("{} is at version {}", v.target, v.version),
+        (_, Some(v)) => format!("{} was deleted", v.target),
+        (_, None) => "There was nothing to delete".to_owned(),
+    };
+    let stamp = version.as_ref().map(stamp);
+    let location = version.as_ref().filter(|v| !v.is_deleted()).map(|v| v.target.clone());
+    let body = match (prefer, version) {
+        (Prefer::Outcome, _) => Bytes::from(outcome::all_ok(&text).to_bytes()),
+        (Prefer::Representation, Some(v)) => v.body,
+        _ => Bytes::new(),
+    };
+    let done = match (done, body.is_empty()) {
+        (Done::NoContent, false) => Done::Ok,
+        (done, _) => done,
+    };
+    Answer { done, body, stamp, location }
+}
+
+/// Scope of an interaction on one type: what searches and histories are judged by.
+pub(super) fn type_of(of: &Scope) -> Option<crate::fhir::ResourceType> {
+    match of {
+        Scope::System => None,
+        Scope::Type(rtype) => Some(*rtype),
+        Scope::Instance(target) => Some(target.rtype),
+        Scope::Compartment(_, inner) => *inner,
+    }
+}

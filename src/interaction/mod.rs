@@ -1,0 +1,135 @@
+//! FHIR's REST interactions: the one door that every read and every write passes, whoever asks.
+//!
+//! [`Engine::handle`] takes a [`Request`] - of HTTP, a Bundle entry, a worker - and gives an [`Answer`]. Scope and role are
+//! judged here, rows by the store's limit, fields and states by `workflow::guard`.
+//! Not for: the wire (`http/`), SQL (`store/`), or what the programme does (`workflow/`).
+//! Source: <https://hl7.org/fhir/R4/http.html>.
+
+mod answer;
+mod batch;
+mod bundle;
+mod capability;
+mod change;
+mod history;
+mod operation;
+mod page;
+mod read;
+mod request;
+mod route;
+mod search;
+mod subset;
+mod transaction;
+mod write;
+
+pub use answer::{Answer, Done, Stamp};
+pub use request::{At, Body, Operation, Prefer, Request, Scope, Unless, When};
+pub use route::{Verb, Wire, route};
+
+use crate::access::Ctx;
+use crate::access::policy::Policy;
+use crate::access::scope::Action;
+use crate::config::Limits;
+use crate::error::{Error, Result};
+use crate::fhir::{ResourceType, Target};
+use crate::search::{Env, Keys, Registry};
+use crate::store::Store;
+use crate::workflow::Programme;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use std::sync::{Arc, OnceLock};
+
+/// The one door. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<House>);
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The open database.
+    pub store: Store,
+    /// Search parameters.
+    pub registry: Arc<Registry>,
+    /// Protocol and policy.
+    pub programme: Programme,
+    /// Role matrix.
+    pub policy: Policy,
+    /// Address and zone of this server.
+    pub env: Env,
+    /// How much of everything.
+    pub limits: Limits,
+    /// Whether tokens are asked for: `metadata` says so.
+    pub has_auth: bool,
+}
+
+/// What the interactions share.
+pub(crate) struct House {
+    pub(crate) store: Store,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) programme: Programme,
+    pub(crate) policy: Policy,
+    pub(crate) keys: Keys,
+    pub(crate) env: Env,
+    pub(crate) limits: Limits,
+    has_auth: bool,
+    pages: page::Signer,
+    metadata: OnceLock<Bytes>,
+}
+
+impl Engine {
+    /// Puts an engine together.
+    ///
+    /// # Errors
+    /// What the database says when its page secret cannot be read.
+    pub async fn new(parts: Parts) -> Result<Self> {
+        let Parts { store, registry, programme, policy, env, limits, has_auth } = parts;
+        let pages = page::Signer::new(&store.secret("page-links").await?);
+        let keys = store.keys();
+        Ok(Self(Arc::new(House {
+            store,
+            registry,
+            programme,
+            policy,
+            keys,
+            env,
+            limits,
+            has_auth,
+            pages,
+            metadata: OnceLock::new(),
+        })))
+    }
+
+    pub(crate) fn house(&self) -> &House {
+        &self.0
+    }
+
+    /// Carries out one interaction.
+    ///
+    /// # Errors
+    /// Everything that can go wrong, with its kind: http and Bundle entries make the status of it.
+    pub async fn handle(&self, ctx: &Ctx, request: Request) -> Result<Answer> {
+        match request {
+            Request::Read { target, unless, query } => self.read(ctx, target, &unless, &query).await,
+            Request::VRead { target, version, query } => self.vread(ctx, target, &version, &query).await,
+            Request::Search { of, query, lenient } => self.search(ctx, of, &query, lenient).await,
+            Request::History { of, query } => self.history(ctx, of, &query).await,
+            Request::Capabilities => Ok(self.capabilities()),
+            Request::Bundle { body, prefer } => self.bundle(ctx, body, prefer).await,
+            Request::Operation(operation) => self.operation(ctx, operation).await,
+            write => self.change(ctx, write).await,
+        }
+    }
+
+    /// The same, boxed: a Bundle's entries come back here.
+    fn handle_entry<'a>(&'a self, ctx: &'a Ctx, request: Request) -> BoxFuture<'a, Result<Answer>> {
+        Box::pin(self.handle(ctx, request))
+    }
+
+    /// Scope and role.
+    fn permit(&self, ctx: &Ctx, action: Action, rtype: Option<ResourceType>) -> Result<()> {
+        crate::access::policy::decide(&self.0.policy, &ctx.principal, action, rtype).ok()
+    }
+}
+
+/// The answer about a resource that is not there or that the caller may not know of: the same text, byte for byte.
+pub(crate) fn unknown(target: &Target) -> Error {
+    Error::not_found(format!("{target} is not known here"))
+}

@@ -1,0 +1,163 @@
+//! Operations: one line each, from name and type to the function that carries it out.
+//!
+//! Not for: what they do (`workflow/`).
+//! Source: <https://hl7.org/fhir/R4/operations.html>.
+
+use super::answer::{Answer, Done, Stamp};
+use super::request::{Operation, Scope};
+use super::{Engine, House, unknown};
+use crate::access::scope::Action;
+use crate::access::{Ctx, Limit};
+use crate::clock::Instant;
+use crate::error::{Error, Result};
+use crate::fhir::resource::{known, printable};
+use crate::fhir::{Json, ResourceType, Target};
+use crate::store::{Audit, Tx, Work};
+use crate::workflow;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+
+/// An operation that Baton has.
+pub(super) struct Row {
+    /// Without `$`.
+    pub(super) name: &'static str,
+    /// The type whose instances have it.
+    pub(super) on: &'static str,
+    /// What it does, for `metadata`.
+    pub(super) text: &'static str,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Claim,
+    Release,
+    Attempt,
+    Resolve,
+}
+
+/// All operations.
+pub(super) const OPERATIONS: [Row; 4] = [
+    Row {
+        name: "claim",
+        on: "Task",
+        text: "Takes an open Task for the caller's organisation. Needs If-Match; of two who claim at once one gets 409 or 412.",
+        kind: Kind::Claim,
+    },
+    Row {
+        name: "release",
+        on: "Task",
+        text: "Gives a claimed Task back that has not been started, so that another organisation can claim it.",
+        kind: Kind::Release,
+    },
+    Row {
+        name: "attempt",
+        on: "Task",
+        text: "Records one attempt to reach the patient by phone; answers the Communication.",
+        kind: Kind::Attempt,
+    },
+    Row {
+        name: "resolve",
+        on: "DetectedIssue",
+        text: "A pharmacist decides on a drug therapy problem: mitigation, resolution, note; closes its review Task.",
+        kind: Kind::Resolve,
+    },
+];
+
+impl Engine {
+    pub(super) async fn operation(&self, ctx: &Ctx, call: Operation) -> Result<Answer> {
+        let no_such = || Error::not_found(format!("there is no operation ${} here", printable(&call.name)));
+        let Scope::Instance(target) = &call.on else { return Err(no_such().code("not-supported")) };
+        let row = OPERATIONS
+            .iter()
+            .find(|row| row.name == call.name && known(row.on) == target.rtype)
+            .ok_or_else(|| no_such().code("not-supported"))?;
+        if call.is_get {
+            return Err(Error::method_not_allowed(format!("${} changes something: call it by POST", row.name)));
+        }
+        self.permit(ctx, Action::Update, Some(target.rtype))?;
+        let params = if call.body.is_empty() { None } else { Some(parameters(call.body.json()?)?) };
+        let work = Run {
+            house: Arc::clone(&self.0),
+            ctx: ctx.clone(),
+            kind: row.kind,
+            name: format!("{}/${}", row.on, row.name),
+            target: target.clone(),
+            params,
+            if_match: call.when.if_match,
+        };
+        let resource = self.house().store.write(work).await?;
+        Ok(answer(&resource))
+    }
+}
+
+/// The body of an operation.
+fn parameters(body: Json) -> Result<Json> {
+    if body["resourceType"].as_str() != Some("Parameters") {
+        return Err(Error::invalid("an operation takes a Parameters resource").at("resourceType"));
+    }
+    crate::fhir::validate::check(&body)?;
+    Ok(body)
+}
+
+/// The resource that an operation answers, with ETag and Location where it is a stored one.
+fn answer(resource: &Json) -> Answer {
+    let meta = &resource["meta"];
+    let stamp = match (meta["versionId"].text().parse().ok(), Instant::parse(meta["lastUpdated"].text())) {
+        (Some(version), Some(updated)) => Some(Stamp { version, updated }),
+        _ => None,
+    };
+    let location = match (ResourceType::parse(resource["resourceType"].text()), resource["id"].as_str(), &stamp) {
+        (Some(rtype), Some(id), Some(_)) => Some(Target::new(rtype, id)),
+        _ => None,
+    };
+    Answer { done: Done::Ok, body: resource.to_bytes().into(), stamp, location }
+}
+
+struct Run {
+    house: Arc<House>,
+    ctx: Ctx,
+    kind: Kind,
+    name: String,
+    target: Target,
+    params: Option<Json>,
+    if_match: Option<i64>,
+}
+
+impl Work for Run {
+    type Out = Json;
+
+    fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Json>> {
+        Box::pin(async move {
+            let (ctx, programme) = (&self.ctx, &self.house.programme);
+            // Unknown and invisible alike are 404 before any rule speaks.
+            match tx.get(&Limit::of(ctx), &self.target).await? {
+                None => return Err(unknown(&self.target)),
+                Some(v) if v.is_deleted() => return Err(Error::gone(format!("{} is deleted", self.target))),
+                Some(_) => {}
+            }
+            let (id, params) = (self.target.id.as_str(), self.params.as_ref());
+            let done = match self.kind {
+                Kind::Claim => workflow::claim(ctx, tx, programme, id, params, self.if_match).await,
+                Kind::Release => workflow::release(ctx, tx, programme, id, params, self.if_match).await,
+                Kind::Attempt => workflow::attempt(ctx, tx, programme, id, params, self.if_match).await,
+                Kind::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
+            }?;
+            let principal = &ctx.principal;
+            tx.audit(Audit {
+                at: ctx.now,
+                org: principal.org.as_ref().map_or(0, |id| self.house.keys.org(id)),
+                client: principal.client.clone(),
+                usr: principal.user.clone().unwrap_or_default(),
+                request_id: ctx.request_id.to_string(),
+                action: self.name.clone(),
+                outcome: 200,
+            });
+            Ok(done)
+        })
+    }
+
+    fn locks(&self) -> Vec<i64> {
+        vec![self.house.keys.target(self.target.rtype.as_str(), &self.target.id)]
+    }
+}

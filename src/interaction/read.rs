@@ -1,0 +1,61 @@
+//! read and vread.
+//!
+//! Source: <https://hl7.org/fhir/R4/http.html#read>, `#vread`, `#cread`.
+
+use super::answer::{Answer, Done, Stamp};
+use super::request::Unless;
+use super::subset::Subset;
+use super::{Engine, unknown};
+use crate::access::scope::Action;
+use crate::access::{Ctx, Limit};
+use crate::clock::Instant;
+use crate::error::{Error, Result};
+use crate::fhir::Target;
+use crate::store::Version;
+
+impl Engine {
+    pub(super) async fn read(&self, ctx: &Ctx, target: Target, unless: &Unless, query: &str) -> Result<Answer> {
+        self.permit(ctx, Action::Read, Some(target.rtype))?;
+        let version = self.house().store.get(&Limit::of(ctx), &target).await?.ok_or_else(|| unknown(&target))?;
+        if version.is_deleted() {
+            return Err(gone(&version));
+        }
+        if unless.has(version.version, version.pk) {
+            return Ok(Answer { stamp: Some(stamp(&version)), ..Answer::empty(Done::NotModified) });
+        }
+        self.resource(version, query)
+    }
+
+    pub(super) async fn vread(&self, ctx: &Ctx, target: Target, version: &str, query: &str) -> Result<Answer> {
+        self.permit(ctx, Action::VRead, Some(target.rtype))?;
+        let no_such = || Error::not_found(format!("{target} has no such version"));
+        // Version ids are our numbers; everything else cannot be there.
+        let number = version.parse::<i64>().ok().filter(|n| *n > 0 && n.to_string() == version).ok_or_else(no_such)?;
+        let store = &self.house().store;
+        let found = store.get_version(&Limit::of(ctx), &target, number).await?.ok_or_else(no_such)?;
+        if found.is_deleted() {
+            return Err(gone(&found));
+        }
+        self.resource(found, query)
+    }
+
+    fn resource(&self, version: Version, query: &str) -> Result<Answer> {
+        let stamp = Some(stamp(&version));
+        let body = if query.is_empty() { version.body } else { Subset::of_query(query)?.apply(version.body)? };
+        Ok(Answer { done: Done::Ok, body, stamp, location: None })
+    }
+}
+
+/// ETag and Last-Modified of a version.
+pub(super) fn stamp(version: &Version) -> Stamp {
+    Stamp { version: version.version, updated: Instant(version.pk) }
+}
+
+fn gone(version: &Version) -> Error {
+    Error::gone(format!(
+        "{} was deleted at {} (version {}); its history still has it",
+        version.target,
+        Instant(version.pk),
+        version.version
+    ))
+}

@@ -1,0 +1,154 @@
+//! search: from a raw query to a searchset.
+//!
+//! Source: <https://hl7.org/fhir/R4/search.html>, <https://hl7.org/fhir/R4/http.html#search>.
+
+mod include;
+
+use super::answer::Answer;
+use super::bundle::{Link, Writer};
+use super::change::type_of;
+use super::page::{PARAMETER, query_text};
+use super::request::Scope;
+use super::subset::Subset;
+use super::{Engine, unknown};
+use crate::access::scope::Action;
+use crate::access::{Ctx, Limit};
+use crate::error::{Error, Result};
+use crate::fhir::ResourceType;
+use crate::search::Cond;
+use crate::search::query::{self, Handling, Query, Summary};
+
+impl Engine {
+    pub(super) async fn search(&self, ctx: &Ctx, of: Scope, raw: &str, lenient: bool) -> Result<Answer> {
+        let house = self.house();
+        let (mut pairs, token) = split(raw)?;
+        let handling = if lenient { Handling::Lenient } else { Handling::Strict };
+        let types = self.types(ctx, &of)?;
+        let mut query = query::parse(&house.registry, &house.keys, &types, &pairs, &house.env, handling)?;
+        let judge = house.policy.judge(&ctx.principal);
+        for touched in &query.touched {
+            judge.decide(Action::SearchType, Some(*touched)).ok()?;
+        }
+        if let Scope::Compartment(owner, _) = &of {
+            self.in_compartment(ctx, owner, &mut query).await?;
+        }
+        let limit = Limit::of(ctx);
+        let path = path(&of);
+        // The link that a token belongs to is made of what was asked, so that the next page asks the same.
+        let from = match &token {
+            Some(token) => {
+                pairs.sort();
+                Some(house.pages.read(ctx, &format!("{path}?{}", query_text(&pairs)), token)?)
+            }
+            None => None,
+        };
+        if query.summary == Summary::Count {
+            query.plan.count = 0;
+        }
+        if query.plan.count == 0 {
+            query.plan.total = true;
+        }
+        let mut page = house.store.search(&limit, &query.plan, from.as_ref()).await?;
+        if page.total.is_none() && page.next.is_none() && from.is_none() {
+            page.total = u64::try_from(page.rows.len()).ok();
+        }
+        let included = if page.rows.is_empty() {
+            Vec::new()
+        } else {
+            include::include(house, &limit, &judge, &query, &page.rows).await?
+        };
+
+        let mut used = query.used.clone();
+        let mut links = vec![Link { relation: "self", path: path.clone(), query: used.clone() }];
+        if let Some(token) = token {
+            if let Some(link) = links.first_mut() {
+                link.query.push((PARAMETER.into(), token));
+            }
+            let mut first = used.clone();
+            first.retain(|(name, _)| name != PARAMETER);
+            links.push(Link { relation: "first", path: path.clone(), query: first });
+        }
+        if let Some(next) = &page.next {
+            let mut asked = used.clone();
+            asked.sort();
+            let token = house.pages.sign(ctx, &format!("{path}?{}", query_text(&asked)), next);
+            used.push((PARAMETER.into(), token));
+            links.push(Link { relation: "next", path: path.clone(), query: used });
+        }
+        let subset = Subset::of(&query);
+        let room = page.rows.iter().chain(&included).map(|v| v.body.len() + 160).sum();
+        let mut out = Writer::new(&ctx.base, "searchset", page.total, &links, room);
+        for (version, mode) in page.rows.iter().map(|v| (v, "match")).chain(included.iter().map(|v| (v, "include"))) {
+            if subset.is_whole() {
+                out.found(version, &version.body, mode);
+            } else {
+                out.found(version, &subset.apply(version.body.clone())?, mode);
+            }
+        }
+        if !query.warnings.is_empty() {
+            out.warnings(&query.warnings);
+        }
+        Ok(Answer::of(out.end()))
+    }
+
+    /// The types that a search covers: those of its URL that the caller may search.
+    fn types(&self, ctx: &Ctx, of: &Scope) -> Result<Vec<ResourceType>> {
+        if let Some(rtype) = type_of(of) {
+            self.permit(ctx, Action::SearchType, Some(rtype))?;
+            return Ok(vec![rtype]);
+        }
+        self.permit(ctx, Action::SearchSystem, None)?;
+        Ok(self.house().policy.judge(&ctx.principal).readable().collect())
+    }
+
+    /// Narrows a search to a compartment. Its owner must be visible; an unknown one is 404, as for a read.
+    async fn in_compartment(&self, ctx: &Ctx, owner: &crate::fhir::Target, query: &mut Query) -> Result<()> {
+        let house = self.house();
+        self.permit(ctx, Action::Read, Some(owner.rtype))?;
+        if house.store.get(&Limit::of(ctx), owner).await?.is_none() {
+            return Err(unknown(owner));
+        }
+        let mut any = Vec::new();
+        let mut kept = Vec::new();
+        for rtype in &query.plan.types {
+            if let Some(cond) = query::compartment(&house.registry, &house.keys, owner, *rtype) {
+                any.push(cond);
+                kept.push(*rtype);
+            }
+        }
+        if kept.is_empty() {
+            let what = query.plan.types.first().map_or("resource", |t| t.as_str());
+            return Err(
+                Error::invalid(format!("no {what} is in the compartment of a {}", owner.rtype)).code("not-supported")
+            );
+        }
+        let cond = std::mem::replace(&mut query.plan.cond, Cond::All(Vec::new()));
+        query.plan.cond = Cond::All(vec![cond, Cond::Any(any)]);
+        query.plan.types = kept;
+        Ok(())
+    }
+}
+
+/// Parameters without those of the wire, and the page token.
+fn split(raw: &str) -> Result<(Vec<(String, String)>, Option<String>)> {
+    let mut token = None;
+    let mut pairs = query::pairs(raw)?;
+    pairs.retain_mut(|(name, value)| match name.as_str() {
+        PARAMETER => {
+            token = Some(std::mem::take(value));
+            false
+        }
+        "_format" | "_pretty" => false,
+        _ => true,
+    });
+    Ok((pairs, token))
+}
+
+fn path(of: &Scope) -> String {
+    match of {
+        Scope::System => String::new(),
+        Scope::Type(rtype) => rtype.to_string(),
+        Scope::Instance(target) => target.to_string(),
+        Scope::Compartment(owner, inner) => format!("{owner}/{}", inner.map_or("*", ResourceType::as_str)),
+    }
+}

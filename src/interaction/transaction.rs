@@ -1,0 +1,87 @@
+//! transaction: all entries or none.
+//!
+//! Writes go through `write/` together; reads of single resources are checked inside the transaction and answered, like
+//! searches, right after its commit, so that they see what was written.
+//! Source: <https://hl7.org/fhir/R4/http.html#trules>, `#transaction-response`.
+
+use super::Engine;
+use super::answer::Answer;
+use super::batch::{self, Entry};
+use super::bundle::Writer;
+use super::change::{self, Change};
+use super::request::{Prefer, Request};
+use super::write::{Asks, Draft};
+use crate::access::Ctx;
+use crate::error::{Error, Result};
+
+/// What an entry became.
+enum Part {
+    /// A write; its outcomes come in this order.
+    Write,
+    /// Something read after the commit.
+    Read(Request),
+}
+
+impl Engine {
+    pub(super) async fn transaction(&self, ctx: &Ctx, entries: Vec<Result<Entry>>, prefer: Prefer) -> Result<Answer> {
+        let mut asks = Asks::default();
+        let mut reads = Vec::new();
+        let mut parts = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let Entry { place, full_url, request } = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    asks.fail(error, "");
+                    continue;
+                }
+            };
+            match request {
+                Request::Create { .. } | Request::Update { .. } | Request::Patch { .. } | Request::Delete { .. } => {
+                    match self.entry(ctx, request) {
+                        Ok(draft) => asks.add(self, Draft { place, full_url, ..draft }),
+                        Err(error) => asks.fail(error, &place),
+                    }
+                    parts.push(Part::Write);
+                }
+                Request::Operation(operation) if !operation.is_get => {
+                    let text = "an operation that changes something cannot be part of a transaction; call it by itself";
+                    asks.fail(Error::unprocessable(text).code("not-supported"), &place);
+                }
+                request => {
+                    if let Request::Read { target, .. } = &request {
+                        reads.push((target.clone(), place));
+                    }
+                    parts.push(Part::Read(request));
+                }
+            }
+        }
+        asks.end()?;
+        let outcomes = if asks.is_empty() && reads.is_empty() {
+            Vec::new()
+        } else {
+            self.write(ctx, asks, reads, "transaction").await?
+        };
+        let mut outcomes = outcomes.into_iter();
+        let mut out = Writer::new(&ctx.base, "transaction-response", None, &[], parts.len() * 300);
+        for part in parts {
+            match part {
+                Part::Write => {
+                    let outcome = outcomes.next().ok_or_else(|| Error::fault("a write without an outcome"))?;
+                    batch::answer(&mut out, Ok(change::answer(outcome, prefer)), true, prefer);
+                }
+                Part::Read(request) => {
+                    let answer = self.handle_entry(ctx, request).await;
+                    batch::answer(&mut out, answer, false, prefer);
+                }
+            }
+        }
+        Ok(Answer::of(out.end()))
+    }
+
+    /// Reads and judges a write of an entry.
+    fn entry(&self, ctx: &Ctx, request: Request) -> Result<Draft> {
+        let Change { action, draft, .. } = Change::of(request)?;
+        self.permit(ctx, action, Some(draft.at.rtype()))?;
+        Ok(draft)
+    }
+}

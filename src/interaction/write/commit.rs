@@ -1,0 +1,354 @@
+//! The transaction of a request: verify what was guessed, judge, put, let the workflow react.
+//!
+//! Order inside: DELETE, POST, PUT and PATCH, whatever order they came in. Every failure leaves nothing behind.
+//! Source: <https://hl7.org/fhir/R4/http.html#trules>.
+
+use super::ask::{Ask, Where};
+use super::criteria::{Criteria, Found};
+use super::faults::Faults;
+use super::prepare::{Prepared, Ready, patched};
+use super::resolve::Fate;
+use crate::access::limit::DIRECTORY;
+use crate::access::scope::Action;
+use crate::access::{Ctx, Limit, Role};
+use crate::error::{Error, Result};
+use crate::fhir::resource::known;
+use crate::fhir::{Json, Target};
+use crate::interaction::answer::Done;
+use crate::interaction::{House, unknown};
+use crate::search::Rows;
+use crate::store::{Audit, Method, Put, Tx, Version, Work};
+use crate::workflow;
+use futures_util::future::BoxFuture;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What became of one ask.
+#[derive(Debug, Clone)]
+pub(in crate::interaction) struct Outcome {
+    /// How it ended.
+    pub(in crate::interaction) done: Done,
+    /// The version written, or found by a conditional create; `None` when a delete had nothing to do.
+    pub(in crate::interaction) version: Option<Version>,
+}
+
+/// One request's writes.
+pub(super) struct Commit {
+    pub(super) house: Arc<House>,
+    pub(super) ctx: Ctx,
+    pub(super) asks: Vec<Ask>,
+    pub(super) criteria: Criteria,
+    pub(super) prepared: Prepared,
+    /// Resources that GET entries of the transaction read: they must be there.
+    pub(super) reads: Vec<(Target, String)>,
+    pub(super) action: String,
+}
+
+impl Work for Commit {
+    type Out = Vec<Outcome>;
+
+    fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Self::Out>> {
+        Box::pin(self.commit(tx))
+    }
+
+    fn locks(&self) -> Vec<i64> {
+        let keys = &self.house.keys;
+        let mut locks: Vec<i64> = self.criteria.locks(keys).collect();
+        for fate in &self.prepared.fates {
+            if let Fate::Write(target) = fate {
+                locks.push(keys.target(target.rtype.as_str(), &target.id));
+            }
+        }
+        let bodies = self.prepared.ready.iter().flatten().map(|r| &*r.json);
+        locks.extend(workflow::lock_names(keys, bodies));
+        locks.sort_unstable();
+        locks.dedup();
+        locks
+    }
+
+    fn entries(&self) -> usize {
+        self.asks.len() + 16
+    }
+}
+
+/// One write inside the transaction.
+struct Step<'a> {
+    ask: &'a Ask,
+    target: &'a Target,
+    before: Option<Version>,
+    ready: Option<Cow<'a, Ready>>,
+    /// The tree of `before`, where that is no deletion.
+    was: Option<Json>,
+}
+
+impl Commit {
+    async fn commit(&self, tx: &mut Tx) -> Result<Vec<Outcome>> {
+        let limit = Limit::of(&self.ctx);
+        let found = match self.criteria.plans() {
+            [] => Found::default(),
+            plans => Found(tx.find(&limit, plans).await?),
+        };
+        let redone;
+        let prepared = if found == self.prepared.found {
+            &self.prepared
+        } else {
+            redone = Prepared::new(&self.ctx, &self.house, &self.asks, found)?;
+            &redone
+        };
+
+        // Everything that is there already, in one statement.
+        let needs: Vec<usize> = (0..self.asks.len())
+            .filter(|n| matches!(prepared.fates.get(*n), Some(Fate::Write(_) | Fate::Matched(_))))
+            .collect();
+        let targets: Vec<Target> = needs.iter().filter_map(|n| prepared.fates.get(*n)?.target().cloned()).collect();
+        let mut befores: Vec<Option<Version>> = vec![None; self.asks.len()];
+        if !targets.is_empty() {
+            for (n, version) in needs.iter().zip(tx.get_many(&limit, &targets).await?) {
+                if let Some(slot) = befores.get_mut(*n) {
+                    *slot = version;
+                }
+            }
+        }
+
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; self.asks.len()];
+        let mut steps: Vec<(usize, Step<'_>)> = Vec::with_capacity(self.asks.len());
+        let mut faults = Faults::default();
+        for (n, ask) in self.asks.iter().enumerate() {
+            let before = befores.get_mut(n).and_then(Option::take);
+            let ready = prepared.ready.get(n).and_then(Option::as_ref);
+            match prepared.fates.get(n) {
+                Some(Fate::Matched(_)) if before.is_some() => {
+                    set(&mut outcomes, n, Outcome { done: Done::Ok, version: before });
+                }
+                // Matched by an entry of this Bundle: filled in below, from that entry.
+                Some(Fate::Matched(_)) => {}
+                Some(Fate::Create(target) | Fate::Write(target)) => {
+                    let judged = self.judge(tx, ask, target, before, ready).await;
+                    match faults.keep(judged, &ask.place) {
+                        Some(Some(step)) => steps.push((n, step)),
+                        Some(None) => set(&mut outcomes, n, Outcome { done: Done::NoContent, version: None }),
+                        None => {}
+                    }
+                }
+                _ => set(&mut outcomes, n, Outcome { done: Done::NoContent, version: None }),
+            }
+        }
+        self.check_reads(tx, &limit, prepared, &mut faults).await?;
+        faults.end()?;
+
+        steps.sort_by_key(|(n, step)| (order(step.ask.method), *n));
+        for (n, step) in &steps {
+            let outcome = self.put(tx, step).await?;
+            set(&mut outcomes, *n, outcome);
+        }
+        if !steps.is_empty() {
+            let change = |(_, step): (usize, Step<'_>)| workflow::Change {
+                target: step.target.clone(),
+                before: step.was,
+                after: step.ready.map(|r| (*r.json).clone()),
+            };
+            let changes: Vec<workflow::Change> = steps.into_iter().map(change).collect();
+            workflow::react(&self.ctx, tx, &self.house.programme, &changes).await?;
+        }
+        tx.audit(self.audit());
+        for n in 0..outcomes.len() {
+            if outcomes.get(n).is_some_and(Option::is_none) {
+                let target = prepared.fates.get(n).and_then(Fate::target);
+                let made = outcomes.iter().flatten().find(|o| o.version.as_ref().map(|v| &v.target) == target);
+                let outcome = Outcome { done: Done::Ok, version: made.and_then(|o| o.version.clone()) };
+                set(&mut outcomes, n, outcome);
+            }
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    /// Preconditions, access and the programme's rules of one write. `None`: a delete that has nothing to do.
+    async fn judge<'a>(
+        &'a self,
+        tx: &mut Tx,
+        ask: &'a Ask,
+        target: &'a Target,
+        before: Option<Version>,
+        ready: Option<&'a Ready>,
+    ) -> Result<Option<Step<'a>>> {
+        let current = before.as_ref().filter(|v| !v.is_deleted());
+        if ask.method == Method::Delete && current.is_none() {
+            return match (ask.when.if_match, &before) {
+                (Some(want), Some(gone)) if want != gone.version => Err(stale(want, Some(gone))),
+                (Some(want), None) => Err(stale(want, None)),
+                _ => Ok(None),
+            };
+        }
+        if before.is_none() && matches!(ask.at, Where::Id(_) | Where::Query(..)) && ask.method != Method::Post {
+            self.may_make(tx, ask, target).await?;
+        }
+        if let Some(want) = ask.when.if_match
+            && before.as_ref().map(|v| v.version) != Some(want)
+        {
+            return Err(stale(want, before.as_ref()));
+        }
+        if ask.when.if_none && current.is_some() {
+            return Err(Error::version_mismatch(format!(
+                "{target} exists already, and If-None-Match: * asks that it does not"
+            )));
+        }
+        if ask.method == Method::Patch && current.is_none() {
+            return Err(Error::gone(format!("{target} is deleted; PUT it to bring it back")));
+        }
+        if let Some(before) = &before {
+            self.may_change(ask.method, before)?;
+        }
+        let ready = match (ask.method, ready) {
+            (Method::Delete, _) => None,
+            (Method::Patch, Some(ready)) if ready.base == before.as_ref().map(|v| v.pk) => Some(Cow::Borrowed(ready)),
+            (Method::Patch, _) => match &before {
+                Some(before) => Some(Cow::Owned(patched(&self.house, ask, before)?)),
+                None => return Err(unknown(target)),
+            },
+            (_, Some(ready)) => Some(Cow::Borrowed(ready)),
+            (_, None) => return Err(Error::fault("a write without a prepared body")),
+        };
+        let was = match &before {
+            Some(v) if !v.is_deleted() => Some(v.json()?),
+            _ => None,
+        };
+        let ready = self.by_the_rules(ask, target, was.as_ref(), ready)?;
+        Ok(Some(Step { ask, target, before, ready, was }))
+    }
+
+    /// The programme's judgement, and what it alone writes. A create was judged when it was prepared, unless it came under
+    /// an id of the client's.
+    fn by_the_rules<'a>(
+        &self,
+        ask: &Ask,
+        target: &Target,
+        was: Option<&Json>,
+        ready: Option<Cow<'a, Ready>>,
+    ) -> Result<Option<Cow<'a, Ready>>> {
+        if ask.method == Method::Post {
+            return Ok(ready);
+        }
+        let programme = &self.house.programme;
+        workflow::guard(&self.ctx, programme, was, ready.as_ref().map(|r| &*r.json))?;
+        let Some(ready) = ready else { return Ok(None) };
+        // Only Tasks hold elements that the server alone writes.
+        if target.rtype != known("Task") {
+            return Ok(Some(ready));
+        }
+        let mut body = (*ready.json).clone();
+        workflow::stamp(&self.ctx, programme, was, &mut body);
+        Ok(Some(if body == *ready.json { ready } else { Cow::Owned(Ready::new(&self.house, body, target)) }))
+    }
+
+    /// Whether the caller may make a resource under an id of its own choice.
+    async fn may_make(&self, tx: &mut Tx, ask: &Ask, target: &Target) -> Result<()> {
+        let free = matches!(self.ctx.principal.role, Role::SuperUser | Role::RuleEngine | Role::Admin);
+        // One text for "not there" and "not yours", and the same as a read's: an id must not tell.
+        if ask.method == Method::Patch || !free {
+            return Err(unknown(target));
+        }
+        if let Some(want) = ask.when.if_match {
+            return Err(stale(want, None));
+        }
+        match tx.get(&Limit::Everything, target).await? {
+            Some(_) => Err(unknown(target)),
+            None => Ok(()),
+        }
+    }
+
+    /// Rows of another organisation that are shared with the caller are changed only where the matrix says so.
+    fn may_change(&self, method: Method, before: &Version) -> Result<()> {
+        let principal = &self.ctx.principal;
+        let own = principal.org.as_ref().map(|id| self.house.keys.org(id));
+        if before.org == 0 || own == Some(before.org) {
+            return Ok(());
+        }
+        let action = match method {
+            Method::Delete => Action::Delete,
+            Method::Patch => Action::Patch,
+            Method::Put | Method::Post => Action::Update,
+        };
+        if self.house.policy.judge(principal).may_change_shared(action, before.target.rtype) {
+            return Ok(());
+        }
+        let text = format!("{} belongs to another organisation and is shared for reading only", before.target);
+        Err(Error::forbidden(text))
+    }
+
+    async fn check_reads(&self, tx: &mut Tx, limit: &Limit, prepared: &Prepared, faults: &mut Faults) -> Result<()> {
+        if self.reads.is_empty() {
+            return Ok(());
+        }
+        let targets: Vec<Target> = self.reads.iter().map(|(t, _)| t.clone()).collect();
+        for ((target, place), version) in self.reads.iter().zip(tx.get_many(limit, &targets).await?) {
+            let mine = self.asks.iter().zip(&prepared.fates).find(|(_, fate)| fate.target() == Some(target));
+            match (mine, version) {
+                (Some((ask, _)), _) if ask.method == Method::Delete => {
+                    faults.add(Error::gone(format!("{target} is deleted")), place);
+                }
+                (Some(_), _) => {}
+                (None, None) => faults.add(unknown(target), place),
+                (None, Some(v)) if v.is_deleted() => faults.add(Error::gone(format!("{target} is deleted")), place),
+                (None, Some(_)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn put(&self, tx: &mut Tx, step: &Step<'_>) -> Result<Outcome> {
+        let exists = step.before.as_ref().is_some_and(|v| !v.is_deleted());
+        let org = match &step.before {
+            Some(before) => before.org,
+            None if DIRECTORY.contains(&step.target.rtype.as_str()) => 0,
+            // The super-user has no organisation: the empty name is nobody's, so only a super-user sees it again.
+            None => self.house.keys.org(self.ctx.principal.org.as_deref().unwrap_or_default()),
+        };
+        let put = Put {
+            target: step.target.clone(),
+            method: step.ask.method,
+            body: step.ready.as_ref().map(|r| &*r.stampable),
+            rows: step.ready.as_ref().map_or_else(|| Arc::new(Rows::default()), |r| Arc::clone(&r.rows)),
+            before: step.before.as_ref(),
+            org,
+        };
+        let version = tx.put(put).await?;
+        let done = match step.ask.method {
+            Method::Delete => Done::NoContent,
+            _ if exists => Done::Ok,
+            _ => Done::Created,
+        };
+        Ok(Outcome { done, version: Some(version) })
+    }
+
+    fn audit(&self) -> Audit {
+        let principal = &self.ctx.principal;
+        Audit {
+            at: self.ctx.now,
+            org: principal.org.as_ref().map_or(0, |id| self.house.keys.org(id)),
+            client: principal.client.clone(),
+            usr: principal.user.clone().unwrap_or_default(),
+            request_id: self.ctx.request_id.to_string(),
+            action: self.action.clone(),
+            outcome: 200,
+        }
+    }
+}
+
+fn set(outcomes: &mut [Option<Outcome>], n: usize, outcome: Outcome) {
+    if let Some(slot) = outcomes.get_mut(n) {
+        *slot = Some(outcome);
+    }
+}
+
+const fn order(method: Method) -> u8 {
+    match method {
+        Method::Delete => 0,
+        Method::Post => 1,
+        Method::Put | Method::Patch => 2,
+    }
+}
+
+fn stale(want: i64, current: Option<&Version>) -> Error {
+    let now = current.map_or_else(|| "there is none".to_owned(), |v| format!("it is version {}", v.version));
+    Error::version_mismatch(format!("If-Match asks for version {want} and {now}; read it again and repeat the change"))
+}

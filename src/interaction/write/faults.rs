@@ -1,0 +1,72 @@
+//! All failures of a request's entries in one: each issue with the place of its entry.
+
+use crate::error::{Error, Issue, Kind, Result};
+
+/// Issues that one answer holds at most; a Bundle of 5,000 bad entries does not get an answer longer than itself.
+const MAX_ISSUES: usize = 200;
+
+/// Failures collected so far. The first one decides the status.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    kind: Option<Kind>,
+    issues: Vec<Issue>,
+}
+
+impl Faults {
+    /// Adds a failure of the entry at `place` (`Bundle.entry[3]`, or "" for a request without a Bundle).
+    pub(super) fn add(&mut self, error: Error, place: &str) {
+        let error = at(error, place);
+        self.kind.get_or_insert(error.kind);
+        let room = MAX_ISSUES.saturating_sub(self.issues.len());
+        self.issues.extend(error.issues.into_iter().take(room));
+    }
+
+    /// Keeps the value, or the failure.
+    pub(super) fn keep<T>(&mut self, result: Result<T>, place: &str) -> Option<T> {
+        result.map_err(|e| self.add(e, place)).ok()
+    }
+
+    /// Fails when anything failed.
+    pub(super) fn end(self) -> Result<()> {
+        match self.kind {
+            Some(kind) => Err(Error::with_issues(kind, self.issues)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Puts the place of its entry before an error's expressions: `Patient.name[0]` becomes
+/// `Bundle.entry[3].resource.name[0]`, an error of no element blames the entry itself.
+pub(crate) fn at(mut error: Error, place: &str) -> Error {
+    if place.is_empty() {
+        return error;
+    }
+    for issue in &mut error.issues {
+        if issue.expression.starts_with("Bundle.") {
+            continue;
+        }
+        let rest = issue.expression.find(['.', '[']).map_or("", |n| issue.expression.get(n..).unwrap_or_default());
+        let inner = if issue.expression.is_empty() { "" } else { ".resource" };
+        issue.expression = format!("{place}{inner}{rest}");
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issue_names_its_entry() {
+        let mut faults = Faults::default();
+        faults.add(Error::invalid("a").at("Patient.name[0]"), "Bundle.entry[3]");
+        faults.add(Error::not_found("b"), "Bundle.entry[4]");
+        faults.add(Error::not_found("c").at("Patient"), "");
+        let error = faults.end().unwrap_err();
+        let paths: Vec<&str> = error.issues.iter().map(|i| i.expression.as_str()).collect();
+        assert_eq!(
+            (error.kind, paths),
+            (Kind::Invalid, vec!["Bundle.entry[3].resource.name[0]", "Bundle.entry[4]", "Patient"])
+        );
+    }
+}

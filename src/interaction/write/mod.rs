@@ -1,0 +1,58 @@
+//! Writing: create, update, patch and delete, alone or many in one transaction, all through the same few steps.
+//!
+//! [`ask`] what was asked for, checked without the database · [`criteria`] conditional interactions · [`resolve`] which
+//! resource each write is about, and references · [`prepare`] the costly part, outside the transaction · [`commit`] the
+//! transaction. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
+//! prepares again.
+//! Source: <https://hl7.org/fhir/R4/http.html>.
+
+mod ask;
+mod commit;
+mod criteria;
+mod faults;
+mod prepare;
+mod resolve;
+
+pub(super) use ask::{Asks, Draft};
+pub(super) use commit::Outcome;
+pub(crate) use faults::at;
+
+use super::Engine;
+use crate::access::{Ctx, Limit};
+use crate::error::Result;
+use crate::fhir::Target;
+use commit::Commit;
+use prepare::Prepared;
+use std::sync::Arc;
+
+impl Engine {
+    /// Writes all of it, or nothing. Outcomes in the order of the asks. `reads`: resources that must be there, with the
+    /// place of the entry that reads them. `action`: for the audit.
+    ///
+    /// # Errors
+    /// All failures of all entries.
+    pub(super) async fn write(
+        &self,
+        ctx: &Ctx,
+        mut asks: Asks,
+        reads: Vec<(Target, String)>,
+        action: &str,
+    ) -> Result<Vec<Outcome>> {
+        asks.end()?;
+        let Asks { list, criteria, .. } = asks;
+        let limit = Limit::of(ctx);
+        let found = criteria.guess(self, &limit).await?;
+        let mut prepared = Prepared::new(ctx, self.house(), &list, found)?;
+        prepared.patches(self.house(), &list, &limit).await?;
+        let work = Commit {
+            house: Arc::clone(&self.0),
+            ctx: ctx.clone(),
+            asks: list,
+            criteria,
+            prepared,
+            reads,
+            action: action.into(),
+        };
+        self.house().store.write(work).await
+    }
+}

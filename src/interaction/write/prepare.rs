@@ -1,0 +1,116 @@
+//! Everything about a write that costs time and needs no transaction: rewriting, extraction, serialisation.
+
+use super::ask::Ask;
+use super::criteria::Found;
+use super::faults::Faults;
+use super::resolve::{self, Fate, Links};
+use crate::access::{Ctx, Limit};
+use crate::error::{Error, Result};
+use crate::fhir::meta::{self, Stampable};
+use crate::fhir::{Json, Target, patch, validate};
+use crate::interaction::House;
+use crate::search::Rows;
+use crate::store::{Method, Version};
+use crate::workflow;
+use std::sync::Arc;
+
+/// A resource ready to be stamped and stored.
+#[derive(Debug, Clone)]
+pub(super) struct Ready {
+    /// The tree, with its id.
+    pub(super) json: Arc<Json>,
+    /// Its bytes.
+    pub(super) stampable: Arc<Stampable>,
+    /// What it is found by.
+    pub(super) rows: Arc<Rows>,
+    /// Of a patch: the version (`pk`) that it was applied to.
+    pub(super) base: Option<i64>,
+}
+
+/// Fates and bodies under the assumption that the criteria find `found`.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// What it was prepared for.
+    pub(super) found: Found,
+    /// One each ask.
+    pub(super) fates: Vec<Fate>,
+    /// One each ask; `None` where there is no body or, for a patch, where it must wait for the transaction.
+    pub(super) ready: Vec<Option<Ready>>,
+}
+
+impl Prepared {
+    /// Prepares all asks but patches.
+    ///
+    /// # Errors
+    /// All failures of all entries.
+    pub(super) fn new(ctx: &Ctx, house: &House, asks: &[Ask], found: Found) -> Result<Self> {
+        let fates = resolve::fates(asks, &found)?;
+        let links = Links::new(asks, &fates, &found)?;
+        let mut faults = Faults::default();
+        let mut ready = Vec::with_capacity(asks.len());
+        for (ask, fate) in asks.iter().zip(&fates) {
+            let body = match (ask.method, fate) {
+                (Method::Post | Method::Put, Fate::Create(target) | Fate::Write(target)) => {
+                    let mut body = ask.body.clone();
+                    let applied = links.apply(ask, &mut body).and_then(|()| {
+                        meta::set_id(&mut body, &target.id);
+                        // What cannot exist yet is judged here; the rest when the version it replaces is known.
+                        if matches!(fate, Fate::Create(_)) {
+                            workflow::guard(ctx, &house.programme, None, Some(&body))?;
+                            workflow::stamp(ctx, &house.programme, None, &mut body);
+                        }
+                        Ok(())
+                    });
+                    faults.keep(applied, &ask.place).map(|()| Ready::new(house, body, target))
+                }
+                _ => None,
+            };
+            ready.push(body);
+        }
+        faults.end().map(|()| Self { found, fates, ready })
+    }
+
+    /// Applies patches to what is there now, so that the transaction need not, unless another writer comes between.
+    pub(super) async fn patches(&mut self, house: &House, asks: &[Ask], limit: &Limit) -> Result<()> {
+        for ((ask, fate), slot) in asks.iter().zip(&self.fates).zip(&mut self.ready) {
+            if let (Method::Patch, Some(target)) = (ask.method, fate.target())
+                && let Some(before) = house.store.get(limit, target).await?
+                && !before.is_deleted()
+                // A failure is judged inside the transaction, where a stale If-Match goes first.
+                && let Ok(ready) = patched(house, ask, &before)
+            {
+                *slot = Some(ready);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The resource after a patch.
+///
+/// # Errors
+/// A patch that does not apply, a result that is no valid resource or another one.
+pub(super) fn patched(house: &House, ask: &Ask, before: &Version) -> Result<Ready> {
+    let stored = before.json()?;
+    let mut after = patch::apply(&stored, &ask.body)?;
+    for fixed in ["resourceType", "id"] {
+        if after[fixed] != stored[fixed] {
+            let text = format!("a patch may not change '{fixed}'");
+            return Err(Error::unprocessable(text).at(format!("{}.{fixed}", before.target.rtype)));
+        }
+    }
+    patch::prune(&mut after);
+    // What the patch made of the resource is not what the client wrote: 422, not 400.
+    validate::check(&after).map_err(|e| Error { kind: crate::error::Kind::Unprocessable, ..e })?;
+    let ready = Ready::new(house, after, &before.target);
+    Ok(Ready { base: Some(before.pk), ..ready })
+}
+
+impl Ready {
+    /// Serialises and extracts.
+    pub(super) fn new(house: &House, body: Json, target: &Target) -> Self {
+        let stampable = Stampable::new(&body, &target.id);
+        let rows = house.registry.extract(&house.keys, &body, &house.env);
+        Self { json: Arc::new(body), stampable: Arc::new(stampable), rows: Arc::new(rows), base: None }
+    }
+}
