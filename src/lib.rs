@@ -1,6 +1,7 @@
 //! Baton: a FHIR R4 server that carries a patient's medicines from hospital to community pharmacy.
 
 pub mod access;
+pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -59,9 +59,28 @@ impl Decision {
     pub fn ok(self) -> Result<()> {
         match self {
             Self::Permit => Ok(()),
+            Self::Deny(deny) if deny.is_scope => Err(Error::new(Kind::Forbidden, deny.why).caused_by(ScopeShortage)),
             Self::Deny(deny) => Err(Error::new(Kind::Forbidden, deny.why)),
         }
     }
+}
+
+/// The source of a 403 that is for want of scope, so that http can say `insufficient_scope`.
+#[derive(Debug)]
+struct ScopeShortage;
+
+impl std::fmt::Display for ScopeShortage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("insufficient_scope")
+    }
+}
+
+impl std::error::Error for ScopeShortage {}
+
+/// Whether a 403 is for want of scope.
+#[must_use]
+pub fn is_scope_shortage(error: &Error) -> bool {
+    error.source.as_ref().is_some_and(|s| s.is::<ScopeShortage>())
 }
 
 /// Decides by scope and role. `rtype` `None`: a system-level search or history; what it returns is judged per type by

@@ -9,6 +9,7 @@
 
 pub mod audit;
 pub mod history;
+pub mod oauth;
 pub mod page;
 pub mod share;
 pub mod work;

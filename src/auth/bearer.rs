@@ -1,0 +1,344 @@
+//! From the headers of a request to its caller.
+//!
+//! For: http, once a request. Embedded mode verifies a bearer token and looks, at least once in [`LOOK_BACK`], whether
+//! client, user and role still hold. `--auth off` gives the super-user, or the user that `X-Baton-Actor` names, and the
+//! clock of `X-Baton-Now`; both headers mean nothing in any other mode.
+//! Source: RFC 6750; own rules for `--auth off`.
+
+use super::key::KeyRing;
+use super::standing;
+use super::token::{self, Claims, Grant, Parties};
+use crate::access::scope::{Level, Scopes};
+use crate::access::{Policy, Principal, Role};
+use crate::clock::Instant;
+use crate::config::{AuthMode, Limits, Settings};
+use crate::error::{Error, Kind, Result};
+use crate::store::Store;
+use crate::store::oauth::{Client, User};
+use lru::LruCache;
+use sha2::{Digest, Sha256};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// How old a look at client, user and role may be, in seconds: half a minute, so that with a slow read it stays below one.
+pub const LOOK_BACK: i64 = 30;
+/// The client that `baton token` mints for. It has no secret and no key, so the token endpoint refuses it.
+pub const LOCAL_CLIENT: &str = "baton-cli";
+/// Scopes of [`LOCAL_CLIENT`].
+pub const LOCAL_SCOPES: &str = "user/*.cruds";
+
+/// What a request says about its caller.
+#[derive(Debug, Clone, Default)]
+pub struct Asked<'a> {
+    /// All `Authorization` headers; a value that is not ASCII as "".
+    pub authorization: Vec<&'a str>,
+    /// `X-Baton-Actor`.
+    pub actor: Option<&'a str>,
+    /// `X-Baton-Now`.
+    pub now: Option<&'a str>,
+}
+
+/// Who is calling, and at what time of theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Who.
+    pub principal: Arc<Principal>,
+    /// `Ctx.now`.
+    pub now: Instant,
+}
+
+/// All that authentication needs; one a process.
+pub struct AuthState {
+    /// The database.
+    pub store: Store,
+    /// The role matrix.
+    pub policy: Arc<Policy>,
+    /// Issuer and audience.
+    pub parties: Parties,
+    /// Token lifetimes.
+    pub limits: Limits,
+    mode: AuthMode,
+    ring: RwLock<Arc<KeyRing>>,
+    /// When the keys were last read again, in microseconds.
+    ring_read: AtomicI64,
+    cache: [Mutex<LruCache<[u8; 32], Verified>>; SHARDS],
+}
+
+/// A token that was verified.
+#[derive(Clone)]
+struct Verified {
+    claims: Arc<Claims>,
+    principal: Arc<Principal>,
+    /// When client, user and role were looked at, in microseconds.
+    looked: i64,
+}
+
+const SHARDS: usize = 16;
+
+impl AuthState {
+    /// Reads (or makes) the signing keys. `root`: `Settings::root` of the bound address.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn open(store: Store, policy: Arc<Policy>, settings: &Settings, root: &str) -> Result<Self> {
+        let now = Instant::now();
+        let ring = KeyRing::open(&store, now).await?;
+        let size = Limits::size(settings.limits.token_cache).div_ceil(SHARDS);
+        let size = NonZeroUsize::new(size).unwrap_or(NonZeroUsize::MIN);
+        Ok(Self {
+            store,
+            policy,
+            parties: Parties::of(root),
+            limits: settings.limits.clone(),
+            mode: settings.auth,
+            ring: RwLock::new(Arc::new(ring)),
+            ring_read: AtomicI64::new(now.0),
+            cache: std::array::from_fn(|_| Mutex::new(LruCache::new(size))),
+        })
+    }
+
+    /// How callers are known.
+    #[must_use]
+    pub fn mode(&self) -> AuthMode {
+        self.mode
+    }
+
+    /// The keys as last read.
+    ///
+    /// # Errors
+    /// Never: see [`KeyRing::signing`].
+    pub fn keys(&self) -> Result<Arc<KeyRing>> {
+        Ok(Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// The public keys as JSON.
+    #[must_use]
+    pub fn jwks(&self) -> serde_json::Value {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).jwks()
+    }
+
+    /// Finds the caller.
+    ///
+    /// # Errors
+    /// `Unauthenticated` (write [`AuthState::challenge`] as `WWW-Authenticate`): no token, one that does not hold, a
+    /// disabled client or user, an unknown actor. `Forbidden`: a person whose role does not hold now. `Invalid`: an
+    /// `X-Baton-Now` that is no instant.
+    pub async fn authenticate(&self, asked: &Asked<'_>, now: Instant) -> Result<Caller> {
+        match self.mode {
+            AuthMode::Off => self.trusted(asked, now).await,
+            AuthMode::Embedded => Ok(Caller { principal: self.bearer(asked, now).await?, now }),
+            AuthMode::External => Err(Error::fault("external issuers are refused at start")),
+        }
+    }
+
+    /// Value of `WWW-Authenticate` for a failure of [`AuthState::authenticate`] or of a scope; `None` when it has none.
+    #[must_use]
+    pub fn challenge(&self, error: &Error) -> Option<String> {
+        let realm = format!("Bearer realm=\"{}\"", self.parties.audience);
+        let code = error.issues.first().map_or("", |i| i.code);
+        match (error.kind, code) {
+            (Kind::Unauthenticated, "security") => Some(format!("{realm}, error=\"invalid_token\"")),
+            (Kind::Unauthenticated, _) => Some(realm),
+            (Kind::Forbidden, _) if crate::access::policy::is_scope_shortage(error) => {
+                Some(format!("{realm}, error=\"insufficient_scope\""))
+            }
+            _ => None,
+        }
+    }
+
+    async fn trusted(&self, asked: &Asked<'_>, now: Instant) -> Result<Caller> {
+        let at = match asked.now {
+            None => now,
+            Some(text) => Instant::parse(text)
+                .ok_or_else(|| Error::invalid("X-Baton-Now is an instant such as 2026-11-25T09:00:00Z"))?,
+        };
+        let principal = match asked.actor {
+            None => Principal::super_user(),
+            Some(name) => {
+                let user = self.store.oauth_user(name).await?.filter(|u| u.is_active);
+                let user =
+                    user.ok_or_else(|| Error::unauthenticated("X-Baton-Actor names no active user; see baton seed"))?;
+                let role = role_of(&user.role)?;
+                standing::person(&self.store, &self.policy, &user, role, now).await?;
+                let client = Principal::super_user().client;
+                principal(&user, role, client, None)
+            }
+        };
+        Ok(Caller { principal: Arc::new(principal), now: at })
+    }
+
+    async fn bearer(&self, asked: &Asked<'_>, now: Instant) -> Result<Arc<Principal>> {
+        let header = match asked.authorization.as_slice() {
+            [] => return Err(Error::unauthenticated("send an access token: Authorization: Bearer …")),
+            [one] => *one,
+            _ => return Err(invalid_token("Authorization comes twice")),
+        };
+        let token = match header.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => return Err(invalid_token("no bearer token")),
+        };
+        if token.len() > token::MAX_BYTES {
+            return Err(invalid_token("too long"));
+        }
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let cached = self.shard(&hash).lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
+        let claims = match cached {
+            Some(v) if now.0 >= v.claims.exp.saturating_mul(1_000_000) => return Err(invalid_token(token::EXPIRED)),
+            Some(v) if now.0 - v.looked < LOOK_BACK * 1_000_000 && now.0 >= v.looked => return Ok(v.principal),
+            Some(v) => v.claims,
+            None => Arc::new(self.verify(token, now).await?),
+        };
+        let result = self.look(&claims, now).await;
+        let mut shard = self.shard(&hash).lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(principal) => {
+                let principal = Arc::new(principal);
+                shard.put(hash, Verified { claims, principal: Arc::clone(&principal), looked: now.0 });
+                Ok(principal)
+            }
+            Err(error) => {
+                shard.pop(&hash);
+                Err(error)
+            }
+        }
+    }
+
+    fn shard(&self, hash: &[u8; 32]) -> &Mutex<LruCache<[u8; 32], Verified>> {
+        let [first, ..] = hash;
+        &self.cache[usize::from(*first) % SHARDS]
+    }
+
+    async fn verify(&self, token: &str, now: Instant) -> Result<Claims> {
+        let first = token::verify(&*self.keys()?, &self.parties, token, now);
+        if first == Err(token::UNKNOWN_KEY) && self.reload_keys(now).await? {
+            return token::verify(&*self.keys()?, &self.parties, token, now).map_err(invalid_token);
+        }
+        first.map_err(invalid_token)
+    }
+
+    /// Another node may have a new key: reads them again, at most every five seconds.
+    async fn reload_keys(&self, now: Instant) -> Result<bool> {
+        let before = self.ring_read.load(Ordering::Relaxed);
+        let is_due = now.0 - before > 5_000_000;
+        if !is_due || self.ring_read.compare_exchange(before, now.0, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return Ok(false);
+        }
+        let ring = KeyRing::read(&self.store.signing_keys().await?)?;
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        Ok(true)
+    }
+
+    /// Looks whether client, user, organisation and role are as the token says.
+    async fn look(&self, claims: &Claims, now: Instant) -> Result<Principal> {
+        let role = role_of(&claims.role)?;
+        let client = self.store.oauth_client(&claims.client_id).await?.filter(|c| c.is_active);
+        let client = client.ok_or_else(|| invalid_token("client"))?;
+        if claims.sub == claims.client_id {
+            return self.look_at_client(claims, &client, role).await;
+        }
+        let user = self.store.oauth_user_by_sub(&claims.sub).await?.filter(|u| u.is_active);
+        let user = user.ok_or_else(|| invalid_token("user"))?;
+        if user.org != claims.org || user.role != claims.role || user.practitioner != claims.practitioner {
+            return Err(invalid_token("the user changed"));
+        }
+        standing::person(&self.store, &self.policy, &user, role, now).await?;
+        let scopes = self.effective(claims, &client, Level::User);
+        Ok(principal(&user, role, claims.client_id.clone(), Some(scopes)))
+    }
+
+    async fn look_at_client(&self, claims: &Claims, client: &Client, role: Role) -> Result<Principal> {
+        if client.org != claims.org || client.role != claims.role {
+            return Err(invalid_token("the client changed"));
+        }
+        if let Some(org) = &client.org {
+            standing::organization(&self.store, org).await?;
+        }
+        Ok(Principal {
+            role,
+            org: client.org.clone(),
+            practitioner: None,
+            user: None,
+            client: client.id.clone(),
+            scopes: Some(self.effective(claims, client, Level::System)),
+            patient: None,
+        })
+    }
+
+    /// Granted before and registered now.
+    fn effective(&self, claims: &Claims, client: &Client, level: Level) -> String {
+        Scopes::parse(&claims.scope).within(&Scopes::parse(&client.scopes), &[level]).to_string()
+    }
+
+    /// Mints a token for a seeded user, on the machine itself. `scopes`: what to ask for; all that a user may by default.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown or disabled user, `Forbidden` when the role does not hold, `Invalid` for scopes that
+    /// leave nothing.
+    pub async fn token_for_user(&self, name: &str, scopes: Option<&str>, seconds: u64, now: Instant) -> Result<String> {
+        let user = self.store.oauth_user(name).await?.filter(|u| u.is_active);
+        let user = user.ok_or_else(|| Error::not_found(format!("there is no active user '{name}'; see baton seed")))?;
+        let client = self.store.oauth_client(LOCAL_CLIENT).await?.filter(|c| c.is_active);
+        let client = client.ok_or_else(|| Error::not_found(format!("the client '{LOCAL_CLIENT}' is disabled")))?;
+        let role = role_of(&user.role)?;
+        standing::person(&self.store, &self.policy, &user, role, now).await?;
+        let scope = granted(scopes.unwrap_or(&client.scopes), &client, Level::User)?;
+        let (sub, practitioner) = (user.sub, user.practitioner);
+        let grant = Grant { sub, client_id: client.id, scope, org: user.org, role, practitioner, seconds };
+        Ok(token::mint(&*self.keys()?, &self.parties, &grant, now)?.0)
+    }
+
+    /// Mints a token for a client, on the machine itself.
+    ///
+    /// # Errors
+    /// As [`AuthState::token_for_user`].
+    pub async fn token_for_client(&self, id: &str, scopes: Option<&str>, seconds: u64, now: Instant) -> Result<String> {
+        let client = self.store.oauth_client(id).await?.filter(|c| c.is_active && c.id != LOCAL_CLIENT);
+        let client =
+            client.ok_or_else(|| Error::not_found(format!("there is no active client '{id}'; see baton seed")))?;
+        let role = role_of(&client.role)?;
+        if let Some(org) = &client.org {
+            standing::organization(&self.store, org).await?;
+        }
+        let scope = granted(scopes.unwrap_or(&client.scopes), &client, Level::System)?;
+        let (sub, client_id) = (client.id.clone(), client.id);
+        let grant = Grant { sub, client_id, scope, org: client.org, role, practitioner: None, seconds };
+        Ok(token::mint(&*self.keys()?, &self.parties, &grant, now)?.0)
+    }
+}
+
+fn granted(asked: &str, client: &Client, level: Level) -> Result<String> {
+    let scopes = Scopes::parse(asked).within(&Scopes::parse(&client.scopes), &[level]);
+    if scopes.is_empty() {
+        return Err(Error::invalid(format!(
+            "none of these scopes may be granted; '{}' has {}",
+            client.id, client.scopes
+        )));
+    }
+    Ok(scopes.to_string())
+}
+
+/// One text for all that is wrong with a token; the reason is for the log.
+fn invalid_token(why: &'static str) -> Error {
+    tracing::debug!(why, "an access token was refused");
+    Error::unauthenticated("the access token does not hold: get a new one").code("security")
+}
+
+fn role_of(name: &str) -> Result<Role> {
+    match Role::parse(name) {
+        Some(Role::SuperUser | Role::RuleEngine) | None => Err(invalid_token("role")),
+        Some(role) => Ok(role),
+    }
+}
+
+fn principal(user: &User, role: Role, client: String, scopes: Option<String>) -> Principal {
+    Principal {
+        role,
+        org: user.org.clone(),
+        practitioner: user.practitioner.as_ref().map(|id| format!("Practitioner/{id}")),
+        user: Some(user.name.clone()),
+        client,
+        scopes,
+        patient: None,
+    }
+}
