@@ -31,7 +31,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
     /// Post Bundles and resources from files to a running server
     Load(load::Arguments),
     /// Bring the schema of the database up to date, and stop
@@ -45,7 +45,7 @@ pub fn main() -> ExitCode {
     crate::telemetry::start();
     crate::auth::jws::install_crypto();
     match cli.command {
-        Command::Serve(arguments) => finish(serve::run(arguments)),
+        Command::Serve(arguments) => finish(serve::run(*arguments)),
         Command::Migrate(arguments) => finish(migrate::run(arguments)),
         Command::Load(arguments) => match block_on(load::run(arguments)) {
             Ok(Ok(code)) => code,
