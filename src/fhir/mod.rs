@@ -5,6 +5,7 @@
 pub mod bundle;
 pub mod date;
 pub mod definition;
+pub mod fhirpath;
 pub mod json;
 pub mod meta;
 pub mod outcome;

@@ -5,6 +5,10 @@
 //! No SQL here, no database.
 //! Source: <https://hl7.org/fhir/R4/search.html>.
 
+mod extract;
+pub mod fold;
+pub mod matches;
+pub mod param;
 pub mod plan;
 pub mod query;
 pub mod registry;

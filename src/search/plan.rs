@@ -68,6 +68,35 @@ pub enum Cond {
     All(Vec<Cond>),
 }
 
+impl Cond {
+    /// One of several. Key conditions become one; a single one stands for itself.
+    #[must_use]
+    pub fn any(list: Vec<Self>) -> Self {
+        let mut keys = Vec::new();
+        let mut out: Vec<Self> = Vec::new();
+        for cond in list {
+            match cond {
+                Self::Exact(more) => keys.extend(more),
+                Self::Any(more) => out.extend(more),
+                other if out.contains(&other) => {}
+                other => out.push(other),
+            }
+        }
+        if !keys.is_empty() || out.is_empty() {
+            keys.sort_unstable();
+            keys.dedup();
+            out.insert(0, Self::Exact(keys));
+        }
+        if out.len() == 1 { out.remove(0) } else { Self::Any(out) }
+    }
+
+    /// Each of several; a single one stands for itself.
+    #[must_use]
+    pub fn all(mut list: Vec<Self>) -> Self {
+        if list.len() == 1 { list.remove(0) } else { Self::All(list) }
+    }
+}
+
 /// What rows are put in order by. After the last one comes `pk`, newest first.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SortBy {

@@ -1,11 +1,31 @@
 //! From the text of a query to a [`Plan`].
 //!
 //! For: search by GET and POST, conditional interactions, Bundle entries: all the same code.
+//! Not for: carrying it out (`store/search.rs`).
 //! Source: <https://hl7.org/fhir/R4/search.html>.
 
+mod compartment;
+mod criterion;
+mod result;
+pub mod text;
+
 use super::{Cond, Env, Keys, Plan, Registry};
-use crate::error::{Error, Issue, Result};
-use crate::fhir::{ResourceType, Target};
+use crate::error::{Error, Issue, Kind, Result};
+use crate::fhir::ResourceType;
+
+pub use compartment::compartment;
+pub use text::pairs;
+
+/// Rows a page when the query does not say.
+pub const DEFAULT_COUNT: usize = 50;
+/// Rows a page at most.
+pub const MAX_COUNT: usize = 1_000;
+/// Search parameters of one query at most.
+pub const MAX_PARAMS: usize = 32;
+/// Values (comma) of one parameter at most.
+pub const MAX_VALUES: usize = 100;
+/// Steps of a chain at most, `_has` counted in.
+pub const MAX_DEPTH: usize = 3;
 
 /// `Prefer: handling=…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,12 +101,78 @@ pub struct Query {
     pub touched: Vec<ResourceType>,
 }
 
-/// Splits and decodes a raw query string or form body.
-///
-/// # Errors
-/// `Invalid` when a `%` escape is broken or the text is no UTF-8.
-pub fn pairs(_raw: &str) -> Result<Vec<(String, String)>> {
-    Ok(Vec::new())
+/// Why a parameter cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::search) enum Refusal {
+    /// Name or modifier is unknown: lenient handling leaves it out.
+    Unknown(String),
+    /// The value is wrong.
+    Bad(String),
+    /// Over a limit.
+    Costly(String),
+}
+
+impl Refusal {
+    fn issue(&self, name: &str) -> Issue {
+        let name = crate::fhir::resource::printable(name);
+        let (code, why) = match self {
+            Self::Unknown(why) => ("not-supported", why),
+            Self::Bad(why) => ("invalid", why),
+            Self::Costly(why) => ("too-costly", why),
+        };
+        Issue::error(code, "", format!("Search parameter '{name}': {why}"))
+    }
+}
+
+/// What a parameter can be refused with; `Bad` by default.
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Self::Bad(why)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(why: &str) -> Self {
+        Self::Bad(why.into())
+    }
+}
+
+/// All that reading a query needs.
+#[derive(Clone, Copy)]
+pub(in crate::search) struct House<'a> {
+    pub registry: &'a Registry,
+    pub keys: &'a Keys,
+    pub env: &'a Env,
+}
+
+/// Gathers issues: all parameters are looked at before the query is refused.
+#[derive(Default)]
+struct Issues {
+    errors: Vec<Issue>,
+    warnings: Vec<Issue>,
+    other_than_costly: bool,
+}
+
+impl Issues {
+    fn refuse(&mut self, name: &str, refusal: &Refusal, handling: Handling) {
+        let mut issue = refusal.issue(name);
+        if handling == Handling::Lenient && matches!(refusal, Refusal::Unknown(_)) {
+            issue.severity = crate::error::Severity::Warning;
+            issue.diagnostics.push_str(" It was left out.");
+            self.warnings.push(issue);
+            return;
+        }
+        self.other_than_costly |= !matches!(refusal, Refusal::Costly(_));
+        self.errors.push(issue);
+    }
+
+    fn finish(self) -> Result<Vec<Issue>> {
+        if self.errors.is_empty() {
+            return Ok(self.warnings);
+        }
+        let kind = if self.other_than_costly { Kind::Invalid } else { Kind::Unprocessable };
+        Err(Error::with_issues(kind, self.errors))
+    }
 }
 
 /// Reads a search. `types`: one, or several for a system search (`_type` narrows them).
@@ -94,14 +180,64 @@ pub fn pairs(_raw: &str) -> Result<Vec<(String, String)>> {
 /// # Errors
 /// `Invalid` with one issue for each bad parameter; 422 `too-costly` over a limit.
 pub fn parse(
-    _registry: &Registry,
-    _keys: &Keys,
-    _types: &[ResourceType],
-    _pairs: &[(String, String)],
-    _env: &Env,
-    _handling: Handling,
+    registry: &Registry,
+    keys: &Keys,
+    types: &[ResourceType],
+    pairs: &[(String, String)],
+    env: &Env,
+    handling: Handling,
 ) -> Result<Query> {
-    Err(Error::fault("search is not built"))
+    let house = House { registry, keys, env };
+    let mut issues = Issues::default();
+    let types = match result::types(types, pairs) {
+        Ok(types) => types,
+        Err(why) => {
+            issues.refuse("_type", &Refusal::Bad(why), handling);
+            types.to_vec()
+        }
+    };
+    let mut query = Query {
+        plan: Plan { types: types.clone(), cond: Cond::All(vec![]), sort: vec![], count: DEFAULT_COUNT, total: false },
+        includes: vec![],
+        revincludes: vec![],
+        summary: Summary::False,
+        elements: vec![],
+        total: Total::None,
+        used: vec![],
+        warnings: vec![],
+        touched: vec![],
+    };
+    let mut conds = Vec::new();
+    let mut seen_results = Vec::new();
+    for (name, value) in pairs {
+        let once = result::is_once(name);
+        let outcome = if once && seen_results.contains(name) {
+            Err(Refusal::Bad("it may stand once only".into()))
+        } else if result::is_result(name) {
+            result::read(&house, &mut query, name, value)
+        } else if conds.len() >= MAX_PARAMS {
+            Err(Refusal::Costly(format!("a query has at most {MAX_PARAMS} search parameters")))
+        } else {
+            criterion::over_types(&house, &types, name, value, &mut query.touched).map(|cond| conds.push(cond))
+        };
+        match outcome {
+            Ok(()) if result::is_silent(name) => {}
+            Ok(()) => query.used.push((name.clone(), value.clone())),
+            Err(refusal) => issues.refuse(name, &refusal, handling),
+        }
+        if once {
+            seen_results.push(name.clone());
+        }
+    }
+    query.plan.cond = Cond::all(conds);
+    if query.summary == Summary::Count {
+        query.plan.count = 0;
+    }
+    query.plan.total = query.total == Total::Accurate || query.plan.count == 0;
+    query.touched.sort_unstable();
+    query.touched.dedup();
+    query.warnings = issues.finish()?;
+    Ok(query)
 }
 
 /// Reads the criteria of a conditional interaction: search parameters only, at least one, always strict.
@@ -109,18 +245,38 @@ pub fn parse(
 /// # Errors
 /// As [`parse`].
 pub fn criteria(
-    _registry: &Registry,
-    _keys: &Keys,
-    _rtype: ResourceType,
-    _pairs: &[(String, String)],
-    _env: &Env,
+    registry: &Registry,
+    keys: &Keys,
+    rtype: ResourceType,
+    pairs: &[(String, String)],
+    env: &Env,
 ) -> Result<Cond> {
-    Err(Error::fault("search is not built"))
+    let house = House { registry, keys, env };
+    let mut issues = Issues::default();
+    let mut conds = Vec::new();
+    for (name, value) in pairs {
+        let outcome = if result::is_silent(name) {
+            continue;
+        } else if result::is_result(name) {
+            Err(Refusal::Bad(
+                "it does not restrict what matches, so it has no place in the criteria of a conditional interaction"
+                    .into(),
+            ))
+        } else if conds.len() >= MAX_PARAMS {
+            Err(Refusal::Costly(format!("criteria have at most {MAX_PARAMS} search parameters")))
+        } else {
+            criterion::over_types(&house, &[rtype], name, value, &mut Vec::new()).map(|cond| conds.push(cond))
+        };
+        if let Err(refusal) = outcome {
+            issues.refuse(name, &refusal, Handling::Strict);
+        }
+    }
+    issues.finish()?;
+    if conds.is_empty() {
+        return Err(Error::invalid("the criteria of a conditional interaction name at least one search parameter"));
+    }
+    Ok(Cond::all(conds))
 }
 
-/// What restricts a search to the compartment of `owner`, for resources of `rtype`; `None` when R4 (and Baton's own rule
-/// for `Task.for`) puts no resource of that type there.
-#[must_use]
-pub fn compartment(_registry: &Registry, _keys: &Keys, _owner: &Target, _rtype: ResourceType) -> Option<Cond> {
-    None
-}
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,30 @@
 //! The registry: every search parameter of every type, R4's and our own.
 //!
 //! For: looking a parameter up, listing them for the CapabilityStatement, and holding their compiled expressions.
-//! Not for: what a query means (`query/`).
-//! Source: <https://hl7.org/fhir/R4/searchparameter-registry.html>.
+//! Not for: what a query means (`query/`), what a value gives (`param/`).
+//! Source: <https://hl7.org/fhir/R4/searchparameter-registry.html>; `registry/r4.tsv` is made of the official definitions by
+//! `examples/search_parameters.rs`.
+//!
+//! Values are stored in *slots*, not under parameters: the same expression is stored once although several parameters have
+//! it (`phonetic` is `name`), a union is its parts (`combo-code` is `code` and `component-code`), and
+//! `subject.where(resolve() is Patient)` is `subject` seen through its type. A query looks into each slot of its parameter.
 
-use super::{Env, Keys, Rows};
-use crate::error::Result;
-use crate::fhir::{Json, ResourceType, Target};
+mod own;
+mod slots;
+mod table;
+
+use super::param::composite::Component;
+use super::param::token::Coded;
+use crate::error::{Error, Kind, Result};
+use crate::fhir::fhirpath::Expr;
+use crate::fhir::resource::RESOURCE_TYPES;
+use crate::fhir::{Json, ResourceType};
+use std::sync::{Arc, LazyLock};
+
+pub use table::sources;
 
 /// `SearchParameter.type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ParamType {
     /// A number without unit.
     Number,
@@ -31,6 +46,44 @@ pub enum ParamType {
     Special,
 }
 
+impl ParamType {
+    const ALL: [(Self, &'static str); 9] = [
+        (Self::Number, "number"),
+        (Self::Date, "date"),
+        (Self::String, "string"),
+        (Self::Token, "token"),
+        (Self::Reference, "reference"),
+        (Self::Composite, "composite"),
+        (Self::Quantity, "quantity"),
+        (Self::Uri, "uri"),
+        (Self::Special, "special"),
+    ];
+
+    /// Reads a code of <http://hl7.org/fhir/search-param-type>.
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, c)| *c == code).map(|(t, _)| *t)
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(t, _)| *t == self).map_or("special", |(_, c)| c)
+    }
+
+    /// The modifiers that Baton carries out, besides `:missing` and the type names of references.
+    #[must_use]
+    pub fn modifiers(self) -> &'static [&'static str] {
+        match self {
+            Self::String => &["exact", "contains"],
+            Self::Token => &["not", "text", "of-type"],
+            Self::Reference => &["identifier"],
+            Self::Uri => &["below", "above"],
+            _ => &[],
+        }
+    }
+}
+
 /// One search parameter of one resource type.
 #[derive(Debug, Clone)]
 pub struct Param {
@@ -42,55 +95,160 @@ pub struct Param {
     pub url: String,
     /// Types that a reference may lead to.
     pub targets: Vec<ResourceType>,
+    /// Slots that hold its values; none for parameters that are no index (`_id`) or not supported.
+    pub(super) uses: Vec<Use>,
+    /// Parts of a composite.
+    pub(super) parts: Vec<Part>,
 }
 
-/// All parameters of all types.
+impl Param {
+    /// Whether Baton can search by it. `_text`, `_content`, `_query`, `_filter` and `near` are known and not supported yet.
+    #[must_use]
+    pub fn is_supported(&self) -> bool {
+        matches!(self.code.as_str(), "_id" | "_lastUpdated") || !self.uses.is_empty() || !self.parts.is_empty()
+    }
+
+    /// The only slot, when it holds the parameter's values and nothing else.
+    pub(super) fn only_slot(&self) -> Option<&str> {
+        match self.uses.as_slice() {
+            [only] if only.restrict.is_none() => Some(&only.slot),
+            _ => None,
+        }
+    }
+}
+
+/// A parameter's view of a slot.
+#[derive(Debug, Clone)]
+pub(super) struct Use {
+    pub slot: Arc<str>,
+    /// Only references to this type.
+    pub restrict: Option<ResourceType>,
+    pub coded: Arc<Coded>,
+}
+
+/// One part of a composite: an alternative of its expression.
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    /// The whole resource: each component is a parameter of its own.
+    Whole(Vec<Param>),
+    /// Elements, each with its values together.
+    Element { slot: Arc<str>, components: Arc<Vec<Component>> },
+}
+
+/// Values that are stored under one name.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    pub name: Arc<str>,
+    pub kind: ParamType,
+    pub source: Source,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// The values of these expressions.
+    Values {
+        alternatives: Vec<Expr>,
+        /// Parts of a name or address that have a slot of their own.
+        elsewhere: Vec<Box<str>>,
+        coded: Arc<Coded>,
+    },
+    /// The elements of an expression, with the components in them.
+    Elements { element: Expr, components: Arc<Vec<Component>> },
+}
+
+/// Parameters and slots of one type.
 #[derive(Debug, Clone, Default)]
-pub struct Registry {}
+pub(super) struct Entry {
+    /// By code.
+    pub params: Vec<Param>,
+    pub slots: Vec<Slot>,
+}
+
+/// All parameters of all types. A clone is cheap.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    /// By number of the type.
+    entries: Arc<Vec<Entry>>,
+}
+
+static R4: LazyLock<Registry> = LazyLock::new(|| {
+    let definitions = table::r4();
+    Registry { entries: Arc::new(ResourceType::all().map(|rtype| slots::entry(rtype, &definitions)).collect()) }
+});
 
 impl Registry {
     /// R4's parameters and the embedded ones of `profiles/search`.
     #[must_use]
     pub fn builtin() -> Self {
-        Self::default()
+        // A test holds that the embedded ones are good.
+        Self::with_profiles(&own::embedded()).unwrap_or_else(|_| R4.clone())
     }
 
     /// R4's parameters and these SearchParameter resources in place of the embedded ones.
     ///
     /// # Errors
     /// `Invalid`, one issue for each resource that cannot be used, with the reason.
-    pub fn with_profiles(_profiles: &[Json]) -> Result<Self> {
-        Ok(Self::default())
+    pub fn with_profiles(profiles: &[Json]) -> Result<Self> {
+        let mut registry = R4.clone();
+        let entries = Arc::make_mut(&mut registry.entries);
+        let mut issues = Vec::new();
+        for profile in profiles {
+            match table::definition(profile) {
+                Ok(definition) => {
+                    for base in definition.bases() {
+                        let added = entries.get_mut(usize::from(base.0)).map(|e| slots::add(e, base, &definition));
+                        if let Some(Err(issue)) = added {
+                            issues.push(issue);
+                        }
+                    }
+                }
+                Err(issue) => issues.push(issue),
+            }
+        }
+        if issues.is_empty() { Ok(registry) } else { Err(Error::with_issues(Kind::Invalid, issues)) }
+    }
+
+    pub(super) fn entry(&self, rtype: ResourceType) -> Option<&Entry> {
+        self.entries.get(usize::from(rtype.0))
     }
 
     /// The parameter `code` of a type.
     #[must_use]
-    pub fn param(&self, _rtype: ResourceType, _code: &str) -> Option<&Param> {
-        None
+    pub fn param(&self, rtype: ResourceType, code: &str) -> Option<&Param> {
+        let params = &self.entry(rtype)?.params;
+        params.binary_search_by(|p| p.code.as_str().cmp(code)).ok().and_then(|at| params.get(at))
     }
 
     /// All parameters of a type, by code.
-    pub fn params(&self, _rtype: ResourceType) -> impl Iterator<Item = &Param> {
-        std::iter::empty()
-    }
-
-    /// What a resource is found by: finished rows, sorted, each once.
-    ///
-    /// A value that is no value of its type (a date that cannot be read) gives no row; it never fails.
-    #[must_use]
-    pub fn extract(&self, _keys: &Keys, _resource: &Json, _env: &Env) -> Rows {
-        Rows::default()
-    }
-
-    /// Resources of this server that `resource` refers to by the parameter; `code` `*`: by any reference parameter.
-    #[must_use]
-    pub fn references(&self, _resource: &Json, _code: &str, _env: &Env) -> Vec<Target> {
-        Vec::new()
-    }
-
-    /// `idx` keys of resources of type `source` that refer to `target` by the parameter (`*`: any); for `_revinclude`.
-    #[must_use]
-    pub fn reference_keys(&self, _keys: &Keys, _source: ResourceType, _code: &str, _target: &Target) -> Vec<i64> {
-        Vec::new()
+    pub fn params(&self, rtype: ResourceType) -> impl Iterator<Item = &Param> {
+        self.entry(rtype).into_iter().flat_map(|entry| entry.params.iter())
     }
 }
+
+/// Whether a base in a definition takes a type in.
+fn is_base_of(base: &str, rtype: ResourceType) -> bool {
+    const NO_NARRATIVE: [&str; 3] = ["Binary", "Bundle", "Parameters"];
+    match base {
+        "Resource" => true,
+        "DomainResource" => !NO_NARRATIVE.contains(&rtype.as_str()),
+        name => name == rtype.as_str(),
+    }
+}
+
+/// Types that a name in a definition stands for.
+fn types_of(base: &str) -> Vec<ResourceType> {
+    match base {
+        "Resource" | "DomainResource" => ResourceType::all().filter(|t| is_base_of(base, *t)).collect(),
+        name => ResourceType::parse(name).into_iter().collect(),
+    }
+}
+
+/// All types, in the order of [`RESOURCE_TYPES`].
+fn every_type() -> Vec<ResourceType> {
+    let all: Vec<ResourceType> = ResourceType::all().collect();
+    debug_assert_eq!(all.len(), RESOURCE_TYPES.len());
+    all
+}
+
+#[cfg(test)]
+mod tests;

@@ -56,9 +56,12 @@ impl Keys {
     /// Key of a parameter with one exact value. `form` keeps the token forms apart (`"code"`, `"system|code"`, …).
     #[must_use]
     pub fn exact(&self, rtype: &str, param: &str, form: &str, value: &[&str]) -> i64 {
-        let mut parts = vec!["=", rtype, param, form];
-        parts.extend_from_slice(value);
-        self.hash(&parts)
+        let mut h = SipHasher13::new_with_keys(self.0, self.1);
+        for part in ["=", rtype, param, form].iter().chain(value) {
+            h.write(part.as_bytes());
+            h.write_u8(0xff);
+        }
+        (h.finish() & MASK).cast_signed()
     }
 
     /// Key of a reference parameter that points at a resource of this server: joins with `version.self_key`.

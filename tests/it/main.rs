@@ -7,5 +7,4 @@
 mod harness;
 mod journey;
 mod proof;
-mod rest;
 mod tidy;

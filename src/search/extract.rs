@@ -1,0 +1,139 @@
+//! Extraction: from a resource to the rows it is found by.
+//!
+//! Every slot of the type is evaluated once; what its values leave (presence, sort value) then becomes `facts`.
+
+use super::param::{Found, Place, Sink, composite, date, number, quantity, reference, string, token, uri};
+use super::registry::{Entry, Slot, Source, Use};
+use super::{Env, Keys, Param, ParamType, Registry, Rows};
+use crate::fhir::fhirpath::Item;
+use crate::fhir::json::write_string;
+use crate::fhir::{Json, ResourceType, Target};
+
+impl Registry {
+    /// What a resource is found by: finished rows, sorted, each once.
+    ///
+    /// A value that is no value of its type (a date that cannot be read) gives no row; it never fails.
+    #[must_use]
+    pub fn extract(&self, keys: &Keys, resource: &Json, env: &Env) -> Rows {
+        let name = resource["resourceType"].text();
+        let mut rows = Rows::default();
+        rows.exact.push(keys.of_type(name));
+        let entry = ResourceType::parse(name).and_then(|rtype| self.entry(rtype));
+        if let Some(entry) = entry {
+            let found: Vec<Found> = entry
+                .slots
+                .iter()
+                .map(|slot| {
+                    let mut found = Found::default();
+                    let place = Place { keys, rtype: name, slot: &slot.name };
+                    values(slot, resource, env, &mut Sink { place, rows: &mut rows, found: &mut found });
+                    found
+                })
+                .collect();
+            rows.facts = facts(entry, &found);
+        }
+        rows.finish();
+        rows
+    }
+
+    /// Resources of this server that `resource` refers to by the parameter; `code` `*`: by any reference parameter.
+    #[must_use]
+    pub fn references(&self, resource: &Json, code: &str, env: &Env) -> Vec<Target> {
+        let mut out: Vec<Target> = Vec::new();
+        let Some(rtype) = ResourceType::parse(resource["resourceType"].text()) else { return out };
+        for param in self.params(rtype).filter(|p| p.kind == ParamType::Reference && (code == "*" || p.code == code)) {
+            for (seen, slot) in self.slots_of(rtype, param) {
+                let Source::Values { alternatives, .. } = &slot.source else { continue };
+                for alternative in alternatives {
+                    alternative.each(resource, resource, &mut |item| {
+                        if let Some(target) = reference::target(item, env)
+                            && seen.restrict.is_none_or(|t| t == target.rtype)
+                            && !out.contains(&target)
+                        {
+                            out.push(target);
+                        }
+                    });
+                }
+            }
+        }
+        out
+    }
+
+    /// `idx` keys of resources of type `source` that refer to `target` by the parameter (`*`: any); for `_revinclude`.
+    #[must_use]
+    pub fn reference_keys(&self, keys: &Keys, source: ResourceType, code: &str, target: &Target) -> Vec<i64> {
+        let mut out = Vec::new();
+        for param in self.params(source).filter(|p| p.kind == ParamType::Reference && (code == "*" || p.code == code)) {
+            for seen in param.uses.iter().filter(|u| u.restrict.is_none_or(|t| t == target.rtype)) {
+                out.push(keys.reference(source.as_str(), &seen.slot, target.rtype.as_str(), &target.id));
+            }
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
+    fn slots_of<'a>(&'a self, rtype: ResourceType, param: &'a Param) -> impl Iterator<Item = (&'a Use, &'a Slot)> {
+        let slots = self.entry(rtype).map_or(&[][..], |e| &e.slots);
+        param
+            .uses
+            .iter()
+            .filter_map(move |u| Some((u, slots.iter().find(|s| s.name == u.slot && s.kind == param.kind)?)))
+    }
+}
+
+fn values(slot: &Slot, resource: &Json, env: &Env, sink: &mut Sink<'_>) {
+    match &slot.source {
+        Source::Values { alternatives, elsewhere, coded } => {
+            for alternative in alternatives {
+                alternative.each(resource, resource, &mut |item| match (slot.kind, item) {
+                    (ParamType::Token, item) => token::extract(item, coded, sink),
+                    (ParamType::Reference, item) => reference::extract(item, env, sink),
+                    (ParamType::String, Item::Node { json, .. }) => string::extract(json, elsewhere, sink),
+                    (ParamType::Date, Item::Node { json, .. }) => date::extract(json, env, sink),
+                    (ParamType::Number, Item::Node { json, .. }) => number::extract(json, sink),
+                    (ParamType::Quantity, Item::Node { json, .. }) => quantity::extract(json, sink),
+                    (ParamType::Uri, Item::Node { json, .. }) => uri::extract(json, sink),
+                    _ => {}
+                });
+            }
+        }
+        Source::Elements { element, components } => element.each(resource, resource, &mut |item| {
+            if let Item::Node { json, .. } = item {
+                composite::extract(components, resource, json, env, sink);
+            }
+        }),
+    }
+}
+
+/// `version.facts`: each slot with a value by its name, and each parameter that no single slot stands for by its code.
+fn facts(entry: &Entry, found: &[Found]) -> String {
+    let mut out = vec![b'{'];
+    let mut put = |name: &str, sort: &str| {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        write_string(name, &mut out);
+        out.push(b':');
+        write_string(sort, &mut out);
+    };
+    for (slot, found) in entry.slots.iter().zip(found).filter(|(_, f)| f.any) {
+        let by_rows =
+            matches!(slot.kind, ParamType::Date | ParamType::Number | ParamType::Quantity | ParamType::String);
+        put(&slot.name, if by_rows { "" } else { found.sort.as_deref().unwrap_or_default() });
+    }
+    for param in entry.params.iter().filter(|p| p.only_slot().is_none() && !p.uses.is_empty()) {
+        let seen = param.uses.iter().filter_map(|u| {
+            let found = entry.slots.iter().zip(found).find(|(s, _)| s.name == u.slot && s.kind == param.kind)?.1;
+            match u.restrict {
+                None => found.any.then(|| found.sort.as_deref().unwrap_or_default()),
+                Some(only) => found.leads.iter().filter(|(t, _)| *t == only).map(|(_, sort)| sort.as_str()).min(),
+            }
+        });
+        if let Some(sort) = seen.min() {
+            put(&param.code, super::fold::head(sort, 64));
+        }
+    }
+    out.push(b'}');
+    String::from_utf8(out).unwrap_or_else(|_| "{}".into())
+}

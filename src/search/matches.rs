@@ -1,0 +1,57 @@
+//! Conditions evaluated in memory: slow, plain and obviously right.
+//!
+//! For: subscriptions (does this resource match those criteria?), and checking what the SQL does.
+//! Not for: answering searches.
+
+use super::{Cond, Keys, Rows};
+use crate::fhir::{Json, Target};
+
+/// One current resource as the conditions see it.
+#[derive(Debug, Clone)]
+pub struct Doc {
+    /// Its address.
+    pub target: Target,
+    /// `meta.lastUpdated` in microseconds.
+    pub pk: i64,
+    /// What it is found by.
+    pub rows: Rows,
+}
+
+/// Whether `doc` meets the condition; chains and `_has` look into `world`.
+#[must_use]
+pub fn matches(cond: &Cond, doc: &Doc, world: &[Doc], keys: &Keys) -> bool {
+    let within =
+        |n: i64, (from, to): (Option<i64>, Option<i64>)| from.is_none_or(|f| n >= f) && to.is_none_or(|t| n <= t);
+    let self_key = |doc: &Doc| keys.target(doc.target.rtype.as_str(), &doc.target.id);
+    match cond {
+        Cond::Exact(any) => any.iter().any(|key| doc.rows.exact.contains(key)),
+        Cond::Range { key, lo, hi } => {
+            doc.rows.range.iter().any(|(k, l, h)| k == key && within(*l, *lo) && within(*h, *hi))
+        }
+        Cond::Text { key, text, anywhere } => {
+            doc.rows.text.iter().any(|(k, t)| {
+                k == key && if *anywhere { t.contains(text.as_str()) } else { t.starts_with(text.as_str()) }
+            })
+        }
+        Cond::Present { param, present } => has_fact(&doc.rows.facts, param) == *present,
+        Cond::Ids(ids) => ids.contains(&doc.target.id),
+        Cond::Updated { from, to } => within(doc.pk, (*from, *to)),
+        Cond::Chain { param, types, target } => world.iter().any(|other| {
+            types.contains(&other.target.rtype)
+                && doc.rows.exact.contains(&(param + self_key(other)))
+                && matches(target, other, world, keys)
+        }),
+        Cond::Has { rtype, param, source } => world.iter().any(|other| {
+            other.target.rtype == *rtype
+                && other.rows.exact.contains(&(param + self_key(doc)))
+                && matches(source, other, world, keys)
+        }),
+        Cond::Not(inner) => !matches(inner, doc, world, keys),
+        Cond::Any(list) => list.iter().any(|c| matches(c, doc, world, keys)),
+        Cond::All(list) => list.iter().all(|c| matches(c, doc, world, keys)),
+    }
+}
+
+fn has_fact(facts: &str, name: &str) -> bool {
+    crate::fhir::json::parse(facts.as_bytes()).is_ok_and(|json: Json| json.get(name).is_some())
+}

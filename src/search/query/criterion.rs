@@ -1,0 +1,333 @@
+//! One search parameter of a query: its name with modifier and chain, its values, and the condition they are.
+//!
+//! Source: <https://hl7.org/fhir/R4/search.html#modifiers>, `#chaining`, `#has`, `#combining`.
+
+use super::text::{nearest, split, unescape};
+use super::{House, MAX_DEPTH, MAX_VALUES, Refusal};
+use crate::fhir::ResourceType;
+use crate::fhir::resource::{is_id, printable};
+use crate::search::param::{Bounds, Place, composite, date, number, quantity, reference, string, token, uri};
+use crate::search::registry::{Part, Use};
+use crate::search::{Cond, Param, ParamType};
+
+type Made<T = Cond> = Result<T, Refusal>;
+
+/// The condition over one type, or over several of a system search.
+pub(super) fn over_types(
+    house: &House<'_>,
+    types: &[ResourceType],
+    name: &str,
+    value: &str,
+    touched: &mut Vec<ResourceType>,
+) -> Made {
+    if let [rtype] = types {
+        return one(house, *rtype, name, value, touched, 0);
+    }
+    let conds = types.iter().map(|t| Ok((*t, one(house, *t, name, value, touched, 0)?))).collect::<Made<Vec<_>>>()?;
+    let mut conds = conds.into_iter();
+    let Some((first_type, first)) = conds.next() else { return Ok(Cond::Exact(vec![])) };
+    let rest: Vec<(ResourceType, Cond)> = conds.collect();
+    if rest.iter().all(|(_, c)| *c == first) {
+        return Ok(first);
+    }
+    let all = std::iter::once((first_type, first)).chain(rest);
+    // A key names its type, so keys need no type beside them.
+    Ok(Cond::any(
+        all.map(|(t, cond)| match cond {
+            Cond::Exact(_) => cond,
+            other => Cond::All(vec![Cond::Exact(vec![house.keys.of_type(t.as_str())]), other]),
+        })
+        .collect(),
+    ))
+}
+
+/// The condition of one parameter on resources of one type. `depth`: steps of chains before it.
+fn one(
+    house: &House<'_>,
+    rtype: ResourceType,
+    name: &str,
+    value: &str,
+    touched: &mut Vec<ResourceType>,
+    depth: usize,
+) -> Made {
+    if let Some(rest) = name.strip_prefix("_has:") {
+        return has(house, rtype, rest, value, touched, depth);
+    }
+    let (head, chain) = name.split_once('.').map_or((name, None), |(head, chain)| (head, Some(chain)));
+    let (code, modifier) = head.split_once(':').map_or((head, None), |(code, modifier)| (code, Some(modifier)));
+    let param = find(house, rtype, code)?;
+    if let Some(chain) = chain {
+        return chained(house, rtype, param, modifier, chain, value, touched, depth);
+    }
+    if modifier == Some("missing") {
+        return missing(rtype, param, value);
+    }
+    plain(house, rtype, param, modifier, value)
+}
+
+fn find<'a>(house: &House<'a>, rtype: ResourceType, code: &str) -> Made<&'a Param> {
+    match house.registry.param(rtype, code) {
+        Some(param) if param.is_supported() => Ok(param),
+        Some(_) => Err(Refusal::Unknown("Baton does not support it yet.".into())),
+        None => {
+            let known = house.registry.params(rtype).filter(|p| p.is_supported()).map(|p| p.code.as_str());
+            let hint = nearest(code, known).map(|n| format!("; did you mean '{n}'?")).unwrap_or_else(|| ".".into());
+            Err(Refusal::Unknown(format!("{rtype} has no search parameter '{}'{hint}", printable(code))))
+        }
+    }
+}
+
+/// `subject.name=…`, `subject:Patient.name=…`.
+#[allow(clippy::too_many_arguments)] // the parts of one name, taken apart just before
+fn chained(
+    house: &House<'_>,
+    rtype: ResourceType,
+    param: &Param,
+    modifier: Option<&str>,
+    chain: &str,
+    value: &str,
+    touched: &mut Vec<ResourceType>,
+    depth: usize,
+) -> Made {
+    if param.kind != ParamType::Reference {
+        return Err(format!("'{}' is no reference, so nothing can follow it", param.code).into());
+    }
+    deeper(depth)?;
+    let wanted = modifier.map(|name| target_type(param, name)).transpose()?;
+    let mut list = Vec::new();
+    let mut refusals = Vec::new();
+    for target in param.targets.iter().filter(|t| wanted.is_none_or(|w| w == **t)) {
+        let uses: Vec<&Use> = param.uses.iter().filter(|u| u.restrict.is_none_or(|r| r == *target)).collect();
+        if uses.is_empty() {
+            continue;
+        }
+        match one(house, *target, chain, value, touched, depth + 1) {
+            Ok(cond) => {
+                touched.push(*target);
+                list.extend(uses.iter().map(|u| Cond::Chain {
+                    param: house.keys.param(rtype.as_str(), &u.slot),
+                    types: vec![*target],
+                    target: Box::new(cond.clone()),
+                }));
+            }
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    // An untyped chain asks those targets that have the parameter; a wrong value is wrong for all that have it.
+    if let Some(at) = refusals.iter().position(|r| !matches!(r, Refusal::Unknown(_))) {
+        return Err(refusals.swap_remove(at));
+    }
+    if list.is_empty() {
+        return Err(refusals.pop().unwrap_or_else(|| Refusal::Bad(format!("'{}' leads to no such type", param.code))));
+    }
+    Ok(Cond::any(list))
+}
+
+fn deeper(depth: usize) -> Made<()> {
+    if depth >= MAX_DEPTH {
+        return Err(Refusal::Costly(format!("a chain has at most {MAX_DEPTH} steps")));
+    }
+    Ok(())
+}
+
+/// The type that a modifier names, when the parameter can lead to it.
+fn target_type(param: &Param, name: &str) -> Made<ResourceType> {
+    match ResourceType::parse(name) {
+        Some(rtype) if param.targets.contains(&rtype) => Ok(rtype),
+        Some(rtype) => Err(format!("'{}' never leads to {rtype}", param.code).into()),
+        None => Err(unknown_modifier(param, name)),
+    }
+}
+
+fn unknown_modifier(param: &Param, name: &str) -> Refusal {
+    let kind = param.kind;
+    if matches!(
+        (kind, name),
+        (ParamType::Token, "in" | "not-in" | "above" | "below") | (ParamType::Reference, "above" | "below")
+    ) {
+        return Refusal::Unknown(format!("the modifier ':{name}' is not supported yet."));
+    }
+    let known = kind.modifiers().iter().copied().chain(["missing"]);
+    let list: Vec<String> = known.map(|m| format!("':{m}'")).collect();
+    let types = if kind == ParamType::Reference { " and the names of target types" } else { "" };
+    Refusal::Unknown(format!(
+        "a {} parameter has no modifier ':{}'; it has {}{types}.",
+        kind.as_str(),
+        printable(name),
+        list.join(", ")
+    ))
+}
+
+/// `_has:Observation:patient:code=…`, the rest after `_has:`.
+fn has(
+    house: &House<'_>,
+    rtype: ResourceType,
+    rest: &str,
+    value: &str,
+    touched: &mut Vec<ResourceType>,
+    depth: usize,
+) -> Made {
+    deeper(depth)?;
+    let mut parts = rest.splitn(3, ':');
+    let (Some(source), Some(code), Some(inner)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err("it is _has:Type:reference-parameter:parameter".into());
+    };
+    let source =
+        ResourceType::parse(source).ok_or_else(|| format!("R4 has no resource type '{}'", printable(source)))?;
+    let param = find(house, source, code)?;
+    if param.kind != ParamType::Reference || !param.targets.contains(&rtype) {
+        return Err(format!("{source}.{code} is no reference to {rtype}").into());
+    }
+    let cond = one(house, source, inner, value, touched, depth + 1)?;
+    touched.push(source);
+    let uses = param.uses.iter().filter(|u| u.restrict.is_none_or(|r| r == rtype));
+    Ok(Cond::any(
+        uses.map(|u| Cond::Has {
+            rtype: source,
+            param: house.keys.param(source.as_str(), &u.slot),
+            source: Box::new(cond.clone()),
+        })
+        .collect(),
+    ))
+}
+
+/// `:missing=true`, `:missing=false`.
+fn missing(rtype: ResourceType, param: &Param, value: &str) -> Made {
+    let absent = match value {
+        "true" => true,
+        "false" => false,
+        _ => return Err("':missing' is true or false".into()),
+    };
+    let named = |name: &str| Cond::Present { param: name.into(), present: true };
+    let of_param = |param: &Param| match (param.only_slot(), param.uses.as_slice()) {
+        (Some(slot), _) => named(slot),
+        (None, []) => Cond::Exact(vec![]),
+        (None, _) => named(&param.code),
+    };
+    let here = match (param.code.as_str(), param.parts.as_slice()) {
+        ("_id" | "_lastUpdated", _) => Cond::All(vec![]), // every stored resource has them
+        (_, []) => of_param(param),
+        (_, parts) => Cond::any(
+            parts
+                .iter()
+                .map(|part| match part {
+                    Part::Whole(components) => Cond::All(components.iter().map(of_param).collect()),
+                    Part::Element { slot, .. } => named(slot),
+                })
+                .collect(),
+        ),
+    };
+    let _ = rtype;
+    Ok(match (here, absent) {
+        (Cond::Present { param, .. }, absent) => Cond::Present { param, present: !absent },
+        (here, true) => Cond::Not(Box::new(here)),
+        (here, false) => here,
+    })
+}
+
+/// The values of a parameter, still escaped, none of them empty.
+fn values(value: &str) -> Made<Vec<&str>> {
+    let values = split(value, ',');
+    if values.len() > MAX_VALUES {
+        return Err(Refusal::Costly(format!("it has {} values; at most {MAX_VALUES} are allowed", values.len())));
+    }
+    if values.iter().any(|v| v.trim().is_empty()) {
+        return Err("a value is empty".into());
+    }
+    Ok(values)
+}
+
+/// A parameter with its values (comma: one of them).
+fn plain(house: &House<'_>, rtype: ResourceType, param: &Param, modifier: Option<&str>, value: &str) -> Made {
+    let values = values(value)?;
+    if matches!((param.kind, modifier), (ParamType::Token, Some("not"))) {
+        let list = values.into_iter().map(|v| value_of(house, rtype, param, None, v)).collect::<Made<Vec<_>>>()?;
+        return Ok(Cond::Not(Box::new(Cond::any(list))));
+    }
+    Ok(Cond::any(values.into_iter().map(|v| value_of(house, rtype, param, modifier, v)).collect::<Made<Vec<_>>>()?))
+}
+
+/// The condition of one value in all slots of a parameter.
+fn value_of(house: &House<'_>, rtype: ResourceType, param: &Param, modifier: Option<&str>, value: &str) -> Made {
+    match (param.code.as_str(), modifier) {
+        ("_id", None) => {
+            let id = unescape(value);
+            let bare = id.strip_prefix(rtype.as_str()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&id);
+            if !is_id(bare) {
+                return Err(format!("'{}' is no logical id", printable(&id)).into());
+            }
+            return Ok(Cond::Ids(vec![bare.to_string()]));
+        }
+        ("_lastUpdated", None) => return Ok(date::updated(&unescape(value), house.env)?),
+        _ => {}
+    }
+    if param.kind == ParamType::Composite {
+        return composite_value(house, rtype, param, modifier, value);
+    }
+    let list = param.uses.iter().map(|u| in_slot(house, rtype, param, u, modifier, value)).collect::<Made<Vec<_>>>()?;
+    Ok(Cond::any(list))
+}
+
+fn composite_value(house: &House<'_>, rtype: ResourceType, param: &Param, modifier: Option<&str>, value: &str) -> Made {
+    if let Some(modifier) = modifier {
+        return Err(unknown_modifier(param, modifier));
+    }
+    let mut list = Vec::new();
+    for part in &param.parts {
+        list.push(match part {
+            Part::Whole(components) => {
+                let texts = composite::parts(value, components.len())?;
+                let each = components.iter().zip(texts).map(|(c, text)| value_of(house, rtype, c, None, text));
+                Cond::All(each.collect::<Made<Vec<_>>>()?)
+            }
+            Part::Element { slot, components } => {
+                let place = Place { keys: house.keys, rtype: rtype.as_str(), slot };
+                composite::cond(&place, components, value, house.env)?
+            }
+        });
+    }
+    Ok(Cond::any(list))
+}
+
+/// The condition of one value in one slot.
+fn in_slot(
+    house: &House<'_>,
+    rtype: ResourceType,
+    param: &Param,
+    seen: &Use,
+    modifier: Option<&str>,
+    value: &str,
+) -> Made {
+    let place = Place { keys: house.keys, rtype: rtype.as_str(), slot: &seen.slot };
+    let plain = unescape(value);
+    Ok(match (param.kind, modifier) {
+        (ParamType::Token, None) if token::is_whole_system(value, &seen.coded) => {
+            let own = token::keys(&place, value, &seen.coded)?;
+            Cond::any(vec![Cond::Exact(own), Cond::Present { param: seen.slot.to_string(), present: true }])
+        }
+        (ParamType::Token, None) => Cond::Exact(token::keys(&place, value, &seen.coded)?),
+        (ParamType::Token, Some("text")) => token::text(&place, &plain)?,
+        (ParamType::Token, Some("of-type")) => Cond::Exact(token::of_type(&place, value)?),
+        (ParamType::String, None) => string::starts(place.key(), &plain)?,
+        (ParamType::String, Some("contains")) => string::contains(&place, &plain)?,
+        (ParamType::String, Some("exact")) => string::exact(&place, &plain),
+        (ParamType::Date, None) => Bounds::cond(date::bounds(&plain, house.env)?, place.key()),
+        (ParamType::Number, None) => Bounds::cond(number::bounds(&plain)?, place.key()),
+        (ParamType::Quantity, None) => quantity::cond(&place, value)?,
+        (ParamType::Uri, None) => Cond::Exact(uri::equal(&place, &plain)),
+        (ParamType::Uri, Some("below")) => uri::below(&place, &plain)?,
+        (ParamType::Uri, Some("above")) => Cond::Exact(uri::above(&place, &plain)),
+        (ParamType::Reference, Some("identifier")) => {
+            Cond::Exact(reference::by_identifier(&place, value, seen.restrict)?)
+        }
+        (ParamType::Reference, modifier) => {
+            let wanted = modifier.map(|name| target_type(param, name)).transpose()?;
+            let fits = |t: &ResourceType| wanted.is_none_or(|w| w == *t) && seen.restrict.is_none_or(|r| r == *t);
+            let allowed: Vec<ResourceType> = param.targets.iter().copied().filter(fits).collect();
+            let restricted = wanted.is_some() || seen.restrict.is_some();
+            Cond::Exact(reference::keys(&place, &plain, &allowed, restricted, house.env)?)
+        }
+        (_, Some(modifier)) => return Err(unknown_modifier(param, modifier)),
+        (ParamType::Composite | ParamType::Special, None) => return Err("Baton does not support it yet".into()),
+    })
+}

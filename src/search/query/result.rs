@@ -1,0 +1,257 @@
+//! Result parameters: order, pages, what comes along and how much of it is shown.
+//!
+//! Source: <https://hl7.org/fhir/R4/search.html#return>.
+
+use super::text::{nearest, split};
+use super::{House, Include, MAX_COUNT, MAX_VALUES, Query, Refusal, Summary, Total};
+use crate::fhir::ResourceType;
+use crate::fhir::resource::printable;
+use crate::search::ParamType;
+use crate::search::plan::{Sort, SortBy};
+
+const NAMES: [&str; 14] = [
+    "_sort",
+    "_count",
+    "_include",
+    "_revinclude",
+    "_summary",
+    "_total",
+    "_elements",
+    "_contained",
+    "_containedType",
+    "_type",
+    "_format",
+    "_pretty",
+    "_score",
+    "_maxresults",
+];
+
+/// Whether a name (with modifier) is a result parameter's.
+pub(super) fn is_result(name: &str) -> bool {
+    NAMES.contains(&base(name))
+}
+
+/// Names a query may hold once.
+pub(super) fn is_once(name: &str) -> bool {
+    matches!(name, "_sort" | "_count" | "_summary" | "_total" | "_type" | "_contained")
+}
+
+/// Parameters of the transport: read by `http`, no part of the search.
+pub(super) fn is_silent(name: &str) -> bool {
+    matches!(name, "_format" | "_pretty")
+}
+
+fn base(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(base, _)| base)
+}
+
+/// Types of a search: what `_type` leaves of them.
+pub(super) fn types(types: &[ResourceType], pairs: &[(String, String)]) -> Result<Vec<ResourceType>, String> {
+    let Some((_, list)) = pairs.iter().find(|(name, _)| name == "_type") else { return Ok(types.to_vec()) };
+    let mut out = Vec::new();
+    for name in list.split(',') {
+        let found = ResourceType::parse(name).ok_or_else(|| {
+            let near = nearest(name, crate::fhir::resource::RESOURCE_TYPES.iter().copied());
+            let hint = near.map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
+            format!("R4 has no resource type '{}'{hint}", printable(name))
+        })?;
+        if !types.contains(&found) {
+            return Err(format!("'{found}' is not among the types that are searched here"));
+        }
+        if !out.contains(&found) {
+            out.push(found);
+        }
+    }
+    Ok(out)
+}
+
+/// Reads one result parameter into the query.
+pub(super) fn read(house: &House<'_>, query: &mut Query, name: &str, value: &str) -> Result<(), Refusal> {
+    let modifier = name.split_once(':').map(|(_, modifier)| modifier);
+    if modifier.is_some() && !matches!(base(name), "_include" | "_revinclude") {
+        return Err(Refusal::Unknown("it takes no modifier".into()));
+    }
+    match base(name) {
+        "_format" | "_pretty" | "_type" => {}
+        "_count" => {
+            let count = value.parse().ok().filter(|n: &usize| *n <= MAX_COUNT && !value.starts_with('+'));
+            query.plan.count = count.ok_or_else(|| {
+                format!("'{}' is no number of rows a page; give a whole number from 0 to {MAX_COUNT}", printable(value))
+            })?;
+        }
+        "_summary" => {
+            query.summary = match value {
+                "true" => Summary::True,
+                "false" => Summary::False,
+                "text" => Summary::Text,
+                "data" => Summary::Data,
+                "count" => Summary::Count,
+                _ => return Err("it is true, false, text, data or count".into()),
+            };
+        }
+        "_total" => {
+            query.total = match value {
+                "none" => Total::None,
+                "estimate" => Total::Estimate,
+                "accurate" => Total::Accurate,
+                _ => return Err("it is none, estimate or accurate".into()),
+            };
+        }
+        "_elements" => {
+            for element in value.split(',') {
+                let element = element.trim();
+                let name = element
+                    .split_once('.')
+                    .map_or(element, |(rtype, rest)| if ResourceType::parse(rtype).is_some() { rest } else { element });
+                if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                    return Err(
+                        format!("'{}' is no name of an element at the top of a resource", printable(element)).into()
+                    );
+                }
+                if !query.elements.iter().any(|e| e == name) {
+                    query.elements.push(name.into());
+                }
+            }
+        }
+        "_contained" if value == "false" => {}
+        "_contained" => return Err("only 'false' is supported: contained resources are not searched".into()),
+        "_include" => {
+            let include = include(house, query, modifier, value, false)?;
+            query.includes.push(include);
+        }
+        "_revinclude" => {
+            let include = include(house, query, modifier, value, true)?;
+            query.revincludes.push(include);
+        }
+        "_sort" => query.plan.sort = sort(house, &query.plan.types, value)?,
+        _ => return Err(Refusal::Unknown("Baton does not support it".into())),
+    }
+    Ok(())
+}
+
+/// `Type:param[:target]`, `Type:*` or `*`.
+fn include(
+    house: &House<'_>,
+    query: &mut Query,
+    modifier: Option<&str>,
+    value: &str,
+    reverse: bool,
+) -> Result<Include, Refusal> {
+    let iterate = match modifier {
+        None => false,
+        Some("iterate") => true,
+        Some(other) => {
+            return Err(Refusal::Unknown(format!("':{}' is no modifier of it; ':iterate' is", printable(other))));
+        }
+    };
+    let rtype =
+        |name: &str| ResourceType::parse(name).ok_or_else(|| format!("R4 has no resource type '{}'", printable(name)));
+    if value == "*" {
+        if reverse {
+            return Err("name the type: _revinclude=Type:param or Type:*".into());
+        }
+        for rtype in query.plan.types.clone() {
+            touch(house, query, rtype, "*", None, false);
+        }
+        return Ok(Include { source: None, param: "*".into(), target: None, iterate });
+    }
+    let mut parts = value.split(':');
+    let (source, param) = match (parts.next(), parts.next()) {
+        (Some(source), Some(param)) if !param.is_empty() => (rtype(source)?, param),
+        _ => return Err("it is Type:param, Type:param:TargetType, Type:* or *".into()),
+    };
+    let target = parts.next().map(rtype).transpose()?;
+    if parts.next().is_some() {
+        return Err("it is Type:param or Type:param:TargetType".into());
+    }
+    if !reverse && !iterate && !query.plan.types.contains(&source) {
+        return Err(
+            format!("{source} is not what is searched; use ':iterate' to include from included resources").into()
+        );
+    }
+    if param != "*" {
+        let found = house.registry.param(source, param).filter(|p| p.kind == ParamType::Reference);
+        let found = found.ok_or_else(|| {
+            let known =
+                house.registry.params(source).filter(|p| p.kind == ParamType::Reference).map(|p| p.code.as_str());
+            let hint = nearest(param, known).map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
+            format!("{source} has no reference parameter '{}'{hint}", printable(param))
+        })?;
+        if let Some(target) = target
+            && !found.targets.contains(&target)
+        {
+            return Err(format!("{source}.{param} never leads to {target}").into());
+        }
+        if reverse && !iterate && !query.plan.types.iter().any(|t| found.targets.contains(t)) {
+            return Err(format!("{source}.{param} never leads to what is searched").into());
+        }
+    }
+    touch(house, query, source, param, target, reverse);
+    Ok(Include { source: Some(source), param: param.into(), target, iterate })
+}
+
+/// Notes the types that an include may bring.
+fn touch(
+    house: &House<'_>,
+    query: &mut Query,
+    source: ResourceType,
+    param: &str,
+    target: Option<ResourceType>,
+    reverse: bool,
+) {
+    if reverse {
+        query.touched.push(source);
+    } else if let Some(target) = target {
+        query.touched.push(target);
+    } else {
+        for param in house
+            .registry
+            .params(source)
+            .filter(|p| p.kind == ParamType::Reference && (param == "*" || p.code == param))
+        {
+            query.touched.extend(&param.targets);
+        }
+    }
+}
+
+fn sort(house: &House<'_>, types: &[ResourceType], value: &str) -> Result<Vec<Sort>, Refusal> {
+    let parts = split(value, ',');
+    if parts.len() > MAX_VALUES.min(8) {
+        return Err(Refusal::Costly("at most 8 sort parameters".into()));
+    }
+    let mut out = Vec::new();
+    for part in parts {
+        let (code, descending) = part.strip_prefix('-').map_or((part, false), |code| (code, true));
+        let by = match (code, types) {
+            ("_lastUpdated", _) => SortBy::Updated,
+            ("_id", _) => SortBy::Id,
+            (_, [rtype]) => sort_by(house, *rtype, code)?,
+            _ => {
+                return Err(
+                    format!("over several types only _lastUpdated and _id sort, not '{}'", printable(code)).into()
+                );
+            }
+        };
+        out.push(Sort { by, descending });
+    }
+    Ok(out)
+}
+
+fn sort_by(house: &House<'_>, rtype: ResourceType, code: &str) -> Result<SortBy, Refusal> {
+    let Some(param) = house.registry.param(rtype, code) else {
+        let hint = nearest(code, house.registry.params(rtype).map(|p| p.code.as_str()));
+        let hint = hint.map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
+        return Err(Refusal::Bad(format!("{rtype} has no search parameter '{}'{hint}", printable(code))));
+    };
+    if param.uses.is_empty() {
+        return Err(format!("'{code}' is no parameter to sort by").into());
+    }
+    Ok(match (param.only_slot(), param.kind) {
+        (Some(slot), ParamType::Date | ParamType::Number | ParamType::Quantity) => {
+            SortBy::Range(house.keys.param(rtype.as_str(), slot))
+        }
+        (Some(slot), ParamType::String) => SortBy::Text(house.keys.param(rtype.as_str(), slot)),
+        (Some(slot), _) => SortBy::Fact(slot.to_string()),
+        (None, _) => SortBy::Fact(code.to_string()),
+    })
+}

@@ -1,0 +1,113 @@
+//! What is refused, with the parameter and the reason.
+
+use super::*;
+
+fn refusal(registry: &Registry, rtype: &'static str, raw: &str) -> Error {
+    let outcome = pairs(raw).and_then(|p| parse(registry, &KEYS, &[known(rtype)], &p, &env(), Handling::Strict));
+    match outcome {
+        Ok(query) => panic!("{rtype}?{raw} was taken: {:?}", query.plan),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn garbage_is_refused_with_the_parameter_and_the_reason() {
+    let registry = Registry::builtin();
+    let many = format!("status={}", vec!["a"; 10_000].join(","));
+    let deep = "focus:Task.focus:Task.focus:Task.focus:Task._id=1";
+    for (rtype, raw, status, code, words) in [
+        ("Patient", "birthdate=banana", 400, "invalid", "'birthdate'"),
+        ("Patient", "birthdate=ge2019-13", 400, "invalid", "no date"),
+        ("Patient", "birthdate=2019-02-30", 400, "invalid", "no date"),
+        ("Patient", "birthdate=xx2019", 400, "invalid", "no prefix"),
+        ("Patient", "birthdate=", 400, "invalid", "empty"),
+        ("Patient", "birthdate=2019,", 400, "invalid", "empty"),
+        ("Patient", "name=%E9", 400, "invalid", "UTF-8"),
+        ("Patient", "name=%2", 400, "invalid", "'%'"),
+        ("Patient", "name=%00", 400, "invalid", "NUL"),
+        ("Patient", "name=--", 400, "invalid", "no letter"),
+        ("Patient", "nmae=x", 400, "not-supported", "did you mean 'name'"),
+        ("Patient", "birth-date=2019", 400, "not-supported", "did you mean 'birthdate'"),
+        ("Patient", "name:fuzzy=x", 400, "not-supported", "':exact', ':contains', ':missing'"),
+        ("Patient", "gender:in=x", 400, "not-supported", "not supported yet"),
+        ("Patient", "name:missing=maybe", 400, "invalid", "true or false"),
+        ("Patient", "identifier=|", 400, "invalid", "'identifier'"),
+        ("Patient", "identifier=a|b|c", 400, "invalid", "'identifier'"),
+        ("Patient", "_id=a/b", 400, "invalid", "no logical id"),
+        ("Patient", "_text=x", 400, "not-supported", "not support"),
+        ("Patient", "_count=-1", 400, "invalid", "'_count'"),
+        ("Patient", "_count=1001", 400, "invalid", "1000"),
+        ("Patient", "_count=1&_count=2", 400, "invalid", "once"),
+        ("Patient", "_sort=nope", 400, "invalid", "'nope'"),
+        ("Patient", "_summary=yes", 400, "invalid", "'_summary'"),
+        ("Patient", "_total=some", 400, "invalid", "'_total'"),
+        ("Patient", "_elements=a-b", 400, "invalid", "'_elements'"),
+        ("Patient", "_contained=true", 400, "invalid", "contained"),
+        ("Patient", "_include=Nope:x", 400, "invalid", "'Nope'"),
+        ("Patient", "_include=Patient:organisation", 400, "invalid", "did you mean 'organization'"),
+        ("Patient", "_include=Task:patient", 400, "invalid", "':iterate'"),
+        ("Patient", "_include:recurse=Patient:organization", 400, "not-supported", "':iterate'"),
+        ("Patient", "_revinclude=Task:owner:Group", 400, "invalid", "never leads"),
+        ("Task", "status.x=1", 400, "invalid", "no reference"),
+        ("Task", "patient:Group=1", 400, "invalid", "never leads"),
+        ("Task", "patient.nope=1", 400, "not-supported", "Patient has no search parameter"),
+        ("Task", "subject.nope=1", 400, "not-supported", "no search parameter"),
+        ("Task", "patient.birthdate=x", 400, "invalid", "no date"),
+        ("Task", "patient=a b", 400, "invalid", "no reference"),
+        ("Task", "_has:Observation:code:status=x", 400, "invalid", "no reference"),
+        ("Task", "_has:Observation", 400, "invalid", "_has:Type"),
+        ("Task", &many, 422, "too-costly", "10000 values"),
+        ("Task", deep, 422, "too-costly", "3 steps"),
+        ("Observation", "value-quantity=5|mg", 400, "invalid", "number|system|code"),
+        ("Observation", "value-quantity=5..4", 400, "invalid", "no number"),
+        ("Observation", "code-value-quantity=a", 400, "invalid", "2 parts"),
+        ("RiskAssessment", "probability=1e999", 400, "invalid", "no number"),
+    ] {
+        let error = refusal(&registry, rtype, raw);
+        let issue = error.issues.first().unwrap();
+        assert_eq!((error.kind.status(), issue.code), (status, code), "{rtype}?{raw:.80}: {error}");
+        assert!(issue.diagnostics.contains(words), "{rtype}?{raw:.80}: {error}");
+    }
+}
+
+#[test]
+fn all_faults_of_a_query_are_told_at_once() {
+    let error = refusal(&Registry::builtin(), "Patient", "birthdate=banana&nope=1&_count=x&name=ok");
+    assert_eq!(error.issues.len(), 3);
+}
+
+#[test]
+fn too_many_parameters_cost_too_much() {
+    let raw = vec!["name=a"; MAX_PARAMS + 1].join("&");
+    assert_eq!(refusal(&Registry::builtin(), "Patient", &raw).kind.status(), 422);
+}
+
+#[test]
+fn lenient_handling_leaves_the_unknown_out_with_a_warning_but_never_a_wrong_value() {
+    let registry = Registry::builtin();
+    let read =
+        |raw: &str| parse(&registry, &KEYS, &[known("Patient")], &pairs(raw).unwrap(), &env(), Handling::Lenient);
+    let query = read("name=a&nope=1&gender:in=x").unwrap();
+    assert_eq!(query.used, strings(&[("name", "a")]));
+    assert_eq!(query.warnings.len(), 2);
+    assert!(read("birthdate=banana").is_err());
+}
+
+/// No text of a query makes the parser panic.
+#[test]
+fn no_query_panics() {
+    use proptest::prelude::*;
+    let registry = Registry::builtin();
+    let names = prop_oneof![
+        "[a-z_]{1,8}",
+        Just("_has:Task:patient:status".to_string()),
+        "(name|birthdate|identifier|_sort|_count|_include|_lastUpdated|organization|deceased|telecom)(:[a-zA-Z-]{1,9})?(\\.[a-z]{1,9})?",
+    ];
+    proptest!(ProptestConfig::with_cases(2_000), |(name in names, value in "[a-zA-Z0-9|,$\\\\.:/%é -]{0,24}", raw in ".{0,40}")| {
+        for rtype in ["Patient", "Observation"] {
+            let result = parse(&registry, &KEYS, &[known(rtype)], &[(name.clone(), value.clone())], &env(), Handling::Strict);
+            prop_assert!(result.is_ok() || result.is_err());
+        }
+        prop_assert!(pairs(&raw).is_ok() || pairs(&raw).is_err());
+    });
+}

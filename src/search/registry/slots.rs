@@ -1,0 +1,263 @@
+//! From definitions to slots: what is stored once although several parameters find by it.
+
+use super::table::Definition;
+use super::{Entry, Param, ParamType, Part, Slot, Source, Use};
+use crate::error::Issue;
+use crate::fhir::fhirpath::{Expr, Step};
+use crate::fhir::{ResourceType, definition};
+use crate::search::param::composite::Component;
+use crate::search::param::token::Coded;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Parts of names and addresses that R4 has parameters for.
+const PARTS: [&str; 6] = ["family", "given", "city", "state", "postalCode", "country"];
+
+/// Elements whose codes do not tell cases apart: BCP 47 and BCP 13.
+const CASELESS: [&str; 4] = ["language", "contentType", "format", "mimeType"];
+
+type Alternative = (ParamType, Expr);
+
+/// Builds the entry of one type from R4's definitions.
+pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
+    let own = |d: &&Definition| d.base.iter().any(|b| super::is_base_of(b, rtype));
+    let mut mine: Vec<(&Definition, Vec<Expr>)> =
+        definitions.iter().filter(own).map(|d| (d, d.alternatives_of(rtype))).collect();
+    mine.sort_by(|a, b| a.0.code.cmp(&b.0.code));
+
+    let mut entry = Entry::default();
+    let plain = |d: &Definition| d.kind != ParamType::Composite && !is_row_of_its_own(&d.code);
+    let mut owners: BTreeMap<Alternative, BTreeSet<&str>> = BTreeMap::new();
+    for (d, alternatives) in mine.iter().filter(|(d, _)| plain(d)) {
+        for alternative in alternatives {
+            owners.entry((d.kind, alternative.clone())).or_default().insert(&d.code);
+        }
+    }
+    // `x.where(resolve() is T)` is seen through `x` where another parameter has `x`.
+    let through: BTreeMap<Alternative, (Alternative, ResourceType)> = owners
+        .keys()
+        .filter_map(|a| {
+            let (wide, target) = widened(&a.1)?;
+            let wide = (a.0, wide);
+            owners.contains_key(&wide).then(|| (a.clone(), (wide, target)))
+        })
+        .collect();
+    let mut groups: BTreeMap<(ParamType, BTreeSet<&str>), Vec<Expr>> = BTreeMap::new();
+    for (alternative, codes) in owners.iter().filter(|(a, _)| !through.contains_key(a)) {
+        groups.entry((alternative.0, codes.clone())).or_default().push(alternative.1.clone());
+    }
+    let mut slot_of: HashMap<Alternative, Use> = HashMap::new();
+    for ((kind, codes), alternatives) in groups {
+        let whole = mine.iter().find(|(d, all)| {
+            codes.contains(d.code.as_str())
+                && d.kind == kind
+                && all.len() == alternatives.len()
+                && all.iter().all(|a| alternatives.contains(a))
+        });
+        let first = codes.iter().next().copied().unwrap_or_default();
+        let name: Arc<str> = match whole {
+            Some((d, _)) => d.code.as_str().into(),
+            None => format!("{first}~{}", entry.slots.len()).into(),
+        };
+        let systems =
+            mine.iter().filter(|(d, _)| codes.contains(d.code.as_str())).flat_map(|(d, _)| d.systems_of(rtype));
+        let coded = Arc::new(coded(systems.collect(), &alternatives));
+        for alternative in &alternatives {
+            let seen = Use { slot: name.clone(), restrict: None, coded: coded.clone() };
+            slot_of.insert((kind, alternative.clone()), seen);
+        }
+        entry.slots.push(Slot { name, kind, source: Source::Values { alternatives, elsewhere: vec![], coded } });
+    }
+    let elsewhere = split_parts(&mut entry.slots);
+
+    for (d, alternatives) in mine {
+        let mut uses: Vec<Use> = Vec::new();
+        let mut add = |seen: Use| {
+            if !uses.iter().any(|u| u.slot == seen.slot && u.restrict == seen.restrict) {
+                uses.push(seen);
+            }
+        };
+        for alternative in alternatives.iter().filter(|_| plain(d)) {
+            let key = (d.kind, alternative.clone());
+            let (key, restrict) = match through.get(&key) {
+                Some((wide, target)) => (wide.clone(), Some(*target)),
+                None => (key, None),
+            };
+            if let Some(seen) = slot_of.get(&key) {
+                add(Use { restrict, ..seen.clone() });
+                for slot in elsewhere.get(&seen.slot).into_iter().flatten() {
+                    add(Use { slot: slot.clone(), restrict: None, coded: Arc::default() });
+                }
+            }
+        }
+        let parts = if d.kind == ParamType::Composite {
+            composite(rtype, d, &alternatives, definitions, &slot_of, &mut entry.slots)
+        } else {
+            vec![]
+        };
+        entry.params.push(param(d, uses, parts));
+    }
+    entry
+}
+
+/// `_id` and `_lastUpdated` are columns; the special ones are not built.
+fn is_row_of_its_own(code: &str) -> bool {
+    matches!(code, "_id" | "_lastUpdated" | "near" | "_filter")
+}
+
+fn param(d: &Definition, uses: Vec<Use>, parts: Vec<Part>) -> Param {
+    Param { code: d.code.clone(), kind: d.kind, url: d.url.clone(), targets: d.targets.clone(), uses, parts }
+}
+
+fn coded(mut systems: Vec<Box<str>>, alternatives: &[Expr]) -> Coded {
+    systems.sort();
+    systems.dedup();
+    let last = |e: &Expr| match e {
+        Expr::Path(_, steps) => {
+            steps.last().is_some_and(|s| matches!(s, Step::Member(name) if CASELESS.contains(&&**name)))
+        }
+        _ => false,
+    };
+    Coded { systems, caseless: alternatives.iter().all(last) }
+}
+
+/// `x` and `T` of `x.where(resolve() is T)`.
+fn widened(expr: &Expr) -> Option<(Expr, ResourceType)> {
+    let Expr::Path(base, steps) = expr else { return None };
+    let (Step::Where(test), before) = steps.split_last()? else { return None };
+    let Expr::Is(inner, name) = &**test else { return None };
+    match &**inner {
+        Expr::Path(this, resolve) if **this == Expr::This && **resolve == [Step::Resolve] => {
+            Some((Expr::Path(base.clone(), before.to_vec()), ResourceType::parse(name)?))
+        }
+        _ => None,
+    }
+}
+
+/// Takes out of each name and address what has a slot of its own; gives those slots.
+fn split_parts(slots: &mut [Slot]) -> HashMap<Arc<str>, Vec<Arc<str>>> {
+    let single = |slot: &Slot| match &slot.source {
+        Source::Values { alternatives, .. } if slot.kind == ParamType::String => match alternatives.as_slice() {
+            [Expr::Path(base, steps)] => Some((base.clone(), steps.clone(), slot.name.clone())),
+            _ => None,
+        },
+        _ => None,
+    };
+    let known: Vec<_> = slots.iter().filter_map(single).collect();
+    let mut out: HashMap<Arc<str>, Vec<Arc<str>>> = HashMap::new();
+    for slot in slots {
+        let Some((base, steps, name)) = single(slot) else { continue };
+        for part in PARTS {
+            let mut longer = steps.clone();
+            longer.push(Step::Member(part.into()));
+            if let Some((_, _, other)) = known.iter().find(|(b, s, _)| *b == base && *s == longer)
+                && let Source::Values { elsewhere, .. } = &mut slot.source
+            {
+                elsewhere.push(part.into());
+                out.entry(name.clone()).or_default().push(other.clone());
+            }
+        }
+    }
+    out
+}
+
+/// The parts of a composite: for the whole resource its components as parameters, for elements a slot.
+fn composite(
+    rtype: ResourceType,
+    d: &Definition,
+    alternatives: &[Expr],
+    definitions: &[Definition],
+    slot_of: &HashMap<Alternative, Use>,
+    slots: &mut Vec<Slot>,
+) -> Vec<Part> {
+    let defining: Vec<(&Definition, &Expr)> =
+        d.components.iter().filter_map(|(url, e)| Some((definitions.iter().find(|o| o.url == *url)?, e))).collect();
+    if defining.len() != d.components.len() {
+        return vec![];
+    }
+    let mut parts = Vec::new();
+    for alternative in alternatives {
+        if let Expr::Type(_) = alternative {
+            let as_param = |(o, expr): &(&Definition, &Expr)| {
+                let uses = (*expr).clone().alternatives().into_iter();
+                let uses = uses.filter_map(|e| slot_of.get(&(o.kind, based(alternative, e))).cloned()).collect();
+                param(o, uses, vec![])
+            };
+            parts.push(Part::Whole(defining.iter().map(as_param).collect()));
+            continue;
+        }
+        let component = |(o, expr): &(&Definition, &Expr)| {
+            let coded = Coded { systems: o.systems_of(rtype), caseless: false };
+            Component { kind: o.kind, expr: (*expr).clone(), coded, targets: o.targets.clone() }
+        };
+        let made: Vec<Component> = defining.iter().map(component).collect();
+        let same = |slot: &&Slot| matches!(&slot.source, Source::Elements { element, components } if element == alternative && **components == made);
+        if let Some(Slot { name, source: Source::Elements { components, .. }, .. }) = slots.iter().find(same) {
+            parts.push(Part::Element { slot: name.clone(), components: components.clone() });
+            continue;
+        }
+        let (name, components): (Arc<str>, _) = (d.code.as_str().into(), Arc::new(made));
+        let source = Source::Elements { element: alternative.clone(), components: components.clone() };
+        slots.push(Slot { name: name.clone(), kind: ParamType::Composite, source });
+        parts.push(Part::Element { slot: name, components });
+    }
+    parts
+}
+
+/// The path of a component from the resource: `value.as(Quantity)` of `Observation`.
+fn based(root: &Expr, component: Expr) -> Expr {
+    match component {
+        Expr::Path(base, steps) if *base == Expr::This => Expr::Path(Box::new(root.clone()), steps),
+        other => other,
+    }
+}
+
+/// Systems that the structure tables imply for plain paths: `DetectedIssue.status`.
+fn implied(alternatives: &[Expr]) -> Vec<Box<str>> {
+    let path = |expr: &Expr| {
+        let Expr::Path(base, steps) = expr else { return None };
+        let Expr::Type(rtype) = &**base else { return None };
+        steps.iter().try_fold(rtype.to_string(), |path, step| match step {
+            Step::Member(name) => Some(format!("{path}.{name}")),
+            _ => None,
+        })
+    };
+    alternatives.iter().filter_map(path).filter_map(|p| definition::implicit_system(&p)).map(Into::into).collect()
+}
+
+/// Adds a parameter that R4 does not have. Where its expressions are those of a slot, it is stored there.
+pub(super) fn add(entry: &mut Entry, rtype: ResourceType, d: &Definition) -> Result<(), Issue> {
+    let refuse =
+        |why: String| Err(Issue::error("invalid", "SearchParameter.code", format!("SearchParameter {}: {why}", d.url)));
+    let at = match entry.params.binary_search_by(|p| p.code.cmp(&d.code)) {
+        Ok(_) => return refuse(format!("{rtype} has a search parameter '{}' already", d.code)),
+        Err(at) => at,
+    };
+    if d.kind == ParamType::Composite {
+        return refuse("composite parameters of a site are not supported".into());
+    }
+    let alternatives = d.alternatives_of(rtype);
+    if alternatives.is_empty() {
+        return refuse(format!("no part of its expression begins with {rtype}"));
+    }
+    let same = |slot: &&Slot| match &slot.source {
+        Source::Values { alternatives: has, elsewhere, .. } => {
+            slot.kind == d.kind && elsewhere.is_empty() && *has == alternatives
+        }
+        Source::Elements { .. } => false,
+    };
+    let seen = match entry.slots.iter().find(same) {
+        Some(Slot { name, source: Source::Values { coded, .. }, .. }) => {
+            Use { slot: name.clone(), restrict: None, coded: coded.clone() }
+        }
+        _ => {
+            let (name, coded): (Arc<str>, _) =
+                (d.code.as_str().into(), Arc::new(coded(implied(&alternatives), &alternatives)));
+            let source = Source::Values { alternatives, elsewhere: vec![], coded: coded.clone() };
+            entry.slots.push(Slot { name: name.clone(), kind: d.kind, source });
+            Use { slot: name, restrict: None, coded }
+        }
+    };
+    entry.params.insert(at, param(d, vec![seen], vec![]));
+    Ok(())
+}
