@@ -33,8 +33,14 @@ pub enum Kind {
     VersionMismatch,
     /// A conditional interaction matched more than one resource.
     ManyMatches,
+    /// The sender took too long.
+    Timeout,
     /// The body is over the limit.
     TooLarge,
+    /// The URL is over the limit.
+    UrlTooLong,
+    /// The headers are over the limit.
+    HeadersTooLarge,
     /// The body is in a format that Baton does not read.
     UnsupportedMedia,
     /// A rule of the programme forbids it.
@@ -66,7 +72,10 @@ impl Kind {
             Self::Gone => (410, "deleted"),
             Self::VersionMismatch => (412, "conflict"),
             Self::ManyMatches => (412, "multiple-matches"),
+            Self::Timeout => (408, "timeout"),
             Self::TooLarge => (413, "too-long"),
+            Self::UrlTooLong => (414, "too-long"),
+            Self::HeadersTooLarge => (431, "too-long"),
             Self::UnsupportedMedia => (415, "not-supported"),
             Self::BusinessRule => (422, "business-rule"),
             Self::Unprocessable => (422, "processing"),

@@ -1,5 +1,90 @@
-//! The commands.
+//! The commands of `baton`.
+//!
+//! Not for: what they do beyond starting it; a command is a page in this folder.
 
 pub mod demo;
 pub mod load;
+pub mod migrate;
+pub mod open;
 pub mod seed;
+pub mod serve;
+
+use crate::error::Error;
+use clap::{Parser, Subcommand};
+use std::future::Future;
+use std::process::ExitCode;
+
+/// A FHIR R4 server that carries a patient's medicines from hospital to community pharmacy.
+///
+/// A hospital posts a discharge; Baton opens the follow-up in the same transaction; pharmacies claim it, technicians find
+/// problems, pharmacists resolve them. Everything over plain FHIR.
+#[derive(Debug, Parser)]
+#[command(name = "baton", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    after_help = "Try it:  baton demo\nSettings come from baton.toml, BATON_* variables and flags, each over the one before."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(Box<serve::Arguments>),
+    /// Post Bundles and resources from files to a running server
+    Load(load::Arguments),
+    /// Bring the schema of the database up to date, and stop
+    Migrate(migrate::Arguments),
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    crate::telemetry::start();
+    crate::auth::jws::install_crypto();
+    match cli.command {
+        Command::Serve(arguments) => finish(serve::run(*arguments)),
+        Command::Migrate(arguments) => finish(migrate::run(arguments)),
+        Command::Load(arguments) => match block_on(load::run(arguments)) {
+            Ok(Ok(code)) => code,
+            Ok(Err(text)) => failed(&text),
+            Err(error) => failed(&error.to_string()),
+        },
+    }
+}
+
+fn finish(command: impl Future<Output = Result<(), Error>>) -> ExitCode {
+    match block_on(command) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) | Err(error) => {
+            let cause = error.source.as_ref().map(|c| format!(" ({c})")).unwrap_or_default();
+            failed(&format!("{error}{cause}"))
+        }
+    }
+}
+
+fn failed(text: &str) -> ExitCode {
+    eprintln!("baton: {text}");
+    ExitCode::FAILURE
+}
+
+fn block_on<F: Future>(future: F) -> Result<F::Output, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::fault("no threads to run on").caused_by(e))?;
+    Ok(runtime.block_on(future))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -51,7 +51,7 @@ pub struct Parts {
     /// Protocol and policy.
     pub programme: Programme,
     /// Role matrix.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// Address and zone of this server.
     pub env: Env,
     /// How much of everything.
@@ -65,7 +65,7 @@ pub(crate) struct House {
     pub(crate) store: Store,
     pub(crate) registry: Arc<Registry>,
     pub(crate) programme: Programme,
-    pub(crate) policy: Policy,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) keys: Keys,
     pub(crate) env: Env,
     pub(crate) limits: Limits,

@@ -48,9 +48,8 @@ impl Signer {
     pub(super) fn read(&self, ctx: &Ctx, link: &str, token: &str) -> Result<Cursor> {
         let no_such = || Error::not_found("there is no such page for you; start the search again");
         let mut parts = token.rsplitn(3, '.');
-        let (mac, expires, cursor) = match (parts.next(), parts.next(), parts.next()) {
-            (Some(mac), Some(expires), Some(cursor)) => (mac, expires, cursor),
-            _ => return Err(no_such()),
+        let (Some(mac), Some(expires), Some(cursor)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(no_such());
         };
         let expires = i64::from_str_radix(expires, 16).map_err(|_| no_such())?;
         let mac = URL_SAFE_NO_PAD.decode(mac).map_err(|_| no_such())?;
@@ -129,7 +128,7 @@ mod tests {
         for broken in ["", ".", "..", "a.b.c", "é.1.é"] {
             assert_eq!(read(&ctx("a"), "Task?status=requested", broken), Err(404), "{broken}");
         }
-        assert_eq!(Signer::new("t").read(&ctx("a"), "Task?status=requested", &token).is_err(), true);
+        assert!(Signer::new("t").read(&ctx("a"), "Task?status=requested", &token).is_err());
     }
 
     #[test]

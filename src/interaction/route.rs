@@ -124,6 +124,8 @@ pub fn route(path: &str, wire: Wire) -> Result<Request> {
         (Post, ["_search"]) => search(Scope::System, wire)?,
         (Post, []) => Request::Bundle { prefer: wire.prefer.unwrap_or(Prefer::Minimal), body: wire.body },
         (_, [name]) if name.starts_with('$') => operation(name, Scope::System, wire)?,
+        // names that are no type and no id
+        (_, parts @ ["metadata" | "_history" | "_search"]) => return Err(refused(path, parts)),
         // one type
         (Get | Head, [t]) => search(Scope::Type(rtype(t)?), wire)?,
         (Post, [t, "_search"]) => search(Scope::Type(rtype(t)?), wire)?,
@@ -137,6 +139,7 @@ pub fn route(path: &str, wire: Wire) -> Result<Request> {
         (Delete, [t]) => Request::Delete { when: wire.when()?, at: At::Query(rtype(t)?, wire.query), prefer },
         (Get | Head, [t, "_history"]) => Request::History { of: Scope::Type(rtype(t)?), query: wire.query },
         (_, [t, name]) if name.starts_with('$') => operation(name, Scope::Type(rtype(t)?), wire)?,
+        (_, parts @ [_, "_history" | "_search"]) => return Err(refused(path, parts)),
         // one resource
         (Get | Head, [t, id]) => {
             let unless = Unless { etags: wire.if_none_match, modified_since: wire.if_modified_since };

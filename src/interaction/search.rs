@@ -129,8 +129,11 @@ impl Engine {
     }
 }
 
+/// Names and values, decoded.
+type Pairs = Vec<(String, String)>;
+
 /// Parameters without those of the wire, and the page token.
-fn split(raw: &str) -> Result<(Vec<(String, String)>, Option<String>)> {
+fn split(raw: &str) -> Result<(Pairs, Option<String>)> {
     let mut token = None;
     let mut pairs = query::pairs(raw)?;
     pairs.retain_mut(|(name, value)| match name.as_str() {

@@ -7,4 +7,5 @@
 mod harness;
 mod journey;
 mod proof;
+mod rest;
 mod tidy;

@@ -4,9 +4,10 @@
 
 use super::criteria::Criteria;
 use super::faults::Faults;
+use super::versioned;
 use crate::error::{Error, Result};
-use crate::fhir::resource::known;
-use crate::fhir::resource::{is_id, printable};
+use crate::fhir::bundle::Link;
+use crate::fhir::resource::{is_id, known, printable};
 use crate::fhir::{Json, ResourceType, Target, bundle, validate};
 use crate::interaction::Engine;
 use crate::interaction::request::{At, When};
@@ -31,6 +32,8 @@ pub(in crate::interaction) struct Ask {
     pub(super) fresh_id: String,
     /// Conditional references of the body, as (text, criterion).
     pub(super) links: Vec<(String, usize)>,
+    /// Whether a reference of the body is to name a version.
+    pub(super) is_versioned: bool,
 }
 
 /// Which resource a write is for.
@@ -117,8 +120,9 @@ impl Asks {
         } else {
             Vec::new()
         };
+        let is_versioned = versioned::is_marked(&body);
         let fresh_id = uuid::Uuid::new_v4().to_string();
-        self.list.push(Ask { method, at, body, when, full_url, place, fresh_id, links });
+        self.list.push(Ask { method, at, body, when, full_url, place, fresh_id, links, is_versioned });
         Ok(())
     }
 
@@ -126,14 +130,14 @@ impl Asks {
     fn conditional_references(&mut self, engine: &Engine, body: &Json) -> Result<Vec<(String, usize)>> {
         let mut links = Vec::new();
         let mut faults = Faults::default();
-        for (path, text) in bundle::references(body) {
-            let Some((name, raw)) = text.split_once('?') else { continue };
-            let Some(rtype) = ResourceType::parse(name) else { continue };
-            match self.criteria.add(engine, rtype, raw) {
-                Ok(criterion) => links.push((text, criterion)),
-                Err(error) => faults.add(error.at(path), ""),
+        bundle::each_reference(body, &mut |path, text| {
+            if let Link::Conditional(rtype, raw) = Link::parse(text) {
+                match self.criteria.add(engine, rtype, raw) {
+                    Ok(criterion) => links.push((text.to_owned(), criterion)),
+                    Err(error) => faults.add(error.at(path.to_string()), ""),
+                }
             }
-        }
+        });
         faults.end()?;
         Ok(links)
     }

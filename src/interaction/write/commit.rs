@@ -8,6 +8,7 @@ use super::criteria::{Criteria, Found};
 use super::faults::Faults;
 use super::prepare::{Prepared, Ready, patched};
 use super::resolve::Fate;
+use super::versioned;
 use crate::access::limit::DIRECTORY;
 use crate::access::scope::Action;
 use crate::access::{Ctx, Limit, Role};
@@ -21,6 +22,7 @@ use crate::store::{Audit, Method, Put, Tx, Version, Work};
 use crate::workflow;
 use futures_util::future::BoxFuture;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What became of one ask.
@@ -92,7 +94,7 @@ impl Commit {
         let prepared = if found == self.prepared.found {
             &self.prepared
         } else {
-            redone = Prepared::new(&self.ctx, &self.house, &self.asks, found)?;
+            redone = Prepared::new(&self.ctx, &self.house, &self.asks, self.criteria.plans(), found)?;
             &redone
         };
 
@@ -136,6 +138,7 @@ impl Commit {
         self.check_reads(tx, &limit, prepared, &mut faults).await?;
         faults.end()?;
 
+        self.versions(tx, &limit, &mut steps).await?;
         steps.sort_by_key(|(n, step)| (order(step.ask.method), *n));
         for (n, step) in &steps {
             let outcome = self.put(tx, step).await?;
@@ -273,6 +276,34 @@ impl Commit {
         }
         let text = format!("{} belongs to another organisation and is shared for reading only", before.target);
         Err(Error::forbidden(text))
+    }
+
+    /// Fills versions into the references that ask for them.
+    async fn versions(&self, tx: &mut Tx, limit: &Limit, steps: &mut [(usize, Step<'_>)]) -> Result<()> {
+        if !self.asks.iter().any(|ask| ask.is_versioned) {
+            return Ok(());
+        }
+        let mut known: HashMap<Target, i64> =
+            steps.iter().map(|(_, s)| (s.target.clone(), s.before.as_ref().map_or(1, |v| v.version + 1))).collect();
+        let mut wanted = Vec::new();
+        for (_, step) in steps.iter().filter(|(_, s)| s.ask.is_versioned) {
+            if let Some(ready) = &step.ready {
+                versioned::targets(&ready.json, &mut wanted);
+            }
+        }
+        wanted.retain(|t| !known.contains_key(t));
+        if !wanted.is_empty() {
+            let current = tx.get_many(limit, &wanted).await?;
+            known.extend(current.into_iter().flatten().map(|v| (v.target, v.version)));
+        }
+        for (_, step) in steps.iter_mut().filter(|(_, s)| s.ask.is_versioned) {
+            if let Some(ready) = &step.ready {
+                let mut body = (*ready.json).clone();
+                versioned::write(&mut body, &|t| known.get(t).copied());
+                step.ready = Some(Cow::Owned(Ready::new(&self.house, body, step.target)));
+            }
+        }
+        Ok(())
     }
 
     async fn check_reads(&self, tx: &mut Tx, limit: &Limit, prepared: &Prepared, faults: &mut Faults) -> Result<()> {

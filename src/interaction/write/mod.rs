@@ -12,6 +12,8 @@ mod criteria;
 mod faults;
 mod prepare;
 mod resolve;
+mod versioned;
+mod within;
 
 pub(super) use ask::{Asks, Draft};
 pub(super) use commit::Outcome;
@@ -42,7 +44,7 @@ impl Engine {
         let Asks { list, criteria, .. } = asks;
         let limit = Limit::of(ctx);
         let found = criteria.guess(self, &limit).await?;
-        let mut prepared = Prepared::new(ctx, self.house(), &list, found)?;
+        let mut prepared = Prepared::new(ctx, self.house(), &list, criteria.plans(), found)?;
         prepared.patches(self.house(), &list, &limit).await?;
         let work = Commit {
             house: Arc::clone(&self.0),

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::fhir::meta::{self, Stampable};
 use crate::fhir::{Json, Target, patch, validate};
 use crate::interaction::House;
-use crate::search::Rows;
+use crate::search::{Plan, Rows};
 use crate::store::{Method, Version};
 use crate::workflow;
 use std::sync::Arc;
@@ -43,9 +43,9 @@ impl Prepared {
     ///
     /// # Errors
     /// All failures of all entries.
-    pub(super) fn new(ctx: &Ctx, house: &House, asks: &[Ask], found: Found) -> Result<Self> {
+    pub(super) fn new(ctx: &Ctx, house: &House, asks: &[Ask], plans: &[Plan], found: Found) -> Result<Self> {
         let fates = resolve::fates(asks, &found)?;
-        let links = Links::new(asks, &fates, &found)?;
+        let links = Links::new(house, asks, plans, &fates, &found)?;
         let mut faults = Faults::default();
         let mut ready = Vec::with_capacity(asks.len());
         for (ask, fate) in asks.iter().zip(&fates) {

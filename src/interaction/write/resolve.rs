@@ -5,9 +5,13 @@
 use super::ask::{Ask, Where};
 use super::criteria::Found;
 use super::faults::Faults;
+use super::within::meets;
 use crate::error::{Error, Result};
+use crate::fhir::bundle::{self, Link};
 use crate::fhir::resource::{known, printable};
-use crate::fhir::{Json, Target, bundle};
+use crate::fhir::{Json, Target};
+use crate::interaction::House;
+use crate::search::Plan;
 use crate::store::Method;
 use std::collections::{HashMap, HashSet};
 
@@ -102,7 +106,7 @@ impl<'a> Links<'a> {
     ///
     /// # Errors
     /// A fullUrl that stands twice; a conditional reference that matches none or many.
-    pub(super) fn new(asks: &'a [Ask], fates: &[Fate], found: &Found) -> Result<Self> {
+    pub(super) fn new(house: &House, asks: &'a [Ask], plans: &[Plan], fates: &[Fate], found: &Found) -> Result<Self> {
         let mut faults = Faults::default();
         let mut links = Self::default();
         for (ask, fate) in asks.iter().zip(fates) {
@@ -116,15 +120,20 @@ impl<'a> Links<'a> {
         }
         for ask in asks {
             for (text, criterion) in &ask.links {
-                match found.one(*criterion) {
-                    Ok(Some(target)) => {
+                if links.by_criteria.contains_key(text.as_str()) {
+                    continue;
+                }
+                let known = found.0.get(*criterion).map_or(&[][..], Vec::as_slice);
+                let all = plans.get(*criterion).map(|plan| after(house, asks, fates, plan, known)).unwrap_or_default();
+                match all.as_slice() {
+                    [target] => {
                         links.by_criteria.insert(text, target.to_string());
                     }
-                    Ok(None) => {
+                    [] => {
                         let text = format!("the conditional reference '{}' matches no resource", printable(text));
                         faults.add(Error::invalid(text).code("not-found"), &ask.place);
                     }
-                    Err(_) => {
+                    _ => {
                         let text =
                             format!("the conditional reference '{}' matches more than one resource", printable(text));
                         faults.add(Error::many_matches(text), &ask.place);
@@ -156,12 +165,12 @@ impl<'a> Links<'a> {
             return Ok(());
         }
         let mut faults = Faults::default();
-        for (path, text) in bundle::references(body) {
-            if text.starts_with("urn:uuid:") || text.starts_with("urn:oid:") {
-                let text = format!("no entry of this Bundle has the fullUrl '{}'", printable(&text));
-                faults.add(Error::unprocessable(text).code("not-found").at(path), "");
+        bundle::each_reference(body, &mut |path, text| {
+            if let Link::Urn(urn) = Link::parse(text) {
+                let text = format!("no entry of this Bundle has the fullUrl '{}'", printable(urn));
+                faults.add(Error::unprocessable(text).code("not-found").at(path.to_string()), "");
             }
-        }
+        });
         faults.end()
     }
 
@@ -179,6 +188,26 @@ impl<'a> Links<'a> {
         let absolute = format!("{root}/{text}");
         self.by_url.get(absolute.as_str()).cloned()
     }
+}
+
+/// What criteria match after the Bundle: what was there, but for what it deletes, and what it brings.
+fn after(house: &House, asks: &[Ask], fates: &[Fate], plan: &Plan, known: &[Target]) -> Vec<Target> {
+    let mut all = known.to_vec();
+    for (ask, fate) in asks.iter().zip(fates) {
+        let (Fate::Create(target) | Fate::Write(target)) = fate else { continue };
+        if !plan.types.contains(&target.rtype) {
+            continue;
+        }
+        if ask.method == Method::Delete {
+            all.retain(|t| t != target);
+        } else if !all.contains(target)
+            && ask.method != Method::Patch
+            && meets(&plan.cond, target, &house.registry.extract(&house.keys, &ask.body, &house.env))
+        {
+            all.push(target.clone());
+        }
+    }
+    all
 }
 
 /// `http://elsewhere/fhir` of `http://elsewhere/fhir/Patient/1`.

@@ -1,0 +1,61 @@
+//! From settings to an open database and the engine on it: what `serve`, `seed` and `demo` have in common.
+
+use crate::access::Policy;
+use crate::config::{AuthMode, Limits, Settings};
+use crate::error::Result;
+use crate::interaction::{Engine, Parts};
+use crate::search::{Env, Registry};
+use crate::store::{self, Store};
+use crate::workflow::Programme;
+use std::sync::Arc;
+
+/// An engine and what it is made of.
+pub struct Opened {
+    /// The database.
+    pub store: Store,
+    /// The role matrix.
+    pub policy: Arc<Policy>,
+    /// The one door.
+    pub engine: Engine,
+}
+
+/// Opens the database, bringing its schema up to date.
+///
+/// # Errors
+/// `Fault` with a sentence for the operator.
+pub async fn store(settings: &Settings) -> Result<Store> {
+    let limits = &settings.limits;
+    let connections = u32::try_from(limits.database_connections).unwrap_or(u32::MAX);
+    let how = store::Settings {
+        readers: connections,
+        writers: connections,
+        queue: Limits::size(limits.write_queue),
+        query_ms: limits.query_seconds.saturating_mul(1000),
+        page_seconds: i64::try_from(limits.page_seconds).unwrap_or(i64::MAX),
+        ..store::Settings::new(&settings.database_url)
+    };
+    Store::open(&how).await
+}
+
+/// Opens all of it. `root`: `Settings::root` of the bound address.
+///
+/// # Errors
+/// `Fault` or `Invalid` with a sentence for the operator: the database, or a profile that is wrong.
+pub async fn engine(settings: &Settings, root: &str) -> Result<Opened> {
+    let store = store(settings).await?;
+    let env = Env::utc(&format!("{root}/fhir"));
+    let registry = Arc::new(Registry::builtin());
+    let policy = Arc::new(Policy::load(settings.profiles.as_deref())?);
+    let secret = store.secret("workflow").await?;
+    let programme = Programme::load(settings.profiles.as_deref(), Arc::clone(&registry), env.clone(), &secret)?;
+    let parts = Parts {
+        store: store.clone(),
+        registry,
+        programme,
+        policy: Arc::clone(&policy),
+        env,
+        limits: settings.limits.clone(),
+        has_auth: settings.auth != AuthMode::Off,
+    };
+    Ok(Opened { store, policy, engine: Engine::new(parts).await? })
+}

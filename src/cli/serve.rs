@@ -1,0 +1,47 @@
+//! `baton serve`: the server.
+
+use super::open;
+use crate::auth::AuthState;
+use crate::config::{AuthMode, ServeArgs, Settings};
+use crate::error::{Error, Result};
+use crate::http;
+use std::net::TcpListener;
+
+/// Arguments of `baton serve`.
+pub type Arguments = ServeArgs;
+
+/// Runs until Ctrl-C.
+///
+/// # Errors
+/// One sentence for the operator: a setting, the address, the database, a profile.
+pub async fn run(arguments: Arguments) -> Result<()> {
+    let settings = Settings::load(&arguments)?;
+    serve(&settings, |_, root| println!("Baton listens. FHIR base: {root}/fhir")).await
+}
+
+/// Serves with these settings. `ready` is called with a handle that stops the server, and its address, once it listens.
+///
+/// # Errors
+/// As [`run`].
+pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) -> Result<()> {
+    let listener = TcpListener::bind(settings.listen)
+        .map_err(|e| Error::invalid(format!("cannot listen on {}: {e}", settings.listen)).caused_by(e))?;
+    let bound = listener.local_addr().map_err(|e| Error::fault("the listener has no address").caused_by(e))?;
+    let root = settings.root(bound);
+    let opened = open::engine(settings, &root).await?;
+    let auth = AuthState::open(opened.store.clone(), opened.policy, settings, &root).await?;
+    if settings.auth == AuthMode::Off {
+        tracing::warn!("--auth off: whoever reaches this port may do everything; for tests and trials only");
+    }
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let house = http::House {
+        engine: opened.engine,
+        auth,
+        store: opened.store.clone(),
+        limits: settings.limits.clone(),
+        base: format!("{root}/fhir").into(),
+    };
+    let served = http::serve(house, listener, workers, |stop| ready(stop, &root)).await;
+    opened.store.close().await;
+    served
+}

@@ -1,0 +1,76 @@
+//! The HTTP face: from the wire to [`crate::interaction::Engine`] and back.
+//!
+//! [`routes`] all paths on one page · [`wire`] headers in · [`body`] bodies in · [`negotiate`] media types · [`respond`]
+//! answers out, the only place of status codes and headers · [`metrics`] counters.
+//! Not for: what an interaction does (`interaction`), or who is calling (`auth`).
+//! Source: <https://hl7.org/fhir/R4/http.html>, RFC 9110.
+
+mod body;
+mod metrics;
+mod negotiate;
+mod pretty;
+mod respond;
+mod routes;
+mod wire;
+
+use crate::auth::AuthState;
+use crate::config::Limits;
+use crate::error::{Error, Result};
+use crate::interaction::Engine;
+use crate::store::Store;
+use actix_web::{App, HttpServer, web};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the handlers share.
+pub struct House {
+    /// The one door.
+    pub engine: Engine,
+    /// Who is calling.
+    pub auth: AuthState,
+    /// For `/readyz`.
+    pub store: Store,
+    /// How much of everything.
+    pub limits: Limits,
+    /// FHIR base without a slash at the end.
+    pub base: Arc<str>,
+}
+
+/// Stops a running server.
+pub struct Stop(actix_web::dev::ServerHandle);
+
+impl Stop {
+    /// Lets requests under way end, then stops.
+    pub async fn stop(self) {
+        self.0.stop(true).await;
+    }
+}
+
+/// What handlers find in the app: the house and its counters.
+struct Shared {
+    house: House,
+    metrics: metrics::Metrics,
+}
+
+/// Serves until Ctrl-C or SIGTERM, then lets requests under way end.
+///
+/// `workers`: threads. `started` gets a handle that stops the server.
+///
+/// # Errors
+/// `Fault` when the listener cannot be used.
+pub async fn serve(house: House, listener: TcpListener, workers: usize, started: impl FnOnce(Stop)) -> Result<()> {
+    let limits = house.limits.clone();
+    let shared = web::Data::new(Shared { house, metrics: metrics::Metrics::default() });
+    let server = HttpServer::new(move || App::new().app_data(shared.clone()).default_service(web::to(routes::any)))
+        .workers(workers)
+        .client_request_timeout(Duration::from_secs(limits.header_seconds))
+        .keep_alive(Duration::from_secs(limits.keep_alive_seconds))
+        .max_connections(Limits::size(limits.connections).div_ceil(workers.max(1)))
+        .shutdown_timeout(20)
+        .listen(listener)
+        .map_err(|e| Error::fault("the address cannot be listened on").caused_by(e))?
+        .run();
+    started(Stop(server.handle()));
+    server.await.map_err(|e| Error::fault("the HTTP server ended with an error").caused_by(e))
+}

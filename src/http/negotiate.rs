@@ -1,0 +1,153 @@
+//! Media types: what Baton reads and writes.
+//!
+//! Source: <https://hl7.org/fhir/R4/http.html#mime-type>, `#parameters` (`_format`).
+
+use crate::error::{Error, Result};
+use crate::fhir::resource::printable;
+
+const XML: &str = "Baton reads and writes JSON only; use application/fhir+json";
+
+/// Whether an `Accept` header lets us answer JSON.
+///
+/// # Errors
+/// `NotAcceptable`.
+pub(super) fn accepts(accept: &str) -> Result<()> {
+    if accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let is_ours = matches!(name, "" | "*/*" | "application/*") || is_json(name);
+        let mut is_wanted = true;
+        for part in parts {
+            match part.split_once('=').map(|(k, v)| (k.trim(), v.trim().trim_matches('"'))) {
+                Some(("q", v)) => is_wanted &= v.parse::<f32>().is_ok_and(|q| q > 0.0),
+                Some(("fhirVersion", v)) => is_wanted &= is_version(v),
+                _ => {}
+            }
+        }
+        is_ours && is_wanted
+    }) {
+        return Ok(());
+    }
+    Err(Error::not_acceptable(if accept.contains("xml") {
+        XML
+    } else {
+        "Baton writes application/fhir+json; ask for that"
+    }))
+}
+
+/// Whether a `_format` names JSON. A '+' in it arrives as a space.
+///
+/// # Errors
+/// `NotAcceptable`.
+pub(super) fn takes_format(value: &str) -> Result<()> {
+    let name = value.split(';').next().unwrap_or_default().trim().replace(' ', "+");
+    match name.as_str() {
+        "json" => Ok(()),
+        name if is_json(name) => Ok(()),
+        "xml" | "text/xml" | "application/xml" | "application/fhir+xml" => Err(Error::not_acceptable(XML)),
+        other => Err(Error::not_acceptable(format!("_format={} is not written here; use json", printable(other)))),
+    }
+}
+
+/// A resource as JSON.
+///
+/// # Errors
+/// `UnsupportedMedia`.
+pub(super) fn takes_fhir(header: Option<&str>) -> Result<()> {
+    const TEXT: &str = "send the resource as Content-Type: application/fhir+json";
+    let header = header.ok_or_else(|| Error::unsupported_media(TEXT))?;
+    let name = utf8(header)?;
+    match name {
+        name if is_json(name) => Ok(()),
+        name if name.contains("xml") => Err(Error::unsupported_media(XML)),
+        _ => Err(Error::unsupported_media(TEXT)),
+    }
+}
+
+/// A JSON Patch.
+///
+/// # Errors
+/// `UnsupportedMedia`.
+pub(super) fn takes_patch(header: Option<&str>) -> Result<()> {
+    match utf8(header.unwrap_or_default())? {
+        "application/json-patch+json" => Ok(()),
+        _ => Err(Error::unsupported_media("send the patch as Content-Type: application/json-patch+json (RFC 6902)")),
+    }
+}
+
+/// A search form.
+///
+/// # Errors
+/// `UnsupportedMedia`.
+pub(super) fn takes_form(header: Option<&str>) -> Result<()> {
+    match utf8(header.unwrap_or_default())? {
+        "application/x-www-form-urlencoded" => Ok(()),
+        _ => Err(Error::unsupported_media("send the search as Content-Type: application/x-www-form-urlencoded")),
+    }
+}
+
+/// The name of a media type whose parameters we can live with.
+fn utf8(header: &str) -> Result<&str> {
+    let mut parts = header.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    for part in parts {
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        let value = value.trim().trim_matches('"');
+        match key.trim().to_ascii_lowercase().as_str() {
+            "charset" if !value.eq_ignore_ascii_case("utf-8") && !value.eq_ignore_ascii_case("utf8") => {
+                return Err(Error::unsupported_media("JSON comes in UTF-8; leave charset out or say charset=utf-8"));
+            }
+            "fhirversion" if !is_version(value) => {
+                return Err(Error::unsupported_media("Baton speaks FHIR R4; fhirVersion is 4.0"));
+            }
+            _ => {}
+        }
+    }
+    Ok(name)
+}
+
+fn is_json(name: &str) -> bool {
+    ["application/fhir+json", "application/json", "text/json", "application/json+fhir"]
+        .iter()
+        .any(|n| n.eq_ignore_ascii_case(name))
+}
+
+/// 4.3 (R4B) too: fhir-sdk's client says so whatever it talks to.
+fn is_version(version: &str) -> bool {
+    matches!(version, "4.0" | "4.0.1" | "4.3" | "4.3.0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_in_all_its_names_is_accepted_and_xml_is_not() {
+        for (accept, good) in [
+            ("*/*", true),
+            ("application/fhir+json; fhirVersion=4.3", true),
+            ("application/fhir+json;fhirVersion=4.0", true),
+            ("application/fhir+json;fhirVersion=5.0", false),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("application/fhir+xml", false),
+            ("application/fhir+xml, application/fhir+json;q=0.1", true),
+            ("application/json;q=0", false),
+            ("text/plain", false),
+        ] {
+            assert_eq!(accepts(accept).is_ok(), good, "{accept}");
+        }
+        for (format, good) in [("json", true), ("application/fhir json", true), ("xml", false), ("ttl", false)] {
+            assert_eq!(takes_format(format).is_ok(), good, "{format}");
+        }
+        for (header, good) in [
+            (Some("application/fhir+json; charset=UTF-8"), true),
+            (Some("application/json;fhirVersion=4.3"), true),
+            (Some("application/json; charset=latin1"), false),
+            (Some("application/fhir+xml"), false),
+            (Some("text/plain"), false),
+            (None, false),
+        ] {
+            assert_eq!(takes_fhir(header).is_ok(), good, "{header:?}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! All paths of the server on one page. Below `/fhir`, `interaction::route` is the map.
+
+use super::respond::{self, Face};
+use super::{Shared, body, wire};
+use crate::access::Ctx;
+use crate::auth::{self, Asked, TokenRequest};
+use crate::clock::Instant;
+use crate::error::{Error, Result};
+use crate::interaction::{self, Answer, Verb};
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+/// Answers every request.
+pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let Some(shared) = request.app_data::<web::Data<Shared>>() else {
+        return HttpResponse::InternalServerError().finish();
+    };
+    let started = std::time::Instant::now();
+    let face = Face::of(&request);
+    let path = request.path();
+    let answer = match (request.method(), path) {
+        (&Method::GET | &Method::HEAD, "/livez") => respond::text(&face, 200, "alive\n".into()),
+        (&Method::GET | &Method::HEAD, "/readyz") => ready(shared, &face).await,
+        (&Method::GET | &Method::HEAD, "/metrics") => respond::text(&face, 200, shared.metrics.text()),
+        (&Method::POST, "/auth/token") => token(shared, &request, payload, &face).await,
+        (&Method::GET | &Method::HEAD, "/auth/jwks") => respond::document(&face, &shared.house.auth.jwks()),
+        (&Method::GET | &Method::HEAD, "/fhir/.well-known/smart-configuration") => smart_configuration(shared, &face),
+        (_, path) if path == "/fhir" || path.starts_with("/fhir/") => fhir(shared, &request, payload, &face).await,
+        _ => respond::failure(&face, &Error::not_found("there is nothing at this path; the FHIR base is /fhir"), None),
+    };
+    shared.metrics.count(request.method(), answer.status().as_u16(), started.elapsed());
+    respond::log(&request, &face, answer.status().as_u16(), started.elapsed());
+    answer
+}
+
+/// Everything below the FHIR base.
+async fn fhir(shared: &Shared, request: &HttpRequest, payload: web::Payload, face: &Face) -> HttpResponse {
+    let answer = fhir_answer(shared, request, payload, face).await;
+    match answer {
+        Ok(answer) => respond::success(face, &shared.house.base, answer),
+        Err(error) => {
+            let challenge = shared.house.auth.challenge(&error);
+            respond::failure(face, &error, challenge.as_deref())
+        }
+    }
+}
+
+async fn fhir_answer(shared: &Shared, request: &HttpRequest, payload: web::Payload, face: &Face) -> Result<Answer> {
+    let house = &shared.house;
+    let verb = wire::verb(request)?;
+    wire::limits(request, &house.limits)?;
+    face.check()?;
+    let path = wire::path(request)?;
+    let is_public = matches!(verb, Verb::Get | Verb::Head) && path == "metadata";
+    let ctx = if is_public { anonymous(shared, face) } else { ctx(shared, request, face).await? };
+    let mut wire = wire::read(request, verb)?;
+    if matches!(verb, Verb::Post | Verb::Put | Verb::Patch) {
+        let bytes = body::read(request, payload, &house.limits).await?;
+        wire.is_form = wire::content_type(request, verb, &path, bytes.is_empty())?;
+        wire.body = interaction::Body::Raw(bytes);
+    }
+    house.engine.handle(&ctx, interaction::route(&path, wire)?).await
+}
+
+/// Who is calling, and what time it is for them.
+async fn ctx(shared: &Shared, request: &HttpRequest, face: &Face) -> Result<Ctx> {
+    let text = |name: &str| request.headers().get(name).map(|v| v.to_str().unwrap_or_default());
+    let authorization = request.headers().get_all("authorization").map(|v| v.to_str().unwrap_or_default()).collect();
+    let asked = Asked { authorization, actor: text("x-baton-actor"), now: text("x-baton-now") };
+    let caller = shared.house.auth.authenticate(&asked, Instant::now()).await?;
+    Ok(Ctx {
+        principal: caller.principal,
+        now: caller.now,
+        request_id: face.request_id.clone(),
+        base: shared.house.base.clone(),
+    })
+}
+
+/// Nobody: enough for `metadata`.
+fn anonymous(shared: &Shared, face: &Face) -> Ctx {
+    let nobody = crate::access::Principal { client: "anonymous".into(), ..crate::access::Principal::rule_engine() };
+    Ctx {
+        principal: nobody.into(),
+        now: Instant::now(),
+        request_id: face.request_id.clone(),
+        base: shared.house.base.clone(),
+    }
+}
+
+async fn ready(shared: &Shared, face: &Face) -> HttpResponse {
+    match shared.house.store.setting("ready").await {
+        Ok(_) => respond::text(face, 200, "ready\n".into()),
+        Err(_) => respond::text(face, 503, "the database does not answer\n".into()),
+    }
+}
+
+async fn token(shared: &Shared, request: &HttpRequest, payload: web::Payload, face: &Face) -> HttpResponse {
+    let house = &shared.house;
+    let limits = crate::config::Limits { body_bytes: 64 << 10, ..house.limits.clone() };
+    let bytes = match body::read(request, payload, &limits).await {
+        Ok(bytes) => bytes,
+        Err(error) => return respond::failure(face, &error, None),
+    };
+    let asked = TokenRequest {
+        content_type: request.headers().get("content-type").and_then(|v| v.to_str().ok()),
+        has_query: !request.query_string().is_empty(),
+        authorization: request.headers().get_all("authorization").map(|v| v.to_str().unwrap_or_default()).collect(),
+        body: &bytes,
+    };
+    respond::oauth(face, auth::endpoint::token(&house.auth, &asked, Instant::now()).await)
+}
+
+fn smart_configuration(shared: &Shared, face: &Face) -> HttpResponse {
+    respond::document(face, &auth::discovery::smart_configuration(&shared.house.auth.parties))
+}

@@ -1,0 +1,86 @@
+//! References that are to name a version: `resolve-as-version-specific` becomes `/_history/n`, and the mark is taken out.
+//!
+//! Source: <https://hl7.org/fhir/R4/http.html#trules>,
+//! <http://hl7.org/fhir/StructureDefinition/resolve-as-version-specific>.
+
+use crate::fhir::{Json, Target};
+
+const MARK: &str = "http://hl7.org/fhir/StructureDefinition/resolve-as-version-specific";
+
+/// Whether any reference of a body bears the mark.
+pub(super) fn is_marked(json: &Json) -> bool {
+    match json {
+        Json::Array(items) => items.iter().any(is_marked),
+        Json::Object(members) => has_mark(json) || members.iter().any(|(_, v)| is_marked(v)),
+        _ => false,
+    }
+}
+
+fn has_mark(json: &Json) -> bool {
+    json["extension"]
+        .items()
+        .iter()
+        .any(|e| e["url"].as_str() == Some(MARK) && e["valueBoolean"].as_bool() == Some(true))
+}
+
+/// What the marked references lead to.
+pub(super) fn targets(json: &Json, found: &mut Vec<Target>) {
+    match json {
+        Json::Array(items) => items.iter().for_each(|item| targets(item, found)),
+        Json::Object(members) => {
+            if has_mark(json)
+                && let Some(target) =
+                    json["reference"].as_str().filter(|r| !r.contains("/_history/")).and_then(Target::parse)
+            {
+                found.push(target);
+            }
+            members.iter().for_each(|(_, v)| targets(v, found));
+        }
+        _ => {}
+    }
+}
+
+/// Writes the versions in. A reference whose version is not known keeps its mark.
+pub(super) fn write(json: &mut Json, version: &dyn Fn(&Target) -> Option<i64>) {
+    match json {
+        Json::Array(items) => items.iter_mut().for_each(|item| write(item, version)),
+        Json::Object(_) => {
+            if has_mark(json)
+                && let Some(target) = json["reference"].as_str().and_then(Target::parse)
+                && let Some(n) = version(&target)
+            {
+                json.set("reference", format!("{target}/_history/{n}"));
+                let left: Vec<Json> =
+                    json["extension"].items().iter().filter(|e| e["url"].as_str() != Some(MARK)).cloned().collect();
+                if left.is_empty() {
+                    json.remove("extension");
+                } else {
+                    json.set("extension", left);
+                }
+            }
+            if let Some(members) = json.as_object_mut() {
+                members.0.iter_mut().for_each(|(_, v)| write(v, version));
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marked_reference_gets_its_version_and_loses_the_mark() {
+        let text = format!(
+            r#"{{"target":[{{"extension":[{{"url":"{MARK}","valueBoolean":true}}],"reference":"Patient/1"}},{{"reference":"Patient/1"}}]}}"#
+        );
+        let mut json = crate::fhir::json::parse(text.as_bytes()).unwrap();
+        assert!(is_marked(&json));
+        let mut found = Vec::new();
+        targets(&json, &mut found);
+        assert_eq!(found.len(), 1);
+        write(&mut json, &|_| Some(3));
+        assert_eq!(json.to_string(), r#"{"target":[{"reference":"Patient/1/_history/3"},{"reference":"Patient/1"}]}"#);
+    }
+}

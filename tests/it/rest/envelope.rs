@@ -1,0 +1,96 @@
+//! Fidelity and envelope (corner 15).
+//! Source: <https://hl7.org/fhir/R4/json.html>, <https://hl7.org/fhir/R4/http.html#create>, `#ops`.
+
+use super::patient;
+use crate::harness::TestServer;
+use crate::harness::exact::{Exact, differences};
+use serde_json::json;
+
+both_databases!(
+    what_was_sent_comes_back_digit_for_digit,
+    a_create_ignores_the_id_and_says_where_the_resource_is,
+    prefer_decides_what_comes_back,
+    every_issue_of_a_bad_resource_comes_at_once,
+    tags_of_an_update_are_those_that_were_sent,
+);
+
+async fn what_was_sent_comes_back_digit_for_digit(server: TestServer) {
+    let client = server.everyone();
+    let sent = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"_effectiveDateTime":{"extension":[{"url":"http://x.example/a","valueDecimal":1.00}]},
+      "component":[{"code":{"text":"a"},"valueQuantity":{"value":0.10}},{"code":{"text":"b"},"valueQuantity":{"value":1E-24}},{"code":{"text":"c"},"valueQuantity":{"value":100.00000000000000000001}}]}"#;
+    let path = client.send("POST", "Observation", sent, &[]).await.is(201).reference();
+    let name = r#"{"resourceType":"Patient","name":[{"given":["A",null,"C"],"_given":[null,{"extension":[{"url":"http://x.example/a","valueCode":"b"}]},null]}],"birthDate":"1950-01","_birthDate":{"id":"b"}}"#;
+    let other = client.send("POST", "Patient", name, &[]).await.is(201).reference();
+    for (path, sent) in [(path, sent), (other, name)] {
+        let found = client.read(&path).await.ok();
+        let back = Exact::read(std::str::from_utf8(&found.bytes).expect("UTF-8"));
+        let gaps =
+            differences(&Exact::read(sent).without_server_fields(), &back.without_server_fields(), &mut |_, _| false);
+        assert_eq!(gaps, Vec::<String>::new());
+    }
+}
+
+async fn a_create_ignores_the_id_and_says_where_the_resource_is(server: TestServer) {
+    let client = server.everyone();
+    let mut body = patient("1");
+    body["id"] = "mine".into();
+    let answer = client.create(&body).await.is(201);
+    assert_ne!(answer.reference(), "Patient/mine");
+    let location = answer.header("location").to_owned();
+    assert!(location.starts_with(&server.base) && location.ends_with("/_history/1"), "{location}");
+    assert_eq!(answer.header("etag"), "W/\"1\"");
+    assert!(!answer.header("last-modified").is_empty());
+    let read = client.read(&answer.reference()).await.ok();
+    assert_eq!(read.bytes, answer.bytes, "a create answers what a read will");
+    assert_eq!(read.body["meta"]["versionId"], "1");
+}
+
+async fn prefer_decides_what_comes_back(server: TestServer) {
+    let client = server.everyone();
+    let body = patient("1").to_string();
+    let minimal = client.send("POST", "Patient", &body, &[("Prefer", "return=minimal")]).await.is(201);
+    assert!(minimal.bytes.is_empty() && minimal.header("location").contains("/Patient/"));
+    let outcome = client.send("POST", "Patient", &body, &[("Prefer", "return=OperationOutcome")]).await.is(201);
+    assert_eq!(outcome.body["resourceType"], "OperationOutcome");
+    let whole = client.send("POST", "Patient", &body, &[("Prefer", "return=representation")]).await.is(201);
+    assert_eq!(whole.body["resourceType"], "Patient");
+    let gone = client.send("DELETE", &whole.reference(), "", &[("Prefer", "return=OperationOutcome")]).await.is(200);
+    assert_eq!(gone.body["resourceType"], "OperationOutcome");
+}
+
+async fn every_issue_of_a_bad_resource_comes_at_once(server: TestServer) {
+    let client = server.everyone();
+    let bad = json!({"resourceType": "Patient", "gender": "mal", "birthDate": "1950-13-01", "famly": "x", "name": []});
+    let answer = client.create(&bad).await.is(400);
+    let said = String::from_utf8_lossy(&answer.bytes).into_owned();
+    for path in ["Patient.gender", "Patient.birthDate", "Patient.famly", "Patient.name"] {
+        assert!(said.contains(&format!("\"{path}\"")), "{path}: {said}");
+    }
+    let twice = r#"{"resourceType":"Patient","active":true,"active":false}"#;
+    client.send("POST", "Patient", twice, &[]).await.is(400);
+    client.send("POST", "Patient", "{", &[]).await.is(400);
+    client.send("POST", "Patient", "[]", &[]).await.is(400);
+    client
+        .send("POST", "Patient", r#"{"resourceType":"Observation","status":"final","code":{"text":"x"}}"#, &[])
+        .await
+        .refuses(400, "invalid", "resourceType");
+}
+
+async fn tags_of_an_update_are_those_that_were_sent(server: TestServer) {
+    let client = server.everyone();
+    let mut body = patient("1");
+    body["meta"] = json!({"versionId": "77", "lastUpdated": "2001-01-01T00:00:00Z", "tag": [{"system": "http://x.example", "code": "a"}]});
+    let path = client.create(&body).await.is(201).reference();
+    let stored = client.read(&path).await.body;
+    assert_eq!(
+        (stored["meta"]["versionId"].as_str(), stored["meta"]["tag"][0]["code"].as_str()),
+        (Some("1"), Some("a"))
+    );
+    body["id"] = path.trim_start_matches("Patient/").into();
+    body["meta"] = json!({"tag": [{"system": "http://x.example", "code": "b"}]});
+    client.send("PUT", &path, body.to_string(), &[]).await.is(200);
+    let stored = client.read(&path).await.body;
+    assert_eq!(stored["meta"]["tag"], json!([{"system": "http://x.example", "code": "b"}]));
+    assert_eq!(client.search("Patient?_tag=http://x.example|b").await.len(), 1);
+    assert!(client.search("Patient?_tag=http://x.example|a").await.is_empty());
+}

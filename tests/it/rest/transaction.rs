@@ -1,0 +1,276 @@
+//! Transactions: order, links, atomicity (corners 3 to 6).
+//! Source: <https://hl7.org/fhir/R4/http.html#trules>, <https://hl7.org/fhir/R4/bundle.html#references>.
+
+use super::{patient, place, response, transaction};
+use crate::harness::TestServer;
+use serde_json::{Value, json};
+
+both_databases!(
+    a_shuffled_transaction_deletes_creates_updates_and_reads_in_that_order,
+    the_same_identity_twice_fails_all,
+    after_a_failing_entry_nothing_exists_and_one_outcome_names_every_entry,
+    links_are_rewritten_by_type_and_texts_that_mention_them_stay,
+    circles_contained_and_fragments_hold,
+    a_reference_that_no_entry_resolves_is_refused,
+    a_conditional_reference_resolves_inside_and_0_or_2_matches_fail_all,
+    a_conditional_reference_may_name_a_resource_of_the_same_bundle,
+    the_same_bundle_again_creates_nothing_and_points_at_the_same,
+    a_reference_may_ask_for_its_version,
+    a_patch_and_an_if_match_work_in_a_bundle,
+    a_batch_answers_each_entry_for_itself,
+    five_thousand_entries_are_one_transaction,
+);
+
+fn post(resource: Value, full_url: &str) -> Value {
+    let kind = resource["resourceType"].clone();
+    json!({"fullUrl": full_url, "resource": resource, "request": {"method": "POST", "url": kind}})
+}
+
+fn observation(subject: &str) -> Value {
+    json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {"reference": subject}})
+}
+
+async fn a_shuffled_transaction_deletes_creates_updates_and_reads_in_that_order(server: TestServer) {
+    let client = server.everyone();
+    let old = client.create(&patient("old")).await.is(201).reference();
+    let kept = client.create(&patient("kept")).await.is(201).reference();
+    let mut changed = patient("kept");
+    changed["id"] = kept.trim_start_matches("Patient/").into();
+    changed["active"] = true.into();
+    let bundle = transaction(&[
+        json!({"request": {"method": "GET", "url": kept}}),
+        json!({"resource": changed, "request": {"method": "PUT", "url": kept}}),
+        post(patient("new"), "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"),
+        json!({"request": {"method": "DELETE", "url": old}}),
+        json!({"request": {"method": "GET", "url": "Patient?identifier=http://rest.example/mrn|new"}}),
+    ]);
+    let answer = client.post(&bundle).await.is(200).body;
+    assert_eq!(answer["type"], "transaction-response");
+    let status: Vec<&str> = (0..5).filter_map(|n| response(&answer, n)["status"].as_str()).collect();
+    assert_eq!(status, ["200 OK", "200 OK", "201 Created", "204 No Content", "200 OK"], "{answer:#}");
+    assert_eq!(answer["entry"][0]["resource"]["active"], true, "the GET sees the PUT");
+    assert_eq!(response(&answer, 1)["etag"], "W/\"2\"");
+    assert!(response(&answer, 2)["lastModified"].is_string() && response(&answer, 2)["location"].is_string());
+    assert_eq!(answer["entry"][4]["resource"]["entry"].as_array().map(Vec::len), Some(1), "the search sees the POST");
+    client.read(&old).await.is(410);
+}
+
+async fn the_same_identity_twice_fails_all(server: TestServer) {
+    let client = server.everyone();
+    let path = client.create(&patient("1")).await.is(201).reference();
+    let mut body = patient("1");
+    body["id"] = path.trim_start_matches("Patient/").into();
+    let put = json!({"resource": body, "request": {"method": "PUT", "url": path}});
+    let delete = json!({"request": {"method": "DELETE", "url": path}});
+    let by_query = json!({"resource": patient("1"), "request": {"method": "PUT", "url": "Patient?identifier=http://rest.example/mrn|1"}});
+    for pair in [[put.clone(), put.clone()], [put.clone(), delete], [put, by_query]] {
+        client.post(&transaction(&pair)).await.refuses(400, "duplicate", "Bundle.entry[1]");
+    }
+    assert_eq!(client.read(&path).await.body["meta"]["versionId"], "1");
+}
+
+async fn after_a_failing_entry_nothing_exists_and_one_outcome_names_every_entry(server: TestServer) {
+    let client = server.everyone();
+    let bundle = transaction(&[
+        post(patient("good"), "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e1"),
+        post(json!({"resourceType": "Patient", "gender": "mal"}), "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e2"),
+        post(json!({"resourceType": "Patient", "nonsense": 1}), "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e3"),
+    ]);
+    let answer = client.post(&bundle).await.is(400);
+    answer.refuses(400, "code-invalid", "Bundle.entry[1].resource.gender");
+    let said = String::from_utf8_lossy(&answer.bytes).into_owned();
+    assert!(said.contains("Bundle.entry[2].resource.nonsense"), "{said}");
+    assert!(client.search("Patient?identifier=http://rest.example/mrn|good").await.is_empty());
+    client.post(&transaction(&[json!({"request": {"method": "GET", "url": "Patient/nobody"}})])).await.is(404);
+}
+
+async fn links_are_rewritten_by_type_and_texts_that_mention_them_stay(server: TestServer) {
+    let client = server.everyone();
+    let binary = "urn:uuid:c757873d-ec9a-4326-a141-556f43239520";
+    let who = "urn:oid:1.2.3.4.5";
+    let document = json!({
+        "resourceType": "DocumentReference", "status": "current", "subject": {"reference": who},
+        "text": {"status": "additional", "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">see {binary} <img src=\"{binary}\" alt=\"x\"/></div>")},
+        "description": format!("mentions {binary}"),
+        "content": [{"attachment": {"url": binary, "title": binary}}]
+    });
+    let bundle = transaction(&[
+        post(document, "urn:uuid:c757873d-ec9a-4326-a141-556f43239521"),
+        post(json!({"resourceType": "Binary", "contentType": "text/plain", "data": "QQ=="}), binary),
+        post(patient("oid"), who),
+    ]);
+    let answer = client.post(&bundle).await.is(200).body;
+    let stored = client.read(&place(&answer, 0)).await.ok().body;
+    assert_eq!(stored["subject"]["reference"], place(&answer, 2).as_str());
+    assert_eq!(stored["content"][0]["attachment"]["url"], place(&answer, 1).as_str());
+    assert_eq!(stored["content"][0]["attachment"]["title"], binary);
+    assert_eq!(stored["description"], format!("mentions {binary}"));
+    let div = stored["text"]["div"].as_str().expect("a narrative");
+    assert!(div.contains(&format!("see {binary}")) && div.contains(&format!("src=\"{}\"", place(&answer, 1))), "{div}");
+}
+
+async fn circles_contained_and_fragments_hold(server: TestServer) {
+    let client = server.everyone();
+    let (a, b) = ("urn:uuid:c757873d-ec9a-4326-a141-556f43239530", "urn:uuid:c757873d-ec9a-4326-a141-556f43239531");
+    let task = |other: &str| {
+        json!({
+            "resourceType": "Task", "status": "draft", "intent": "order", "partOf": [{"reference": other}],
+            "contained": [{"resourceType": "Patient", "id": "p", "link": [{"other": {"reference": other.replace("Task", "Patient")}, "type": "seealso"}]}],
+            "for": {"reference": "#p"}
+        })
+    };
+    let mut first = task(b);
+    first["contained"][0]["link"][0]["other"]["reference"] = "Patient/elsewhere".into();
+    let mut second = task(a);
+    second["contained"][0]["link"][0]["other"]["reference"] = "Patient/elsewhere".into();
+    let answer = client.post(&transaction(&[post(first, a), post(second, b)])).await.is(200).body;
+    let one = client.read(&place(&answer, 0)).await.ok().body;
+    let two = client.read(&place(&answer, 1)).await.ok().body;
+    assert_eq!(one["partOf"][0]["reference"], place(&answer, 1).as_str());
+    assert_eq!(two["partOf"][0]["reference"], place(&answer, 0).as_str());
+    assert_eq!(one["for"]["reference"], "#p");
+    // A fullUrl of another server names the entry for relative references of that server's entries.
+    let bundle = transaction(&[
+        post(patient("abs"), "http://elsewhere.example/fhir/Patient/77"),
+        post(observation("Patient/77"), "http://elsewhere.example/fhir/Observation/78"),
+    ]);
+    let answer = client.post(&bundle).await.is(200).body;
+    let stored = client.read(&place(&answer, 1)).await.ok().body;
+    assert_eq!(stored["subject"]["reference"], place(&answer, 0).as_str());
+}
+
+async fn a_reference_that_no_entry_resolves_is_refused(server: TestServer) {
+    let client = server.everyone();
+    let bundle = transaction(&[
+        post(patient("x"), "urn:uuid:c757873d-ec9a-4326-a141-556f43239540"),
+        post(
+            observation("urn:uuid:c757873d-ec9a-4326-a141-55600000dead"),
+            "urn:uuid:c757873d-ec9a-4326-a141-556f43239541",
+        ),
+    ]);
+    client.post(&bundle).await.refuses(422, "not-found", "Bundle.entry[1].resource.subject.reference");
+    assert!(client.search("Patient?identifier=http://rest.example/mrn|x").await.is_empty());
+}
+
+async fn a_conditional_reference_resolves_inside_and_0_or_2_matches_fail_all(server: TestServer) {
+    let client = server.everyone();
+    let path = client.create(&patient("one")).await.is(201).reference();
+    let bundle = |criteria: &str| {
+        transaction(&[post(
+            observation(&format!("Patient?{criteria}")),
+            "urn:uuid:c757873d-ec9a-4326-a141-556f43239550",
+        )])
+    };
+    let answer = client.post(&bundle("identifier=http://rest.example/mrn|one")).await.is(200).body;
+    let stored = client.read(&place(&answer, 0)).await.ok().body;
+    assert_eq!(stored["subject"]["reference"], path.as_str());
+    client.post(&bundle("identifier=http://rest.example/mrn|none")).await.refuses(400, "not-found", "Bundle.entry[0]");
+    client.create(&patient("one")).await.is(201);
+    client.post(&bundle("identifier=http://rest.example/mrn|one")).await.refuses(
+        412,
+        "multiple-matches",
+        "Bundle.entry[0]",
+    );
+    assert_eq!(client.search("Observation").await.len(), 1);
+}
+
+async fn a_conditional_reference_may_name_a_resource_of_the_same_bundle(server: TestServer) {
+    let client = server.everyone();
+    let bundle = transaction(&[
+        post(
+            observation("Patient?identifier=http://rest.example/mrn|here"),
+            "urn:uuid:c757873d-ec9a-4326-a141-556f43239560",
+        ),
+        post(patient("here"), "urn:uuid:c757873d-ec9a-4326-a141-556f43239561"),
+    ]);
+    let answer = client.post(&bundle).await.is(200).body;
+    let stored = client.read(&place(&answer, 0)).await.ok().body;
+    assert_eq!(stored["subject"]["reference"], place(&answer, 1).as_str());
+}
+
+async fn the_same_bundle_again_creates_nothing_and_points_at_the_same(server: TestServer) {
+    let client = server.everyone();
+    let mut who = post(patient("again"), "urn:uuid:c757873d-ec9a-4326-a141-556f43239570");
+    who["request"]["ifNoneExist"] = "identifier=http://rest.example/mrn|again".into();
+    let mut twin = who.clone();
+    twin["fullUrl"] = "urn:uuid:c757873d-ec9a-4326-a141-556f43239571".into();
+    let mut what = post(
+        observation("urn:uuid:c757873d-ec9a-4326-a141-556f43239570"),
+        "urn:uuid:c757873d-ec9a-4326-a141-556f43239572",
+    );
+    what["resource"]["identifier"] = json!([{"system": "http://rest.example/obs", "value": "1"}]);
+    what["request"]["ifNoneExist"] = "identifier=http://rest.example/obs|1".into();
+    let bundle = transaction(&[who, twin, what]);
+    let first = client.post(&bundle).await.is(200).body;
+    let second = client.post(&bundle).await.is(200).body;
+    let status = |b: &Value| -> Vec<String> {
+        (0..3).map(|n| response(b, n)["status"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(status(&first), ["201 Created", "200 OK", "201 Created"], "{first:#}");
+    assert_eq!(status(&second), ["200 OK", "200 OK", "200 OK"]);
+    for n in 0..3 {
+        assert_eq!(place(&first, n), place(&second, n));
+    }
+    assert_eq!(place(&first, 0), place(&first, 1), "the same criteria in one Bundle make one resource");
+    let stored = client.read(&place(&second, 2)).await.ok().body;
+    assert_eq!(stored["subject"]["reference"], place(&first, 0).as_str());
+}
+
+async fn a_reference_may_ask_for_its_version(server: TestServer) {
+    let client = server.everyone();
+    let mark =
+        json!([{"url": "http://hl7.org/fhir/StructureDefinition/resolve-as-version-specific", "valueBoolean": true}]);
+    let who = "urn:uuid:c757873d-ec9a-4326-a141-556f43239580";
+    let provenance = json!({
+        "resourceType": "Provenance", "recorded": "2026-11-25T15:53:00Z", "agent": [{"who": {"display": "x"}}],
+        "target": [{"reference": who, "extension": mark}, {"reference": who}]
+    });
+    let bundle =
+        transaction(&[post(patient("v"), who), post(provenance, "urn:uuid:c757873d-ec9a-4326-a141-556f43239581")]);
+    let answer = client.post(&bundle).await.is(200).body;
+    let stored = client.read(&place(&answer, 1)).await.ok().body;
+    let path = place(&answer, 0);
+    assert_eq!(stored["target"], json!([{"reference": format!("{path}/_history/1")}, {"reference": path}]));
+}
+
+async fn a_patch_and_an_if_match_work_in_a_bundle(server: TestServer) {
+    let client = server.everyone();
+    let path = client.create(&patient("p")).await.is(201).reference();
+    // [{"op":"add","path":"/active","value":true}]
+    let patch = json!({"resourceType": "Binary", "contentType": "application/json-patch+json",
+        "data": "W3sib3AiOiJhZGQiLCJwYXRoIjoiL2FjdGl2ZSIsInZhbHVlIjp0cnVlfV0="});
+    let entry = |tag: &str| json!({"resource": patch, "request": {"method": "PATCH", "url": path, "ifMatch": tag}});
+    client.post(&transaction(&[entry("W/\"9\"")])).await.refuses(412, "conflict", "Bundle.entry[0]");
+    let answer = client.post(&transaction(&[entry("W/\"1\"")])).await.is(200).body;
+    assert_eq!(response(&answer, 0)["etag"], "W/\"2\"");
+    assert_eq!(client.read(&path).await.body["active"], true);
+}
+
+async fn a_batch_answers_each_entry_for_itself(server: TestServer) {
+    let client = server.everyone();
+    let batch = json!({"resourceType": "Bundle", "type": "batch", "entry": [
+        {"resource": patient("b"), "request": {"method": "POST", "url": "Patient"}},
+        {"resource": {"resourceType": "Patient", "gender": "x"}, "request": {"method": "POST", "url": "Patient"}},
+        {"request": {"method": "GET", "url": "Patient/nobody"}},
+        {"request": {"method": "GET", "url": "Patient?identifier=http://rest.example/mrn|b"}},
+        {"request": {"method": "GET", "url": "http://elsewhere.example/fhir/Patient/1"}},
+    ]});
+    let answer = client.post(&batch).await.is(200).body;
+    assert_eq!(answer["type"], "batch-response");
+    let status: Vec<&str> = (0..5).filter_map(|n| response(&answer, n)["status"].as_str()?.get(..3)).collect();
+    assert_eq!(status, ["201", "400", "404", "200", "400"], "{answer:#}");
+    assert_eq!(response(&answer, 1)["outcome"]["issue"][0]["expression"][0], "Bundle.entry[1].resource.gender");
+    assert_eq!(answer["entry"][3]["resource"]["type"], "searchset");
+}
+
+async fn five_thousand_entries_are_one_transaction(server: TestServer) {
+    let client = server.everyone();
+    let entry = |n: usize| post(patient(&n.to_string()), &format!("urn:uuid:c757873d-ec9a-4326-a141-{n:012x}"));
+    let bundle = transaction(&(0..5000).map(entry).collect::<Vec<_>>());
+    let answer = client.post(&bundle).await.is(200).body;
+    assert_eq!(answer["entry"].as_array().map(Vec::len), Some(5000));
+    let more = transaction(&(0..5001).map(entry).collect::<Vec<_>>());
+    client.post(&more).await.is(413);
+    let count = client.read("Patient?_summary=count").await.ok().body;
+    assert!(count["total"].as_u64() >= Some(5000), "{count}");
+}
