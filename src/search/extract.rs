@@ -16,7 +16,7 @@ impl Registry {
     #[must_use]
     pub fn extract(&self, keys: &Keys, resource: &Json, env: &Env) -> Rows {
         let name = resource["resourceType"].text();
-        let mut rows = Rows::default();
+        let mut rows = Rows { facts: "{}".into(), ..Rows::default() };
         rows.exact.push(keys.of_type(name));
         let entry = ResourceType::parse(name).and_then(|rtype| self.entry(rtype));
         if let Some(entry) = entry {
@@ -117,7 +117,7 @@ fn facts(entry: &Entry, found: &[Found]) -> String {
         out.push(b':');
         write_string(sort, &mut out);
     };
-    for (slot, found) in entry.slots.iter().zip(found).filter(|(_, f)| f.any) {
+    for (slot, found) in entry.slots.iter().zip(found).filter(|(s, f)| s.in_facts && f.any) {
         let by_rows =
             matches!(slot.kind, ParamType::Date | ParamType::Number | ParamType::Quantity | ParamType::String);
         put(&slot.name, if by_rows { "" } else { found.sort.as_deref().unwrap_or_default() });

@@ -5,6 +5,8 @@
 //! No SQL here, no database.
 //! Source: <https://hl7.org/fhir/R4/search.html>.
 
+#[cfg(test)]
+mod corpus;
 mod extract;
 pub mod fold;
 pub mod matches;

@@ -140,6 +140,8 @@ pub(super) enum Part {
 pub(super) struct Slot {
     pub name: Arc<str>,
     pub kind: ParamType,
+    /// Whether `version.facts` names it: it is all that a parameter (or a part of a composite) sees.
+    pub in_facts: bool,
     pub source: Source,
 }
 

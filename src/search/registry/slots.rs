@@ -66,7 +66,12 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
             let seen = Use { slot: name.clone(), restrict: None, coded: coded.clone() };
             slot_of.insert((kind, alternative.clone()), seen);
         }
-        entry.slots.push(Slot { name, kind, source: Source::Values { alternatives, elsewhere: vec![], coded } });
+        entry.slots.push(Slot {
+            name,
+            kind,
+            in_facts: false,
+            source: Source::Values { alternatives, elsewhere: vec![], coded },
+        });
     }
     let elsewhere = split_parts(&mut entry.slots);
 
@@ -96,6 +101,9 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
             vec![]
         };
         entry.params.push(param(d, uses, parts));
+    }
+    for slot in &mut entry.slots {
+        slot.in_facts |= entry.params.iter().any(|p| p.kind == slot.kind && p.only_slot() == Some(&slot.name));
     }
     entry
 }
@@ -198,7 +206,7 @@ fn composite(
         }
         let (name, components): (Arc<str>, _) = (d.code.as_str().into(), Arc::new(made));
         let source = Source::Elements { element: alternative.clone(), components: components.clone() };
-        slots.push(Slot { name: name.clone(), kind: ParamType::Composite, source });
+        slots.push(Slot { name: name.clone(), kind: ParamType::Composite, in_facts: true, source });
         parts.push(Part::Element { slot: name, components });
     }
     parts
@@ -254,7 +262,7 @@ pub(super) fn add(entry: &mut Entry, rtype: ResourceType, d: &Definition) -> Res
             let (name, coded): (Arc<str>, _) =
                 (d.code.as_str().into(), Arc::new(coded(implied(&alternatives), &alternatives)));
             let source = Source::Values { alternatives, elsewhere: vec![], coded: coded.clone() };
-            entry.slots.push(Slot { name: name.clone(), kind: d.kind, source });
+            entry.slots.push(Slot { name: name.clone(), kind: d.kind, in_facts: true, source });
             Use { slot: name, restrict: None, coded }
         }
     };
