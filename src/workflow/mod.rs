@@ -6,10 +6,16 @@
 //! Not for: which rows a caller sees (`access`), base structure (`fhir::validate`), SQL (`store`).
 //! Source: `profiles/*/README.md`; <https://hl7.org/fhir/R4/workflow.html>.
 
+pub mod calendar;
+pub mod element;
+pub mod eligibility;
 pub mod ids;
-pub mod profile;
+pub mod outreach;
+pub mod policy;
+pub mod programme;
+pub mod protocol;
 
-pub use profile::Programme;
+pub use programme::Programme;
 
 use crate::access::Ctx;
 use crate::error::{Error, Result};

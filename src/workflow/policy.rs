@@ -1,0 +1,163 @@
+//! Rules of who may change what, as data.
+//!
+//! Source: `profiles/policy/rules.json`, a CodeSystem whose concepts are the rules; own rules in `profiles/policy/README.md`.
+
+use super::element;
+use super::programme::files::Complaints;
+use crate::access::Role;
+use crate::error::Issue;
+use crate::fhir::{Json, ResourceType};
+
+/// One rule: conditions on a write, and the roles that may make it.
+#[derive(Debug, Clone, Default)]
+pub struct Rule {
+    /// Its code: what a 403 names.
+    pub code: String,
+    /// Its sentence.
+    pub sentence: String,
+    resource: String,
+    on: Option<String>,
+    programme: bool,
+    attempt: bool,
+    element: Option<String>,
+    to: Vec<String>,
+    performer: Option<String>,
+    lowers: bool,
+    roles: Vec<Role>,
+}
+
+/// All rules.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    rules: Vec<Rule>,
+}
+
+/// Least urgent first: R4's request-priority, in which asap is above urgent.
+pub const PRIORITIES: [&str; 4] = ["routine", "urgent", "asap", "stat"];
+
+/// Least severe first.
+pub const SEVERITIES: [&str; 3] = ["low", "moderate", "high"];
+
+impl Policy {
+    /// Reads the CodeSystem.
+    pub fn read(file: &str, codes: &Json, complaints: &mut Complaints) -> Self {
+        let mut rules = Vec::new();
+        for (n, concept) in codes["concept"].items().iter().enumerate() {
+            let mut rule = Rule {
+                code: concept["code"].text().into(),
+                sentence: concept["display"].text().into(),
+                ..Rule::default()
+            };
+            for (m, property) in concept["property"].items().iter().enumerate() {
+                let path = format!("CodeSystem.concept[{n}].property[{m}]");
+                let value = property["valueCode"].text();
+                let flag = property["valueBoolean"].as_bool().unwrap_or(false);
+                match property["code"].text() {
+                    "resource" if ResourceType::parse(value).is_some() => rule.resource = value.into(),
+                    "on" if ["create", "update", "delete"].contains(&value) => rule.on = Some(value.into()),
+                    "programme" => rule.programme = flag,
+                    "attempt" => rule.attempt = flag,
+                    "lowers" => rule.lowers = flag,
+                    "element" => rule.element = Some(value.into()),
+                    "to" => rule.to.push(value.into()),
+                    "performer" => rule.performer = Some(value.into()),
+                    "role" => match Role::parse(value) {
+                        Some(role) => rule.roles.push(role),
+                        None => complaints.add(file, path, format!("no role is called '{value}'")),
+                    },
+                    other => complaints.add(file, path, format!("'{other}' with that value is no property of a rule")),
+                }
+            }
+            if rule.resource.is_empty() || rule.roles.is_empty() {
+                let path = format!("CodeSystem.concept[{n}].property");
+                complaints.add(file, path, format!("rule '{}' needs a resource and at least one role", rule.code));
+            }
+            rules.push(rule);
+        }
+        Self { rules }
+    }
+
+    /// All rules that a write breaks, one issue each. The super-user breaks none.
+    #[must_use]
+    pub fn breaches(&self, role: Role, before: Option<&Json>, after: Option<&Json>) -> Vec<Issue> {
+        let Some(rtype) = after.or(before).map(element::type_of) else { return Vec::new() };
+        if role == Role::SuperUser {
+            return Vec::new();
+        }
+        let broken =
+            self.rules.iter().filter(|r| r.resource == rtype && r.meets(before, after) && !r.roles.contains(&role));
+        let issue = |r: &Rule| {
+            let at = match (&r.element, r.to.is_empty()) {
+                (Some(element), _) if element == "resolution" => format!("{rtype}.extension"),
+                (Some(element), _) => format!("{rtype}.{element}"),
+                (None, false) => format!("{rtype}.status"),
+                (None, true) => rtype.to_string(),
+            };
+            let who: Vec<&str> = r.roles.iter().map(|r| r.as_str()).collect();
+            let text = format!(
+                "{} (rule {}: the role '{}' may not; {} may)",
+                r.sentence,
+                r.code,
+                role.as_str(),
+                who.join(", ")
+            );
+            Issue::error("forbidden", at, text)
+        };
+        broken.map(issue).collect()
+    }
+}
+
+impl Rule {
+    fn meets(&self, before: Option<&Json>, after: Option<&Json>) -> bool {
+        let kind = match (before, after) {
+            (None, Some(_)) => "create",
+            (Some(_), Some(_)) => "update",
+            _ => "delete",
+        };
+        let either = |test: &dyn Fn(&Json) -> bool| before.is_some_and(test) || after.is_some_and(test);
+        self.on.as_ref().is_none_or(|on| on == kind)
+            && (!self.programme || either(&element::is_of_programme))
+            && (!self.attempt || either(&super::outreach::is_attempt))
+            && (self.to.is_empty() || self.reaches(before, after))
+            && self.performer.as_ref().is_none_or(|p| either(&|r| asks_for(r, p)))
+            && self.element.as_ref().is_none_or(|e| self.changes(e, before, after))
+    }
+
+    /// The status becomes one of `to`.
+    fn reaches(&self, before: Option<&Json>, after: Option<&Json>) -> bool {
+        let Some(after) = after.map(|a| a["status"].text()) else { return false };
+        before.is_none_or(|b| b["status"].text() != after) && self.to.iter().any(|t| t == after)
+    }
+
+    fn changes(&self, element: &str, before: Option<&Json>, after: Option<&Json>) -> bool {
+        let Some(after) = after else { return true };
+        if element == "resolution" {
+            let of = |r: &Json| super::element::extension(r, "resolution").cloned();
+            return before.and_then(of) != of(after);
+        }
+        let of = |r: &Json| r.get(element).cloned().unwrap_or_default();
+        let (old, new) = (before.map(of).unwrap_or_default(), of(after));
+        old != new && (!self.lowers || lowered(element, old.text(), new.text()))
+    }
+}
+
+/// Whether a step down (or away) on the ladder of the element.
+fn lowered(element: &str, old: &str, new: &str) -> bool {
+    let ladder: &[&str] = if element == "priority" { &PRIORITIES } else { &SEVERITIES };
+    let rank = |value: &str| ladder.iter().position(|v| *v == value);
+    match (rank(old), rank(new)) {
+        (Some(old), Some(new)) => new < old,
+        (Some(_), None) => true,
+        (None, _) => false,
+    }
+}
+
+/// NUCC codes of `Task.performerType`, and the role that each asks for.
+const PERFORMERS: [(&str, &str); 2] = [("183500000X", "pharmacist"), ("183700000X", "technician")];
+
+fn asks_for(task: &Json, role: &str) -> bool {
+    let codings = element::codings(&task["performerType"]);
+    let asked: Vec<&str> =
+        PERFORMERS.iter().filter(|(code, _)| codings.iter().any(|(_, c)| c == code)).map(|(_, r)| *r).collect();
+    asked.contains(&role)
+}

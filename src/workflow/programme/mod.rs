@@ -1,0 +1,171 @@
+//! The programme as read from `profiles/`: protocols, eligibility, policy, calendars, codes.
+//!
+//! For: everything in `workflow` that a site may change. Not for: search parameters (`profiles/search`) or the access
+//! matrix (`profiles/policy/access.json`), which others read.
+
+pub mod files;
+
+use super::calendar::Calendar;
+use super::eligibility::{self, Criteria, Destinations};
+use super::policy::Policy;
+use super::protocol::{self, Plan};
+use crate::error::Result;
+use crate::fhir::Json;
+use crate::search::{Env, Registry};
+use files::Complaints;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The loaded, checked profiles, and what the workflow needs to write resources itself.
+#[derive(Debug, Clone)]
+pub struct Programme {
+    /// Makes the search rows of what the workflow writes.
+    pub registry: Arc<Registry>,
+    /// This server's base and zone, for the same.
+    pub env: Env,
+    /// The database's secret for derived ids: `Store::secret("workflow")`.
+    pub secret: String,
+    /// What follows a discharge.
+    pub follow_up: Plan,
+    /// What follows a discharge without a word on medicines.
+    pub list_not_sent: Plan,
+    /// What follows a drug therapy problem; actions by severity.
+    pub review: Plan,
+    /// Who is followed up.
+    pub criteria: Criteria,
+    /// Where patients go.
+    pub destinations: Destinations,
+    /// Who may change what.
+    pub policy: Policy,
+    /// The calendar that days are counted by where a plan names none.
+    pub calendar: Arc<Calendar>,
+    /// Concepts of own code systems: system name → code → (display, properties).
+    codes: HashMap<String, BTreeMap<String, Concept>>,
+}
+
+/// A concept of an own code system.
+#[derive(Debug, Clone, Default)]
+pub struct Concept {
+    /// For people.
+    pub display: String,
+    /// Code-valued and boolean properties, as text.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Programme {
+    /// Reads and checks `dir` over the built-in profiles: a file of the same folder and name replaces the built-in one.
+    ///
+    /// # Errors
+    /// `Invalid` with all complaints, each with file and path. Then nothing has changed: the caller keeps what it had.
+    pub fn load(dir: Option<&Path>, registry: Arc<Registry>, env: Env, secret: &str) -> Result<Self> {
+        let mut complaints = Complaints::default();
+        let resources = files::read(dir, &mut complaints);
+        let programme = Self::read(&resources, registry, env, secret, &mut complaints);
+        complaints.settle()?;
+        Ok(programme)
+    }
+
+    fn read(
+        resources: &BTreeMap<String, Json>,
+        registry: Arc<Registry>,
+        env: Env,
+        secret: &str,
+        complaints: &mut Complaints,
+    ) -> Self {
+        let of = |rtype: &'static str| resources.iter().filter(move |(_, r)| r["resourceType"].text() == rtype);
+        let mut calendars = HashMap::new();
+        for (file, service) in of("HealthcareService") {
+            match Calendar::read(service) {
+                Ok(calendar) => drop(calendars.insert(service["id"].text().to_string(), Arc::new(calendar))),
+                Err((path, why)) => complaints.add(file, path, why),
+            }
+        }
+        let activities: BTreeMap<String, Json> = of("ActivityDefinition")
+            .map(|(_, a)| (format!("{}|{}", a["url"].text(), a["version"].text()), a.clone()))
+            .collect();
+        let default = calendars.get("us-federal").cloned().unwrap_or_else(|| Arc::new(Calendar::plain()));
+        let shelf = protocol::Shelf { activities: &activities, calendars: &calendars, default: default.clone() };
+        let file = |name: &str| resources.get(name).cloned().unwrap_or_default();
+        let mut plan = |name: &str| protocol::read(name, &file(name), &shelf, complaints);
+        let follow_up = plan("protocol/safemed-45-day.json");
+        let list_not_sent = plan("protocol/list-not-sent.json");
+        let review = plan("protocol/dtp-review.json");
+        if review.action("moderate").is_none() {
+            let why = "an action 'moderate' is needed: it also stands for problems without a severity";
+            complaints.add("protocol/dtp-review.json", "PlanDefinition.action", why);
+        }
+        let codes = of("CodeSystem").map(|(_, c)| (c["id"].text().to_string(), concepts(&c["concept"]))).collect();
+        Self {
+            follow_up,
+            list_not_sent,
+            review,
+            criteria: eligibility::read("protocol/eligibility.json", &file("protocol/eligibility.json"), complaints),
+            destinations: Destinations::read(
+                "protocol/disposition.json",
+                &file("protocol/disposition.json"),
+                &file("codes/destination.json"),
+                complaints,
+            ),
+            policy: Policy::read("policy/rules.json", &file("policy/rules.json"), complaints),
+            calendar: default,
+            codes,
+            registry,
+            env,
+            secret: secret.into(),
+        }
+    }
+
+    /// A concept of an own code system.
+    #[must_use]
+    pub fn concept(&self, system: &str, code: &str) -> Option<&Concept> {
+        self.codes.get(system)?.get(code)
+    }
+
+    /// A CodeableConcept of an own code, with its display as text.
+    #[must_use]
+    pub fn coded(&self, system: &str, code: &str) -> Json {
+        super::element::concept(system, code, self.concept(system, code).map_or("", |c| c.display.as_str()))
+    }
+
+    /// The codes of an own system, for a message.
+    #[must_use]
+    pub fn code_list(&self, system: &str) -> String {
+        let codes = self.codes.get(system).into_iter().flat_map(BTreeMap::keys);
+        codes.map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    /// A derived id of this database.
+    #[must_use]
+    pub fn id(&self, parts: &[&str]) -> String {
+        super::ids::derived(&self.secret, parts)
+    }
+
+    /// The built-in programme over an empty registry, in UTC, with a fixed secret.
+    #[cfg(test)]
+    #[must_use]
+    pub fn for_tests() -> Self {
+        Self::load(None, Arc::new(Registry::default()), Env::utc("http://127.0.0.1:8080/fhir"), "test").unwrap()
+    }
+}
+
+fn concepts(list: &Json) -> BTreeMap<String, Concept> {
+    let mut out = BTreeMap::new();
+    for concept in list.items() {
+        let mut properties = BTreeMap::new();
+        for property in concept["property"].items() {
+            let value = property["valueCode"].as_str().map(String::from);
+            let flag = property["valueBoolean"].as_bool().map(|b| b.to_string());
+            properties.insert(property["code"].text().to_string(), value.or(flag).unwrap_or_default());
+        }
+        out.insert(
+            concept["code"].text().to_string(),
+            Concept { display: concept["display"].text().into(), properties },
+        );
+        out.extend(concepts(&concept["concept"]));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
