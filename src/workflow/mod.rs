@@ -6,22 +6,33 @@
 //! Not for: which rows a caller sees (`access`), base structure (`fhir::validate`), SQL (`store`).
 //! Source: `profiles/*/README.md`; <https://hl7.org/fhir/R4/workflow.html>.
 
+pub mod build;
 pub mod calendar;
+pub mod discharge;
+pub mod dtp;
 pub mod element;
 pub mod eligibility;
+pub mod guard;
 pub mod ids;
+pub mod list;
+pub mod operation;
 pub mod outreach;
 pub mod policy;
 pub mod programme;
 pub mod protocol;
+pub mod react;
+pub mod records;
+pub mod task;
+#[cfg(test)]
+mod world;
 
+pub use guard::{guard, stamp};
+pub use operation::{attempt, claim, release, resolve};
 pub use programme::Programme;
+pub use react::react;
 
-use crate::access::Ctx;
-use crate::error::{Error, Result};
 use crate::fhir::{Json, Target};
 use crate::search::Keys;
-use crate::store::Tx;
 
 /// One version that a transaction wrote: what the resource was, and what it is now.
 #[derive(Debug, Clone)]
@@ -34,92 +45,9 @@ pub struct Change {
     pub after: Option<Json>,
 }
 
-/// Refuses a write that the caller's role may not make, or that the state of the resource forbids. Pure.
-///
-/// To be asked for every create (`before` is `None`), update, patch and delete (`after` is `None`), before [`stamp`].
-///
-/// # Errors
-/// `Forbidden` naming the rule of `profiles/policy` when the role may not; else `BusinessRule`; all issues at once.
-pub fn guard(_ctx: &Ctx, _programme: &Programme, _before: Option<&Json>, _after: Option<&Json>) -> Result<()> {
-    Ok(())
-}
-
-/// Fills in what the server alone writes: `Task.lastModified` and the ends of `Task.executionPeriod`. Pure.
-pub fn stamp(_ctx: &Ctx, _programme: &Programme, _before: Option<&Json>, _after: &mut Json) {}
-
-/// Does what follows from a transaction's changes, inside it: once, after all entries are put.
-///
-/// # Errors
-/// `BusinessRule` when the changes together break a rule that one of them alone does not show.
-pub async fn react(_ctx: &Ctx, _tx: &mut Tx, _programme: &Programme, _changes: &[Change]) -> Result<()> {
-    Ok(())
-}
-
 /// What must not run at the same time as another work that writes these resources (`Work::locks`): their patients and
 /// the Tasks and DTPs themselves. References that are not resolved yet give no key; [`react`] asks for those later.
 #[must_use]
-pub fn lock_names<'a>(_keys: &Keys, _resources: impl IntoIterator<Item = &'a Json>) -> Vec<i64> {
-    Vec::new()
-}
-
-/// `Task/{id}/$claim`: the caller's organisation takes a Task. Answers the Task as stored.
-///
-/// `params`: `owner` (Reference, optional) must be the caller's organisation.
-///
-/// # Errors
-/// 428 without `if_match`, 412 when it is stale, 409 when another has it, 403 when the caller is no candidate.
-pub async fn claim(
-    _ctx: &Ctx,
-    _tx: &mut Tx,
-    _programme: &Programme,
-    _task_id: &str,
-    _params: Option<&Json>,
-    _if_match: Option<i64>,
-) -> Result<Json> {
-    Err(Error::fault("not built yet"))
-}
-
-/// `Task/{id}/$release`: the owner gives a Task back that it has not started. Answers the Task as stored.
-///
-/// # Errors
-/// 422 when the Task has been started, 403 when the caller does not own it.
-pub async fn release(
-    _ctx: &Ctx,
-    _tx: &mut Tx,
-    _programme: &Programme,
-    _task_id: &str,
-    _params: Option<&Json>,
-    _if_match: Option<i64>,
-) -> Result<Json> {
-    Err(Error::fault("not built yet"))
-}
-
-/// `Task/{id}/$attempt`: records one attempt to reach the patient. Answers the Communication as stored.
-///
-/// # Errors
-/// 422 when the Task is not accepted or in progress, or the attempt lies in the future or before the discharge.
-pub async fn attempt(
-    _ctx: &Ctx,
-    _tx: &mut Tx,
-    _programme: &Programme,
-    _task_id: &str,
-    _params: Option<&Json>,
-    _if_match: Option<i64>,
-) -> Result<Json> {
-    Err(Error::fault("not built yet"))
-}
-
-/// `DetectedIssue/{id}/$resolve`: a pharmacist's decision on a drug therapy problem. Answers the DetectedIssue as stored.
-///
-/// # Errors
-/// 403 when the caller is no pharmacist, 422 when the problem is not open or the decision lacks something.
-pub async fn resolve(
-    _ctx: &Ctx,
-    _tx: &mut Tx,
-    _programme: &Programme,
-    _dtp_id: &str,
-    _params: Option<&Json>,
-    _if_match: Option<i64>,
-) -> Result<Json> {
-    Err(Error::fault("not built yet"))
+pub fn lock_names<'a>(keys: &Keys, resources: impl IntoIterator<Item = &'a Json>) -> Vec<i64> {
+    records::lock_names(keys, resources, "")
 }

@@ -1,0 +1,396 @@
+//! The resources that the programme writes: EpisodeOfCare, CarePlan, Task, working List, decision, Flag.
+//!
+//! Pure: what goes in decides what comes out. `id` is set by who writes. Not for: when to write them (`react/`).
+//! Source: `profiles/protocol/README.md`; each resource's R4 page.
+
+use super::discharge::{Reason, Stay};
+use super::element::{self, extension_url, reference, sid};
+use super::list::{Lines, Sent, WORKING};
+use super::protocol::{Action, Intent, Plan};
+use super::{Programme, task};
+use crate::clock::Instant;
+use crate::fhir::{Json, Target};
+use serde_json::json;
+
+/// Where everything of one episode is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// EpisodeOfCare.
+    pub episode: Target,
+    /// CarePlan.
+    pub plan: Target,
+    /// Working List.
+    pub list: Target,
+}
+
+impl Addresses {
+    /// Of the n-th episode of a stay: 0, and more when the hospital took a discharge back and repeated it.
+    #[must_use]
+    pub fn of_stay(programme: &Programme, encounter: &Target, nth: usize) -> Self {
+        let nth = nth.to_string();
+        Self::of_episode(programme, &programme.id(&["episode", &encounter.id, &nth]))
+    }
+
+    /// Of a known episode.
+    #[must_use]
+    pub fn of_episode(programme: &Programme, id: &str) -> Self {
+        let at = |rtype: &'static str, id: String| Target::new(crate::fhir::resource::known(rtype), id);
+        Self {
+            episode: at("EpisodeOfCare", id.into()),
+            plan: at("CarePlan", programme.id(&["plan", id])),
+            list: at("List", programme.id(&["list", id])),
+        }
+    }
+
+    /// The n-th Task of an action.
+    #[must_use]
+    pub fn task(&self, programme: &Programme, action: &str, nth: usize) -> Target {
+        let id = programme.id(&["task", &self.episode.id, action, &nth.to_string()]);
+        Target::new(crate::fhir::resource::known("Task"), id)
+    }
+}
+
+/// The handoff that offers one Task to its candidates.
+#[must_use]
+pub fn offer(task: &Target) -> String {
+    format!("offer/{}", task.id)
+}
+
+/// The handoff that shows an episode's patient to who cares for them.
+#[must_use]
+pub fn care(episode_id: &str) -> String {
+    format!("care/{episode_id}")
+}
+
+fn resource(value: serde_json::Value) -> Json {
+    value.into()
+}
+
+fn identifier(name: &str, value: &str) -> serde_json::Value {
+    json!({"system": sid(name), "value": value})
+}
+
+fn references(to: &Target) -> serde_json::Value {
+    json!({"reference": to.to_string()})
+}
+
+/// EpisodeOfCare, active since the discharge.
+#[must_use]
+pub fn episode(at: &Addresses, stay: &Stay, patient: &Target, previous: Option<&Target>) -> Json {
+    let mut extensions =
+        vec![json!({"url": extension_url("index-encounter"), "valueReference": references(&stay.encounter)})];
+    if let Some(previous) = previous {
+        extensions.push(json!({"url": extension_url("previous-episode"), "valueReference": references(previous)}));
+    }
+    let mut episode = json!({
+        "resourceType": "EpisodeOfCare",
+        "extension": extensions,
+        "identifier": [identifier("episode", &at.episode.id)],
+        "status": "active",
+        "type": [{"coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/episodeofcare-type", "code": "pac", "display": "Post Acute Care"
+        }]}],
+        "patient": references(patient),
+    });
+    if let Some(hospital) = &stay.hospital {
+        episode["managingOrganization"] = references(hospital);
+    }
+    episode["period"] = json!({"start": stay.end_text});
+    resource(episode)
+}
+
+/// CarePlan, active, without activities yet.
+#[must_use]
+pub fn plan(programme: &Programme, at: &Addresses, stay: &Stay, patient: &Target, now: Instant) -> Json {
+    let plan = &programme.follow_up;
+    let end = plan.ends_at(stay.end.unwrap_or(now)).to_seconds_text();
+    resource(json!({
+        "resourceType": "CarePlan",
+        "identifier": [identifier("plan", &at.plan.id)],
+        "instantiatesCanonical": [plan.canonical],
+        "status": "active",
+        "intent": "plan",
+        "title": plan.title,
+        "subject": references(patient),
+        "encounter": references(&stay.encounter),
+        "period": {"start": stay.end_text, "end": end},
+        "created": now.to_seconds_text(),
+        "supportingInfo": [references(&at.list), references(&at.episode)],
+    }))
+}
+
+/// What the Tasks of one episode have in common.
+#[derive(Debug, Clone)]
+pub struct TaskFrame<'a> {
+    /// The programme.
+    pub programme: &'a Programme,
+    /// Where the episode's resources are.
+    pub at: &'a Addresses,
+    /// The stay.
+    pub stay: &'a Stay,
+    /// The patient.
+    pub patient: &'a Target,
+    /// The one pharmacy that the data name.
+    pub owner: Option<Target>,
+    /// Pharmacies that may claim, where no one is named.
+    pub candidates: Vec<Target>,
+    /// The clock.
+    pub now: Instant,
+}
+
+/// A Task, requested.
+#[must_use]
+pub fn task(frame: &TaskFrame<'_>, plan: &Plan, action: &Action, intent: &Intent, nth: usize) -> Json {
+    let at = frame.at;
+    let focus = if action.id == "close-episode" { &at.episode } else { &at.list };
+    let mut task = base(action, intent, frame.now);
+    task.set("identifier", Json::from(json!([identifier("task", &format!("{}/{}/{nth}", at.episode.id, action.id))])));
+    task.set("basedOn", Json::from(json!([references(&at.plan)])));
+    task.set("groupIdentifier", Json::from(identifier("episode", &at.episode.id)));
+    task.set("focus", reference(focus));
+    task.set("for", reference(frame.patient));
+    task.set("encounter", reference(&frame.stay.encounter));
+    if let Some(hospital) = &frame.stay.hospital {
+        task.set("requester", reference(hospital));
+    }
+    task.set("reasonCode", Json::from(json!({"text": plan.title})));
+    offer_to(frame.programme, &mut task, frame.owner.as_ref(), &frame.candidates);
+    ordered(&task)
+}
+
+/// The review of a drug therapy problem, requested.
+#[must_use]
+pub fn review(
+    programme: &Programme,
+    dtp: &Target,
+    patient: &Target,
+    action: &Action,
+    intent: &Intent,
+    owner: Option<&Target>,
+    now: Instant,
+) -> Json {
+    let mut task = base(action, intent, now);
+    task.set("identifier", Json::from(json!([identifier("task", &format!("review/{}", dtp.id))])));
+    task.set("focus", reference(dtp));
+    task.set("for", reference(patient));
+    offer_to(programme, &mut task, owner, &[]);
+    ordered(&task)
+}
+
+fn base(action: &Action, intent: &Intent, now: Instant) -> Json {
+    resource(json!({
+        "resourceType": "Task",
+        "instantiatesCanonical": action.canonical,
+        "status": "requested",
+        "intent": "order",
+        "priority": action.priority,
+        "code": serde_json::Value::Null,
+        "description": action.description,
+        "authoredOn": now.to_seconds_text(),
+        "lastModified": now.to_seconds_text(),
+        "restriction": {"period": {"start": intent.opens_at.to_seconds_text(), "end": intent.due_at.to_seconds_text()}},
+    }))
+    .with("code", action.code.clone())
+    .with("performerType", Json::Array(vec![action.performer.clone()]))
+}
+
+/// A small builder on the lossless tree.
+trait With {
+    fn with(self, key: &str, value: Json) -> Self;
+}
+
+impl With for Json {
+    fn with(mut self, key: &str, value: Json) -> Self {
+        self.set(key, value);
+        self
+    }
+}
+
+/// Elements in the order in which R4's Task lists them: easier to read.
+fn ordered(task: &Json) -> Json {
+    const ORDER: [&str; 23] = [
+        "resourceType",
+        "extension",
+        "identifier",
+        "instantiatesCanonical",
+        "basedOn",
+        "groupIdentifier",
+        "partOf",
+        "status",
+        "statusReason",
+        "businessStatus",
+        "intent",
+        "priority",
+        "code",
+        "description",
+        "focus",
+        "for",
+        "encounter",
+        "authoredOn",
+        "lastModified",
+        "requester",
+        "performerType",
+        "owner",
+        "reasonCode",
+    ];
+    let mut out = Json::object();
+    for name in ORDER.iter().copied().chain(["restriction"]) {
+        if let Some(value) = task.get(name) {
+            out.set(name, value.clone());
+        }
+    }
+    out
+}
+
+/// Says who may take a Task: one pharmacy that is named, or candidates that claim it.
+pub fn offer_to(programme: &Programme, task: &mut Json, owner: Option<&Target>, candidates: &[Target]) {
+    let others = task["extension"].items().iter().filter(|e| e["url"].text() != task::CANDIDATES).cloned();
+    let mut extensions: Vec<Json> = others.collect();
+    match owner {
+        Some(owner) => {
+            task.set("owner", reference(owner));
+            task.set("businessStatus", programme.coded("business-status", "assigned"));
+        }
+        None => {
+            task.remove("owner");
+            task.set("businessStatus", programme.coded("business-status", "offered"));
+            extensions.extend(
+                candidates.iter().map(|c| resource(json!({"url": task::CANDIDATES, "valueReference": references(c)}))),
+            );
+        }
+    }
+    if extensions.is_empty() {
+        task.remove("extension");
+    } else {
+        task.set("extension", Json::Array(extensions));
+    }
+}
+
+/// The working medication list.
+#[must_use]
+pub fn list(programme: &Programme, at: &Addresses, stay: &Stay, patient: &Target, lines: &Lines) -> Json {
+    let mut list = json!({
+        "resourceType": "List",
+        "identifier": [identifier("list", &at.list.id)],
+        "status": "current",
+        "mode": "working",
+        "title": "Medicines around the stay, to be reconciled",
+        "code": {"coding": [{"system": "http://loinc.org", "code": WORKING}], "text": "Medicines"},
+        "subject": references(patient),
+        "encounter": references(&stay.encounter),
+        "date": stay.end_text,
+    });
+    match lines.sent {
+        Sent::Some => {}
+        Sent::NoneKnown => {
+            list["note"] = json!([{"text": "The hospital says that the patient went home without medicines."}])
+        }
+        Sent::Nothing => {
+            list["note"] = json!([{"text": "The hospital has not said which medicines the patient went home with. That does not mean none."}]);
+        }
+    }
+    let mut list = resource(list);
+    let entry = |(group, _, target): &(super::list::Group, String, Target)| {
+        let flag = programme.coded("list-line", group.code());
+        Json::object().with("flag", flag).with("item", reference(target))
+    };
+    if lines.lines.is_empty() {
+        let reason = if lines.sent == Sent::NoneKnown { "nilknown" } else { "unavailable" };
+        let system = "http://terminology.hl7.org/CodeSystem/list-empty-reason";
+        list.set("emptyReason", resource(json!({"coding": [{"system": system, "code": reason}]})));
+    } else {
+        list.set("entry", Json::Array(lines.lines.iter().map(entry).collect()));
+    }
+    list
+}
+
+/// The record of a decision: an Observation, which R4 lets people search by code, value and component.
+#[must_use]
+pub fn decision(programme: &Programme, id: &str, stay: &Stay, reasons: &[Reason], now: Instant) -> Json {
+    let outcome = if reasons.is_empty() { "followed" } else { "not-followed" };
+    let mut record = json!({
+        "resourceType": "Observation",
+        "identifier": [identifier("decision", id)],
+        "status": "final",
+    });
+    if let Some(patient) = &stay.patient {
+        record["subject"] = references(patient);
+    }
+    record["encounter"] = references(&stay.encounter);
+    record["effectiveDateTime"] =
+        json!(if stay.end_text.is_empty() { now.to_seconds_text() } else { stay.end_text.clone() });
+    record["note"] = json!([{"text": format!("By the protocol {}", programme.follow_up.canonical)}]);
+    let mut record = resource(record);
+    record.set("code", programme.coded("eligibility", "decision"));
+    record.set("valueCodeableConcept", programme.coded("eligibility", outcome));
+    let component = |reason: &Reason| {
+        Json::object()
+            .with("code", programme.coded("eligibility", reason.criterion))
+            .with("valueCodeableConcept", programme.coded("not-eligible-reason", &reason.code))
+    };
+    if !reasons.is_empty() {
+        record.set("component", Json::Array(reasons.iter().map(component).collect()));
+    }
+    record
+}
+
+/// The warning that a patient is in hospital again.
+#[must_use]
+pub fn flag(programme: &Programme, id: &str, stay: &Stay, patient: &Target, days: i64) -> Json {
+    let mut flag = resource(json!({
+        "resourceType": "Flag",
+        "identifier": [identifier("flag", id)],
+        "status": "active",
+        "subject": references(patient),
+        "encounter": references(&stay.encounter),
+    }));
+    let mut code = programme.coded("flag", "readmission");
+    code.set("text", format!("In hospital again, {days} days after the discharge"));
+    flag.set("code", code);
+    if let Some(start) = stay.start {
+        flag.set("period", resource(json!({"start": start.to_seconds_text()})));
+    }
+    flag
+}
+
+/// Sets a status with its reason on a Task, as the server does.
+pub fn end_task(programme: &Programme, task: &mut Json, status: &str, reason: &str, now: Instant) {
+    task.set("status", status);
+    task.set("statusReason", programme.coded("task-status-reason", reason));
+    if status == "failed" {
+        let mut period = task.get("executionPeriod").cloned().unwrap_or_else(Json::object);
+        period.set("end", now.to_seconds_text());
+        task.set("executionPeriod", period);
+    }
+    task.set("lastModified", now.to_seconds_text());
+}
+
+/// Moves an episode on, its history kept.
+pub fn move_episode(episode: &mut Json, status: &str, now: Instant) {
+    let from = episode["status"].text().to_string();
+    if from == status {
+        return;
+    }
+    let since = episode["statusHistory"].items().last().map(|h| h["period"]["end"].clone());
+    let since = since.unwrap_or_else(|| episode["period"]["start"].clone());
+    let now = now.to_seconds_text();
+    let past = Json::object()
+        .with("status", from.into())
+        .with("period", Json::object().with("start", since).with("end", now.as_str().into()));
+    let mut history = episode["statusHistory"].items().to_vec();
+    history.push(past);
+    episode.set("statusHistory", Json::Array(history));
+    if matches!(status, "finished" | "cancelled") {
+        let mut period = episode["period"].clone();
+        period.set("end", now);
+        episode.set("period", period);
+    }
+    episode.set("status", status);
+}
+
+/// The encounter whose end an episode follows.
+#[must_use]
+pub fn index_encounter(episode: &Json, base: &str) -> Option<Target> {
+    let extension = element::extension(episode, "index-encounter")?;
+    element::leads_to_a("Encounter", &extension["valueReference"], base)
+}

@@ -1,0 +1,202 @@
+//! Life of a drug therapy problem: who reports, who decides, and what a decision needs.
+//!
+//! For: the guard of every DetectedIssue. Not for: its review Task (`react/dtp.rs`).
+//! R4 has no status `mitigated`: what is solved is `final` with mitigation and the extension `resolution`.
+//! Source: <https://hl7.org/fhir/R4/detectedissue.html>; own rules in `profiles/policy/README.md`.
+
+use super::Programme;
+use super::element::{self, ACT_CODE, extension, own_code};
+use super::guard::Findings;
+use super::outreach::SKEW_SECONDS;
+use crate::access::{Ctx, Role};
+use crate::fhir::Json;
+use jiff::tz::TimeZone;
+
+/// (from, to). Staying is always allowed; what is not here is not.
+const STEPS: [(&str, &str); 12] = [
+    ("registered", "preliminary"),
+    ("registered", "final"),
+    ("registered", "cancelled"),
+    ("registered", "entered-in-error"),
+    ("preliminary", "final"),
+    ("preliminary", "cancelled"),
+    ("preliminary", "entered-in-error"),
+    ("final", "amended"),
+    ("final", "corrected"),
+    ("amended", "corrected"),
+    ("corrected", "amended"),
+    ("unknown", "preliminary"),
+];
+
+/// Mitigations that say a prescriber was asked.
+const PRESCRIBER: [&str; 2] = ["5", "6"];
+
+/// Whether the problem waits for a pharmacist.
+#[must_use]
+pub fn is_open(issue: &Json) -> bool {
+    matches!(issue["status"].text(), "registered" | "preliminary")
+}
+
+/// Whether a pharmacist has decided the problem.
+#[must_use]
+pub fn is_decided(issue: &Json) -> bool {
+    matches!(issue["status"].text(), "final" | "amended" | "corrected")
+}
+
+/// Judges a create or change of a DetectedIssue.
+pub fn judge(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &Json, findings: &mut Findings) {
+    let imports = before.is_none() && ctx.principal.role == Role::SuperUser && !is_open(after);
+    if imports {
+        return; // history from elsewhere: it was decided there
+    }
+    match before {
+        None => authorship(ctx, after, findings),
+        Some(before) => change(ctx, before, after, findings),
+    }
+    if is_open(after) {
+        report(after, findings);
+    }
+    let newly = before.is_none_or(|b| b["status"] != after["status"]);
+    if is_decided(after) && newly {
+        decision(programme, after, findings);
+    }
+    mitigations(ctx, before, after, findings);
+}
+
+/// What a report needs.
+fn report(after: &Json, findings: &mut Findings) {
+    if after["patient"]["reference"].text().is_empty() {
+        findings.refuse("DetectedIssue.patient", "a drug therapy problem needs its patient");
+    }
+    if element::codings(&after["code"]).is_empty() && after["code"]["text"].text().is_empty() {
+        findings
+            .refuse("DetectedIssue.code", "a drug therapy problem needs a code or a text: what kind of problem it is");
+    }
+    if after["implicated"].items().is_empty() && after["detail"].text().is_empty() {
+        findings.refuse("DetectedIssue.detail", "say what is wrong: name the medicines in implicated, or write detail");
+    }
+    if !after["mitigation"].items().is_empty() {
+        let text = "a problem that waits for its review has no mitigation; a pharmacist writes it with status final";
+        findings.refuse("DetectedIssue.mitigation", text);
+    }
+    if extension(after, "resolution").is_some() {
+        findings.refuse("DetectedIssue.extension", "a problem that waits for its review has no resolution");
+    }
+}
+
+fn authorship(ctx: &Ctx, after: &Json, findings: &mut Findings) {
+    let author = after["author"]["reference"].text();
+    match &ctx.principal.practitioner {
+        _ if author.is_empty() && !matches!(ctx.principal.role, Role::SuperUser | Role::RuleEngine) => {
+            findings
+                .refuse("DetectedIssue.author", "a drug therapy problem needs its author: the person who reports it");
+        }
+        Some(caller) if caller != author => {
+            let text = format!("author must be the caller, {caller} (rule dtp-author)");
+            findings.forbid("DetectedIssue.author", text);
+        }
+        _ => {}
+    }
+    future("DetectedIssue.identifiedDateTime", &after["identifiedDateTime"], ctx, findings);
+}
+
+fn change(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
+    let (from, to) = (before["status"].text(), after["status"].text());
+    if from != to && !STEPS.contains(&(from, to)) {
+        let next: Vec<&str> = STEPS.iter().filter(|(f, _)| *f == from).map(|(_, t)| *t).collect();
+        let next = if next.is_empty() { "nothing".into() } else { next.join(", ") };
+        let hint = if is_decided(before) { "; a decided problem is not opened again: report a new one" } else { "" };
+        let text = format!("a drug therapy problem does not go from {from} to {to}; after {from} comes {next}{hint}");
+        findings.refuse("DetectedIssue.status", text);
+    }
+    for name in ["patient", "author", "identifiedDateTime", "identifiedPeriod"] {
+        if before[name] != after[name] {
+            findings.refuse(format!("DetectedIssue.{name}"), format!("{name} of a drug therapy problem never changes"));
+        }
+    }
+    if is_decided(before) && from == to {
+        for name in ["mitigation", "severity", "code"] {
+            if before[name] != after[name] {
+                let text = format!("{name} of a decided problem changes only with status amended or corrected");
+                findings.refuse(format!("DetectedIssue.{name}"), text);
+            }
+        }
+    }
+    let (old, new) = (before["mitigation"].items(), after["mitigation"].items());
+    if is_decided(before) && !new.starts_with(old) {
+        findings.refuse(
+            "DetectedIssue.mitigation",
+            "what was done stays on record: new mitigations come after the old ones",
+        );
+    }
+    if to == "entered-in-error" && from != to {
+        let is_author = ctx.principal.practitioner.as_deref() == Some(before["author"]["reference"].text());
+        if !is_author && !matches!(ctx.principal.role, Role::Admin | Role::SuperUser | Role::RuleEngine) {
+            findings.forbid(
+                "DetectedIssue.status",
+                "only the author or an administrator marks a problem as an error (rule dtp-error)",
+            );
+        }
+    }
+}
+
+/// What a decision needs.
+fn decision(programme: &Programme, after: &Json, findings: &mut Findings) {
+    let resolution = extension(after, "resolution").map(|e| &e["valueCodeableConcept"]);
+    let code = resolution.and_then(|r| own_code(r, "resolution")).unwrap_or_default();
+    let Some(concept) = programme.concept("resolution", code) else {
+        let known = programme.code_list("resolution");
+        let text = format!("a decision needs the extension resolution with one of these codes: {known}");
+        findings.refuse("DetectedIssue.extension", text);
+        return;
+    };
+    let needs = concept.properties.get("needs-mitigation").is_none_or(|v| v == "true");
+    if needs && after["mitigation"].items().is_empty() {
+        let text = format!("resolution '{code}' needs at least one mitigation: what was done");
+        findings.refuse("DetectedIssue.mitigation", text);
+    }
+    let asked = after["mitigation"]
+        .items()
+        .iter()
+        .position(|m| element::codings(&m["action"]).iter().any(|(s, c)| *s == ACT_CODE && PRESCRIBER.contains(c)));
+    let details = || after["evidence"].items().iter().flat_map(|e| e["detail"].items());
+    if let Some(n) = asked
+        && !details().any(|d| d["reference"].text().contains("Communication/"))
+    {
+        let text =
+            "a mitigation that a prescriber was asked needs the Communication with the prescriber in evidence.detail";
+        findings.refuse(format!("DetectedIssue.mitigation[{n}]"), text);
+    }
+}
+
+/// Mitigations that are new with this write: their author is the caller, a person, and their date is possible.
+fn mitigations(ctx: &Ctx, before: Option<&Json>, after: &Json, findings: &mut Findings) {
+    let old: &[Json] = before.map_or(&[], |b| b["mitigation"].items());
+    let identified = element::earliest(after["identifiedDateTime"].text(), &TimeZone::UTC);
+    for (n, mitigation) in after["mitigation"].items().iter().enumerate().filter(|(_, m)| !old.contains(m)) {
+        let at = format!("DetectedIssue.mitigation[{n}]");
+        let author = mitigation["author"]["reference"].text();
+        if !["Practitioner/", "PractitionerRole/"].iter().any(|p| author.starts_with(p)) {
+            findings.refuse(format!("{at}.author"), "a mitigation needs its author, a Practitioner");
+        } else if ctx.principal.practitioner.as_deref().is_some_and(|caller| caller != author) {
+            findings.forbid(format!("{at}.author"), "the author of a mitigation is the caller (rule dtp-author)");
+        }
+        future(&format!("{at}.date"), &mitigation["date"], ctx, findings);
+        let date = element::latest(mitigation["date"].text(), &TimeZone::UTC);
+        if let (Some(date), Some(identified)) = (date, identified)
+            && date < identified
+        {
+            findings.refuse(format!("{at}.date"), "a mitigation cannot lie before the problem was identified");
+        }
+    }
+}
+
+fn future(at: &str, date: &Json, ctx: &Ctx, findings: &mut Findings) {
+    let date = element::earliest(date.text(), &TimeZone::UTC);
+    if date.is_some_and(|d| d > ctx.now.plus_seconds(SKEW_SECONDS)) {
+        findings.refuse(at, "the time cannot lie in the future");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! What follows when a Task of the programme changes hands: shares, the other Tasks of the episode, successors, the close.
+
+use super::{Round, organization};
+use crate::error::Result;
+use crate::fhir::{Json, Target};
+use crate::workflow::build::{self, Addresses, care, offer};
+use crate::workflow::element::{self, own_identifier, patient_of};
+use crate::workflow::records::Records;
+use crate::workflow::{Change, task};
+
+/// How many pharmacies a Task may go to one after another.
+const MOST_SUCCESSORS: usize = 8;
+
+impl<R: Records> Round<'_, R> {
+    pub(super) async fn handoff(&mut self, change: &Change) -> Result<()> {
+        let (Some(before), Some(after)) = (&change.before, &change.after) else { return Ok(()) };
+        if after["status"].text() == "completed" && before["status"].text() != "completed" {
+            self.check_output(after).await?;
+        }
+        let Some(episode_id) = episode_of(after) else { return Ok(()) };
+        let at = Addresses::of_episode(self.programme, episode_id);
+        let tasks = self.tasks_of(&at.plan).await?;
+        self.desk.load(std::slice::from_ref(&change.target)).await?;
+        let (was, is) = (before["status"].text(), after["status"].text());
+        let (old, new) = (task::owner(before), task::owner(after));
+        let taken = |s: &str| matches!(s, "received" | "accepted");
+        if taken(is) && (old != new || !taken(was)) {
+            self.claimed(&at, &tasks, new).await?;
+        }
+        if !old.is_empty() && (new.is_empty() || (is == "rejected" && was != is)) {
+            self.given_back(&at, &tasks, change, old).await?;
+        }
+        if is == "in-progress" && was != is {
+            self.desk.records.unshare(&offer(&change.target), None).await?;
+        }
+        if is == "completed" && was != is && action_of(after) == Some("close-episode") {
+            self.closed(&at, &tasks, &change.target).await?;
+        }
+        Ok(())
+    }
+
+    /// A pharmacy has taken a Task: it sees the patient, and the episode's other open Tasks wait for it alone.
+    async fn claimed(&mut self, at: &Addresses, tasks: &[Target], owner: &str) -> Result<()> {
+        let Some(org) = organization(owner) else { return Ok(()) };
+        let episode = self.desk.get(&at.episode).await?.unwrap_or_default();
+        let until = self.shared_until(&episode);
+        let key = self.desk.records.keys().org(&org.id);
+        self.desk.records.copy_shares(&care(&at.episode.id), key, until).await?;
+        let (programme, now) = (self.programme, self.now().to_seconds_text());
+        for at in tasks {
+            let open = |t: &Json| t["status"].text() == "requested" && task::owner(t).is_empty();
+            if self.desk.peek(at).is_some_and(open) {
+                self.desk.edit(at, |t| {
+                    t.set("owner", element::reference(&org));
+                    t.set("businessStatus", programme.coded("business-status", "assigned"));
+                    t.set("lastModified", now.as_str());
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A pharmacy has given a Task back or declined it: it, or its successor, is open to the candidates again.
+    async fn given_back(&mut self, at: &Addresses, tasks: &[Target], change: &Change, owner: &str) -> Result<()> {
+        let Some(episode) = self.desk.get(&at.episode).await? else { return Ok(()) };
+        let declined = change.after.as_ref().is_some_and(|t| t["status"].text() == "rejected");
+        let hospital = element::leads_to_a("Organization", &episode["managingOrganization"], self.base());
+        let mut candidates = self.candidates(hospital.as_ref()).await?;
+        candidates.retain(|c| !declined || c.to_string() != owner);
+        let until = self.shared_until(&episode);
+        if declined {
+            self.succeed(at, &change.target, &candidates, &episode).await?;
+        } else {
+            self.reopen(&change.target, &candidates, until).await?;
+        }
+        // What was only kept for the pharmacy goes back with it.
+        for other in tasks {
+            let kept = |t: &Json| t["status"].text() == "requested" && task::owner(t) == owner;
+            if *other != change.target && self.desk.peek(other).is_some_and(kept) {
+                self.reopen(other, &candidates, until).await?;
+            }
+        }
+        let still = self.holders(tasks).iter().any(|o| owner == format!("Organization/{o}"));
+        if let (false, Some(org)) = (still, organization(owner)) {
+            let key = self.desk.records.keys().org(&org.id);
+            self.desk.records.unshare(&care(&at.episode.id), Some(key)).await?;
+        }
+        Ok(())
+    }
+
+    async fn reopen(&mut self, at: &Target, candidates: &[Target], until: crate::clock::Instant) -> Result<()> {
+        let (programme, now) = (self.programme, self.now().to_seconds_text());
+        self.desk.edit(at, |t| {
+            build::offer_to(programme, t, None, candidates);
+            t.set("businessStatus", programme.coded("business-status", "returned"));
+            t.set("lastModified", now);
+        });
+        self.desk.records.unshare(&offer(at), None).await?;
+        self.share_offer(at, until).await
+    }
+
+    /// Opens the Task that takes a declined one's place: same due time, offered to the others.
+    async fn succeed(&mut self, at: &Addresses, old: &Target, candidates: &[Target], episode: &Json) -> Result<()> {
+        let Some(task) = self.desk.peek(old).cloned() else { return Ok(()) };
+        let Some((action, nth)) = own_identifier(&task, "task").and_then(parts) else { return Ok(()) };
+        let (action, nth) = (action.to_string(), nth + 1);
+        if nth >= MOST_SUCCESSORS {
+            return Ok(());
+        }
+        let target = at.task(self.programme, &action, nth);
+        if self.desk.get(&target).await?.is_some() {
+            return Ok(());
+        }
+        let org = self.desk.org(old).unwrap_or_default();
+        let mut next = task;
+        for name in ["statusReason", "executionPeriod", "output", "note", "meta", "id", "extension", "text"] {
+            next.remove(name);
+        }
+        next.set("status", "requested");
+        let value = format!("{}/{action}/{nth}", at.episode.id);
+        let identifier = serde_json::json!([{"system": element::sid("task"), "value": value}]);
+        next.set("identifier", Json::from(identifier));
+        let replaces = serde_json::json!([{"url": task::REPLACES, "valueReference": {"reference": old.to_string()}}]);
+        next.set("extension", Json::from(replaces));
+        let now = self.now().to_seconds_text();
+        next.set("authoredOn", now.as_str());
+        next.set("lastModified", now);
+        build::offer_to(self.programme, &mut next, None, candidates);
+        crate::fhir::meta::set_id(&mut next, &target.id);
+        self.desk.set(&target, next, org).await?;
+        self.add_activity(&at.plan, &target);
+        let until = self.shared_until(episode);
+        self.share_offer(&target, until).await?;
+        let tasks = self.tasks_of(&at.plan).await?;
+        self.share_care(episode, &at.episode.id, &tasks, std::slice::from_ref(&target)).await
+    }
+
+    /// The last Task is done: the episode ends. What has begun must have ended before.
+    async fn closed(&mut self, at: &Addresses, tasks: &[Target], closing: &Target) -> Result<()> {
+        for other in tasks.iter().filter(|t| *t != closing) {
+            if self.desk.peek(other).is_some_and(task::is_started) {
+                let text = format!("{other} of the episode is still in progress: complete it or let it fail first");
+                self.findings.refuse("Task.status", text);
+            }
+        }
+        self.end_tasks(&at.plan, "episode-closed", "failed", Some(closing)).await?;
+        let now = self.now();
+        self.desk.load(std::slice::from_ref(&at.episode)).await?;
+        self.desk.edit(&at.episode, |e| build::move_episode(e, "finished", now));
+        self.desk.edit(&at.plan, |p| p.set("status", "completed"));
+        Ok(())
+    }
+
+    /// What a Task puts out belongs to its patient.
+    async fn check_output(&mut self, task: &Json) -> Result<()> {
+        let base = self.base().to_string();
+        let patient = element::leads_to_a("Patient", &task["for"], &base);
+        for (n, output) in task["output"].items().iter().enumerate() {
+            let Some(target) = element::leads_to(&output["valueReference"], &base) else { continue };
+            let at = format!("Task.output[{n}].valueReference");
+            match self.desk.get(&target).await? {
+                None => self.findings.refuse(at, format!("{target} is not known here")),
+                Some(resource) => {
+                    let of = patient_of(&resource, &base);
+                    if of.is_some() && of != patient {
+                        self.findings.refuse(at, "the output belongs to another patient than the Task");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The episode that a Task of the programme belongs to.
+pub(super) fn episode_of(task: &Json) -> Option<&str> {
+    let group = &task["groupIdentifier"];
+    (group["system"].text() == element::sid("episode")).then(|| group["value"].text())
+}
+
+/// Action and number of a Task's identifier, `episode/action/number`.
+fn parts(identifier: &str) -> Option<(&str, usize)> {
+    let mut parts = identifier.rsplit('/');
+    let nth = parts.next()?.parse().ok()?;
+    Some((parts.next()?, nth))
+}
+
+/// The protocol's action that a Task carries out.
+fn action_of(task: &Json) -> Option<&str> {
+    own_identifier(task, "task").and_then(parts).map(|(action, _)| action)
+}

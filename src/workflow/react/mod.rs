@@ -1,0 +1,303 @@
+//! What follows from a transaction's changes, inside it.
+//!
+//! For: [`react`], called once after all entries are put; each subject has its file. Not for: rules that the changed
+//! resource alone decides (`guard.rs`).
+//! The order of the entries does not matter: stays are taken in the order of their time, everything else by address.
+
+mod dtp;
+mod handoff;
+mod outreach;
+mod stay;
+
+#[cfg(test)]
+mod tests;
+
+use super::build::{self, Addresses, care};
+use super::discharge::Stay;
+use super::element::{self, patient_of, type_of};
+use super::guard::Findings;
+use super::records::{self, Books, Desk, Records};
+use super::{Change, Programme, task};
+use crate::access::Ctx;
+use crate::clock::Instant;
+use crate::error::Result;
+use crate::fhir::resource::known;
+use crate::fhir::{Json, Target};
+use crate::store::{Share, Tx};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Does what follows from a transaction's changes, inside it: once, after all entries are put.
+///
+/// # Errors
+/// `BusinessRule` when the changes together break a rule that one of them alone does not show.
+pub async fn react(ctx: &Ctx, tx: &mut Tx, programme: &Programme, changes: &[Change]) -> Result<()> {
+    // Most writes are none of the programme's business: they cost nothing here.
+    if !changes.iter().any(|c| concerns(c)) {
+        return Ok(());
+    }
+    run(ctx, &mut Books::new(tx, programme), programme, changes).await
+}
+
+/// Types whose changes can have consequences.
+fn concerns(change: &Change) -> bool {
+    matches!(
+        change.target.rtype.as_str(),
+        "AllergyIntolerance"
+            | "Communication"
+            | "Condition"
+            | "DetectedIssue"
+            | "Encounter"
+            | "List"
+            | "MedicationAdministration"
+            | "MedicationDispense"
+            | "MedicationRequest"
+            | "MedicationStatement"
+            | "Patient"
+            | "ServiceRequest"
+            | "Task"
+    )
+}
+
+/// The same over any records.
+pub async fn run<R: Records>(ctx: &Ctx, records: &mut R, programme: &Programme, changes: &[Change]) -> Result<()> {
+    Round { ctx, programme, desk: Desk::new(records), changes, findings: Findings::default() }.run().await
+}
+
+/// The same for changes that are not stored yet, each with the hash of its owner: they are written with what follows.
+pub async fn run_staged<R: Records>(
+    ctx: &Ctx,
+    records: &mut R,
+    programme: &Programme,
+    staged: &[(Change, i64)],
+) -> Result<()> {
+    let changes: Vec<Change> = staged.iter().map(|(change, _)| change.clone()).collect();
+    let mut desk = Desk::new(records);
+    for (change, org) in staged {
+        if let Some(after) = &change.after {
+            desk.set(&change.target, after.clone(), *org).await?;
+        }
+    }
+    Round { ctx, programme, desk, changes: &changes, findings: Findings::default() }.run().await
+}
+
+/// One reaction under way.
+pub(super) struct Round<'a, R> {
+    ctx: &'a Ctx,
+    programme: &'a Programme,
+    desk: Desk<'a, R>,
+    changes: &'a [Change],
+    findings: Findings,
+}
+
+/// What a transaction changed around one patient.
+#[derive(Debug, Default)]
+struct Around {
+    /// Encounters that are, or were, stays.
+    stays: Vec<Target>,
+    /// Clinical resources that a pharmacy needs.
+    clinical: Vec<Target>,
+    /// The Patient itself.
+    patient: bool,
+}
+
+impl<R: Records> Round<'_, R> {
+    async fn run(mut self) -> Result<()> {
+        let around = self.around();
+        let of = |rtype: &str| self.changes.iter().filter(|c| c.target.rtype.as_str() == rtype).collect::<Vec<_>>();
+        let (issues, communications, tasks) = (of("DetectedIssue"), of("Communication"), of("Task"));
+        let tasks: Vec<&Change> = tasks.into_iter().filter(|c| is_handoff(c)).collect();
+        if around.is_empty() && issues.is_empty() && communications.is_empty() && tasks.is_empty() {
+            return Ok(());
+        }
+        let resources = self.changes.iter().flat_map(|c| c.before.iter().chain(&c.after));
+        let names = records::lock_names(&self.desk.records.keys(), resources, &self.programme.env.base);
+        self.desk.records.lock(&names).await?;
+        for (patient, around) in around {
+            self.patient(&patient, &around).await?;
+        }
+        for change in &tasks {
+            self.handoff(change).await?;
+        }
+        for change in &communications {
+            self.outreach(change).await?;
+        }
+        for change in &issues {
+            self.dtp(change).await?;
+        }
+        for change in &tasks {
+            self.review_task(change).await?;
+        }
+        self.findings.settle()?;
+        self.desk.flush().await?;
+        Ok(())
+    }
+
+    /// The changes, by patient. A resource that moved to another patient counts for both.
+    fn around(&self) -> BTreeMap<Target, Around> {
+        let mut out: BTreeMap<Target, Around> = BTreeMap::new();
+        let base = &self.programme.env.base;
+        for change in self.changes {
+            let patients: BTreeSet<Target> =
+                change.before.iter().chain(&change.after).filter_map(|r| about(change, r, base)).collect();
+            for patient in patients {
+                match change.target.rtype.as_str() {
+                    "Encounter" if self.is_stay(change) => {
+                        out.entry(patient).or_default().stays.push(change.target.clone())
+                    }
+                    "Patient" if change.before.is_some() => out.entry(patient).or_default().patient = true,
+                    "AllergyIntolerance"
+                    | "Condition"
+                    | "List"
+                    | "MedicationAdministration"
+                    | "MedicationDispense"
+                    | "MedicationRequest"
+                    | "MedicationStatement"
+                    | "ServiceRequest" => {
+                        out.entry(patient).or_default().clinical.push(change.target.clone());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        out
+    }
+
+    fn is_stay(&self, change: &Change) -> bool {
+        change.before.iter().chain(&change.after).any(|e| {
+            let mut e = e.clone();
+            crate::fhir::meta::set_id(&mut e, &change.target.id);
+            Stay::of(self.programme, &e).is_some()
+        })
+    }
+
+    fn base(&self) -> &str {
+        &self.programme.env.base
+    }
+
+    fn now(&self) -> Instant {
+        self.ctx.now
+    }
+
+    /// Addresses of the Tasks of an episode, as its care plan lists them; all are on the desk afterwards.
+    async fn tasks_of(&mut self, plan: &Target) -> Result<Vec<Target>> {
+        let Some(plan) = self.desk.get(plan).await? else { return Ok(Vec::new()) };
+        let base = self.base();
+        let tasks: Vec<Target> = plan["activity"]
+            .items()
+            .iter()
+            .filter_map(|a| element::leads_to_a("Task", &a["reference"], base))
+            .collect();
+        self.desk.load(&tasks).await?;
+        Ok(tasks)
+    }
+
+    /// Until when an episode's shares hold.
+    fn shared_until(&self, episode: &Json) -> Instant {
+        let plan = &self.programme.follow_up;
+        let start = element::latest(episode["period"]["start"].text(), &self.programme.env.zone);
+        plan.ends_at(start.unwrap_or(self.now())).plus_seconds(plan.share_seconds)
+    }
+
+    /// Organisations that care for the patient of an episode: they own a Task that they have taken.
+    fn holders(&self, tasks: &[Target]) -> BTreeSet<String> {
+        let taken = |t: &Json| !matches!(t["status"].text(), "draft" | "requested" | "rejected" | "cancelled");
+        let owned = tasks.iter().filter_map(|t| self.desk.peek(t)).filter(|t| taken(t));
+        owned.filter_map(|t| task::owner(t).strip_prefix("Organization/").map(String::from)).collect()
+    }
+
+    /// Shows resources to those who care for an episode's patient, now and later.
+    async fn share_care(&mut self, episode: &Json, id: &str, tasks: &[Target], targets: &[Target]) -> Result<()> {
+        let until = self.shared_until(episode);
+        let keys = self.desk.records.keys();
+        let orgs: Vec<i64> = std::iter::once(0).chain(self.holders(tasks).iter().map(|o| keys.org(o))).collect();
+        for target in targets {
+            for org in &orgs {
+                let share = Share { org: *org, target: target.clone(), handoff: care(id), until };
+                self.desk.records.share(share).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Offers a Task to those who may take it: they see it, and nothing else.
+    async fn share_offer(&mut self, task_at: &Target, until: Instant) -> Result<()> {
+        let Some(task) = self.desk.peek(task_at) else { return Ok(()) };
+        let keys = self.desk.records.keys();
+        let orgs: BTreeSet<String> = task::candidates(task)
+            .into_iter()
+            .chain([task::owner(task)])
+            .filter_map(|r| r.strip_prefix("Organization/").map(String::from))
+            .collect();
+        for org in orgs {
+            let share = Share { org: keys.org(&org), target: task_at.clone(), handoff: build::offer(task_at), until };
+            self.desk.records.share(share).await?;
+        }
+        Ok(())
+    }
+
+    /// Programme's episodes of a patient, all on the desk: (address, as it is now), by the time of their discharge.
+    async fn episodes(&mut self, patient: &Target) -> Result<Vec<Target>> {
+        let found = self.desk.referring(&[("EpisodeOfCare", "patient", patient.clone())]).await?;
+        let mut own: Vec<Target> = found
+            .into_iter()
+            .filter(|t| self.desk.peek(t).is_some_and(|e| element::own_identifier(e, "episode").is_some()))
+            .collect();
+        own.sort_by_key(|t| (self.discharged_at(t), t.clone()));
+        Ok(own)
+    }
+
+    /// When the stay of an episode on the desk ended.
+    fn discharged_at(&self, episode: &Target) -> Option<Instant> {
+        let start = self.desk.peek(episode)?["period"]["start"].text().to_string();
+        element::latest(&start, &self.programme.env.zone)
+    }
+
+    fn status_of(&self, target: &Target) -> &str {
+        self.desk.peek(target).map_or("", |r| r["status"].text())
+    }
+
+    fn is_live(&self, episode: &Target) -> bool {
+        matches!(self.status_of(episode), "planned" | "active" | "onhold")
+    }
+
+    fn addresses(&self, episode: &Target) -> Addresses {
+        Addresses::of_episode(self.programme, &episode.id)
+    }
+
+    /// Ends the Tasks of an episode: those not begun are cancelled, those begun get `started`.
+    async fn end_tasks(&mut self, plan: &Target, reason: &str, started: &str, except: Option<&Target>) -> Result<()> {
+        let (programme, now) = (self.programme, self.now());
+        for at in self.tasks_of(plan).await? {
+            if Some(&at) == except {
+                continue;
+            }
+            let Some(task) = self.desk.peek(&at).filter(|t| !task::is_final(t)) else { continue };
+            let status = if task::is_started(task) { started } else { "cancelled" };
+            if task["status"].text() == status {
+                continue;
+            }
+            self.desk.edit(&at, |t| build::end_task(programme, t, status, reason, now));
+            if status != "on-hold" {
+                self.desk.records.unshare(&build::offer(&at), None).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_handoff(change: &Change) -> bool {
+    change.before.iter().chain(&change.after).any(task::is_handoff)
+}
+
+/// The patient a changed resource is about.
+fn about(change: &Change, resource: &Json, base: &str) -> Option<Target> {
+    match type_of(resource) {
+        "Patient" => Some(change.target.clone()),
+        _ => patient_of(resource, base),
+    }
+}
+
+/// An Organization's address.
+fn organization(reference: &str) -> Option<Target> {
+    Target::parse(reference).filter(|t| t.rtype == known("Organization"))
+}

@@ -1,0 +1,450 @@
+use crate::workflow::world::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn open_tasks(world: &World) -> Vec<String> {
+    world.tasks().into_iter().filter(|(_, s)| s == "requested").map(|(c, _)| c).collect()
+}
+
+const PLAN: [&str; 6] =
+    ["check-pickup", "close-episode", "first-call", "follow-up-contact", "follow-up-contact", "pharmacist-check"];
+
+#[test]
+fn a_discharge_opens_its_follow_up() {
+    let world = World::with_discharge();
+    assert_eq!(world.episodes(), ["active"]);
+    assert_eq!(open_tasks(&world), PLAN);
+    let call = world.json(&world.task("first-call"));
+    assert_eq!(
+        call["restriction"]["period"]["end"].text(),
+        "2026-12-01T04:59:00Z",
+        "two business days, Thanksgiving out"
+    );
+    assert_eq!(call["requester"]["reference"].text(), "Organization/lakeside");
+    assert!(call["owner"].is_null());
+    assert_eq!(call["extension"].items().len(), 2, "both candidates");
+    let list = world.memory.all("List")[0];
+    let lines: Vec<(&str, &str)> = list["entry"]
+        .items()
+        .iter()
+        .map(|e| (e["flag"]["coding"][0]["code"].text(), e["item"]["reference"].text()))
+        .collect();
+    assert_eq!(lines, [("home", "MedicationStatement/home"), ("discharge", "MedicationRequest/m")]);
+    assert_eq!(world.reasons(), [""; 0]);
+    assert_eq!(world.memory.all("Observation")[0]["valueCodeableConcept"]["coding"][0]["code"].text(), "followed");
+    let plan = world.memory.all("CarePlan")[0];
+    assert_eq!(plan["activity"].items().len(), 6);
+}
+
+#[test]
+fn a_replay_writes_nothing() {
+    let mut world = World::with_discharge();
+    let (held, puts, shares) = (world.memory.held.clone(), world.memory.puts, world.memory.shares.clone());
+    for _ in 0..3 {
+        world.write("hospital", discharge()).unwrap();
+    }
+    assert_eq!(world.memory.puts, puts);
+    assert_eq!(world.memory.shares, shares);
+    let bare =
+        |w: &std::collections::BTreeMap<_, crate::workflow::records::Held>| w.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(bare(&world.memory.held), bare(&held));
+}
+
+/// What is there in the end, apart from versions.
+fn state(world: &World) -> Vec<String> {
+    let mut out: Vec<String> = world
+        .memory
+        .held
+        .values()
+        // A request for a list that came meanwhile is settled: who sends late causes it, who sends early does not.
+        .filter(|h| {
+            !(h.json["code"]["coding"][0]["code"].text() == "request-list" && h.json["status"].text() == "cancelled")
+        })
+        .map(|h| {
+            let mut json = h.json.clone();
+            json.remove("meta");
+            if json["resourceType"].text() == "CarePlan" {
+                json.remove("activity"); // holds the settled request too
+            }
+            json.to_string()
+        })
+        .collect();
+    out.sort();
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
+
+    /// Law 6 of the programme: order and packing of what a hospital sends do not matter.
+    #[test]
+    fn in_whatever_order_and_packing_it_arrives_the_state_is_the_same(
+        order in Just((0..7usize).collect::<Vec<_>>()).prop_shuffle(),
+        cuts in prop::collection::vec(any::<bool>(), 7),
+        stepwise in any::<bool>(),
+    ) {
+        let parts = || vec![
+            encounter(), home_medicine(), prescription("m", None), prescription("b", None), prescription("a", None),
+            json!({"resourceType": "AllergyIntolerance", "id": "al", "patient": {"reference": "Patient/p"}}),
+            json!({"resourceType": "List", "id": "l", "status": "current", "mode": "snapshot",
+                "code": {"coding": [{"system": "http://loinc.org", "code": "10183-2"}]},
+                "subject": {"reference": "Patient/p"}, "encounter": {"reference": "Encounter/e"},
+                "entry": [{"item": {"reference": "MedicationRequest/m"}}]}),
+        ];
+        let mut expected = World::new();
+        let mut all = vec![patient()];
+        all.extend(parts());
+        expected.write("hospital", all).unwrap();
+
+        let mut world = World::new();
+        world.write("hospital", vec![patient()]).unwrap();
+        if stepwise {
+            let mut admitted = encounter();
+            admitted["status"] = "in-progress".into();
+            admitted["period"].as_object_mut().unwrap().remove("end");
+            world.write("hospital", vec![admitted]).unwrap();
+        }
+        let mut bundle: Vec<Value> = Vec::new();
+        for (n, cut) in order.iter().zip(&cuts) {
+            bundle.push(parts()[*n].clone());
+            if *cut {
+                world.write("hospital", std::mem::take(&mut bundle)).unwrap();
+            }
+        }
+        if !bundle.is_empty() {
+            world.write("hospital", bundle).unwrap();
+        }
+        prop_assert_eq!(state(&world), state(&expected));
+        // What a pharmacy will see once it has claimed is the same too.
+        let shown = |w: &World| w.memory.shares.keys().filter(|(o, t, _)| *o == 0
+            && !(t.rtype.as_str() == "Task" && w.status(t) == "cancelled")).map(|(_, t, _)| t.to_string()).collect::<Vec<_>>();
+        prop_assert_eq!(shown(&world), shown(&expected));
+    }
+}
+
+#[test]
+fn who_is_not_followed_up_is_recorded_with_the_reason_as_a_table() {
+    let disposition = |code: &str| json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/discharge-disposition", "code": code}]});
+    let class = |code: &str| json!({"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": code});
+    let cases: Vec<(&str, &str, Value, &[&str])> = vec![
+        ("e", "/hospitalization/dischargeDisposition", disposition("home"), &[]),
+        ("e", "/hospitalization/dischargeDisposition", disposition("aadvice"), &[]),
+        ("e", "/hospitalization", json!({}), &[]),
+        ("e", "/hospitalization/dischargeDisposition", disposition("exp"), &["deceased"]),
+        ("e", "/hospitalization/dischargeDisposition", disposition("hosp"), &["hospice"]),
+        ("e", "/hospitalization/dischargeDisposition", disposition("snf"), &["held-elsewhere"]),
+        ("e", "/hospitalization/dischargeDisposition", disposition("oth"), &["disposition-unknown"]),
+        ("e", "/class", class("EMER"), &["class-not-followed"]),
+        ("e", "/class", class("OBSENC"), &[]),
+        ("p", "/birthDate", json!("2019-03-01"), &["too-young"]),
+        ("p", "/birthDate", json!("2008-11-26"), &["too-young"]),
+        ("p", "/birthDate", json!("2008-11-25"), &[]),
+        ("p", "/birthDate", json!("2008"), &[]),
+        ("p", "/deceasedBoolean", json!(true), &["deceased"]),
+        ("e", "/period/end", json!("2026-10-01T20:00:00Z"), &["too-old-discharge"]),
+        ("e", "/period/end", json!("2026-10-27T20:00:00Z"), &[]),
+    ];
+    for (which, path, value, reasons) in cases {
+        let mut world = World::new();
+        let mut bundle = discharge();
+        let at = usize::from(which == "e");
+        if path == "/period/end" {
+            bundle[at]["period"]["start"] = "2026-09-20".into();
+        }
+        let parent = &path[..path.rfind('/').unwrap()];
+        bundle[at].pointer_mut(parent).unwrap()[path.rsplit('/').next().unwrap()] = value.clone();
+        if value == json!({}) {
+            bundle[at].as_object_mut().unwrap().remove("hospitalization");
+        }
+        world.write("hospital", bundle).unwrap();
+        assert_eq!(world.reasons(), reasons, "{path} {value}");
+        assert_eq!(world.episodes().len(), usize::from(reasons.is_empty()), "{path} {value}");
+        assert_eq!(world.memory.all("Observation").len(), 1);
+        if !reasons.is_empty() {
+            assert!(world.tasks().is_empty());
+        }
+    }
+}
+
+#[test]
+fn an_office_visit_is_none_of_the_programmes_business() {
+    let mut world = World::new();
+    let mut visit = encounter();
+    visit["class"]["code"] = "AMB".into();
+    world.write("hospital", vec![patient(), visit]).unwrap();
+    assert_eq!(world.memory.puts, 0);
+}
+
+#[test]
+fn impossible_discharges_are_refused() {
+    for (end, start) in [
+        (json!("2026-11-26T20:00:00Z"), "2026-11-22"),
+        (json!("2026-11-20T20:00:00Z"), "2026-11-22"),
+        (Value::Null, "2026-11-22"),
+    ] {
+        let mut world = World::new();
+        let mut stay = encounter();
+        stay["period"] = json!({"start": start, "end": end});
+        if end.is_null() {
+            stay["period"].as_object_mut().unwrap().remove("end");
+        }
+        let error = world.write("hospital", vec![patient(), stay]).unwrap_err();
+        assert_eq!((error.kind.status(), error.issues[0].expression.as_str()), (422, "Encounter.period.end"), "{end}");
+    }
+}
+
+#[test]
+fn no_medicines_and_no_list_are_not_the_same() {
+    let none = json!({"resourceType": "List", "id": "l", "status": "current", "mode": "snapshot",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "10183-2"}]},
+        "subject": {"reference": "Patient/p"}, "encounter": {"reference": "Encounter/e"},
+        "emptyReason": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/list-empty-reason", "code": "nilknown"}]}});
+    let mut known = World::new();
+    known.write("hospital", vec![patient(), encounter(), none.clone()]).unwrap();
+    assert_eq!(open_tasks(&known), PLAN);
+    let working = |w: &World| w.memory.all("List").into_iter().find(|l| l["mode"].text() == "working").unwrap().clone();
+    assert_eq!(working(&known)["emptyReason"]["coding"][0]["code"].text(), "nilknown");
+
+    let mut silent = World::new();
+    silent.write("hospital", vec![patient(), encounter()]).unwrap();
+    let alert = silent.task("request-list");
+    assert_eq!(silent.status(&alert), "requested");
+    assert_eq!(working(&silent)["emptyReason"]["coding"][0]["code"].text(), "unavailable");
+    silent.write("hospital", vec![none]).unwrap();
+    assert_eq!(silent.status(&alert), "cancelled");
+    assert_eq!(silent.json(&alert)["statusReason"]["coding"][0]["code"].text(), "list-arrived");
+    assert_eq!(working(&silent)["emptyReason"]["coding"][0]["code"].text(), "nilknown");
+}
+
+#[test]
+fn the_pharmacy_that_the_data_name_gets_the_tasks() {
+    let mut named = World::new();
+    named.write("hospital", vec![patient(), encounter(), prescription("m", Some("harbour"))]).unwrap();
+    let call = named.task("first-call");
+    assert_eq!(named.json(&call)["owner"]["reference"].text(), "Organization/harbour");
+    assert_eq!(named.status(&call), "requested");
+    assert!(named.sees("harbour", &call) && !named.sees("elm", &call));
+    assert!(!named.sees("harbour", &target("Patient/p")), "not before it has accepted");
+
+    let mut later = World::with_discharge();
+    let call = later.task("first-call");
+    assert!(later.sees("elm", &call));
+    later.write("hospital", vec![prescription("m", Some("harbour"))]).unwrap();
+    assert_eq!(later.json(&call)["owner"]["reference"].text(), "Organization/harbour");
+    assert!(later.sees("harbour", &call) && !later.sees("elm", &call));
+
+    let mut preferred = World::new();
+    let mut p = patient();
+    p["extension"] = json!([{"url": "http://baton.example/fhir/StructureDefinition/preferred-pharmacy", "valueReference": {"reference": "Organization/elm"}}]);
+    preferred.write("hospital", vec![p, encounter(), prescription("m", None)]).unwrap();
+    assert_eq!(preferred.json(&preferred.task("first-call"))["owner"]["reference"].text(), "Organization/elm");
+
+    let mut nowhere = World::new();
+    nowhere.write("hospital", vec![patient(), encounter(), prescription("m", Some("unknown"))]).unwrap();
+    assert!(nowhere.json(&nowhere.task("first-call"))["owner"].is_null(), "a pharmacy that is not here gets nothing");
+}
+
+#[test]
+fn the_same_discharge_under_another_encounter_opens_nothing() {
+    let mut world = World::with_discharge();
+    let mut again = encounter();
+    again["id"] = "e2".into();
+    world.write("hospital", vec![again]).unwrap();
+    assert_eq!(world.episodes(), ["active"]);
+    assert_eq!(world.reasons(), ["duplicate-discharge"]);
+}
+
+#[test]
+fn a_discharge_taken_back_ends_its_episode_and_repeated_opens_the_next() {
+    for status in ["in-progress", "cancelled", "entered-in-error"] {
+        let mut world = World::with_discharge();
+        let at = target("Encounter/e");
+        world.change("hospital", &at, |e| e.set("status", status)).unwrap();
+        assert_eq!(world.episodes(), ["cancelled"], "{status}");
+        assert!(world.tasks().iter().all(|(_, s)| s == "cancelled"), "{status}");
+        assert_eq!(world.reasons(), ["cancelled"]);
+        world.change("hospital", &at, |e| e.set("status", "finished")).unwrap();
+        assert_eq!(world.episodes(), ["active", "cancelled"], "{status}");
+        assert_eq!(open_tasks(&world), PLAN, "{status}");
+        assert_eq!(world.reasons(), [""; 0]);
+    }
+    let mut world = World::with_discharge();
+    world.write("hospital", vec![json!({"resourceType": "Encounter", "id": "e"})]).unwrap();
+    assert_eq!(world.episodes(), ["cancelled"], "deleted");
+}
+
+#[test]
+fn a_corrected_disposition_ends_the_follow_up() {
+    let mut world = World::with_discharge();
+    let mut died = encounter();
+    died["hospitalization"]["dischargeDisposition"]["coding"][0]["code"] = "exp".into();
+    world.write("hospital", vec![died]).unwrap();
+    assert_eq!(world.episodes(), ["cancelled"]);
+    assert_eq!(world.reasons(), ["deceased"]);
+    assert!(open_tasks(&world).is_empty());
+}
+
+#[test]
+fn an_update_long_after_does_not_end_what_has_begun() {
+    let mut world = World::with_discharge();
+    world.now = world.now.plus_seconds(40 * 86_400);
+    world
+        .change("hospital", &target("Encounter/e"), |e| {
+            e.set("priority", crate::fhir::Json::from(json!({"text": "x"})))
+        })
+        .unwrap();
+    assert_eq!(world.episodes(), ["active"]);
+    assert_eq!(world.reasons(), [""; 0]);
+}
+
+fn second_stay(status: &str) -> Value {
+    let mut stay = encounter();
+    stay["id"] = "e2".into();
+    stay["status"] = status.into();
+    stay["period"] = json!({"start": "2026-12-05T10:00:00Z"});
+    if status == "finished" {
+        stay["period"]["end"] = "2026-12-08T10:00:00Z".into();
+    } else {
+        stay.as_object_mut().unwrap().remove("hospitalization");
+    }
+    stay
+}
+
+#[test]
+fn a_readmission_pauses_the_episode_and_the_next_discharge_opens_a_linked_one() {
+    let (mut world, call) = World::with_call();
+    world.now = crate::clock::Instant::parse("2026-12-05T12:00:00Z").unwrap();
+    world.write("hospital", vec![second_stay("in-progress")]).unwrap();
+    assert_eq!(world.episodes(), ["onhold"]);
+    assert_eq!(world.status(&call), "on-hold", "what had begun waits");
+    assert!(open_tasks(&world).is_empty());
+    assert_eq!(world.memory.all("Flag").len(), 1);
+    assert_eq!(world.memory.all("Flag")[0]["code"]["text"].text(), "In hospital again, 10 days after the discharge");
+
+    world.now = crate::clock::Instant::parse("2026-12-08T12:00:00Z").unwrap();
+    world.write("hospital", vec![second_stay("finished")]).unwrap();
+    assert_eq!(world.episodes(), ["active", "finished"]);
+    assert_eq!(world.status(&call), "failed");
+    let active =
+        world.memory.all("EpisodeOfCare").into_iter().find(|e| e["status"].text() == "active").unwrap().clone();
+    assert!(crate::workflow::element::extension(&active, "previous-episode").is_some());
+}
+
+#[test]
+fn a_readmission_that_never_was_lets_the_episode_go_on() {
+    let (mut world, call) = World::with_call();
+    world.now = crate::clock::Instant::parse("2026-12-05T12:00:00Z").unwrap();
+    world.write("hospital", vec![second_stay("in-progress")]).unwrap();
+    world.write("hospital", vec![second_stay("entered-in-error")]).unwrap();
+    assert_eq!(world.episodes(), ["active"]);
+    assert_eq!(world.status(&call), "on-hold", "its owner takes it up again");
+    assert_eq!(open_tasks(&world).len(), 5, "the others are offered anew");
+    assert_eq!(world.memory.all("Flag")[0]["status"].text(), "entered-in-error");
+}
+
+#[test]
+fn a_stay_of_before_is_no_readmission_and_history_opens_nothing() {
+    let mut world = World::with_discharge();
+    let mut old = second_stay("finished");
+    old["period"] = json!({"start": "2026-11-10T10:00:00Z", "end": "2026-11-12T10:00:00Z"});
+    world.write("hospital", vec![old]).unwrap();
+    assert_eq!(world.episodes(), ["active"]);
+    assert_eq!(world.reasons(), ["later-stay-known"]);
+}
+
+#[test]
+fn nobody_calls_a_patient_who_has_died() {
+    let (mut world, call) = World::with_problem_and_call();
+    world.change("hospital", &target("Patient/p"), |p| p.set("deceasedDateTime", "2026-11-25T20:30:00Z")).unwrap();
+    assert_eq!(world.episodes(), ["finished"]);
+    assert_eq!(world.status(&call), "failed");
+    assert!(open_tasks(&world).is_empty());
+    assert_eq!(world.status(&target("DetectedIssue/d")), "cancelled");
+    assert!(world.tasks().contains(&("review-dtp".into(), "cancelled".into())));
+    let error = world.attempt("mara", &call, json!([{"name": "outcome", "valueCode": "reached"}])).unwrap_err();
+    assert_eq!(error.kind.status(), 422);
+}
+
+#[test]
+fn a_claim_shows_the_patient_and_keeps_the_other_tasks_for_the_same_pharmacy() {
+    let mut world = World::with_discharge();
+    let (call, check) = (world.task("first-call"), world.task("check-pickup"));
+    let patient = target("Patient/p");
+    assert!(world.sees("elm", &call) && !world.sees("elm", &patient));
+    let task = world.claim_now("elm", &call).unwrap();
+    assert_eq!((task["status"].text(), task["owner"]["reference"].text()), ("accepted", "Organization/elm"));
+    for at in ["Patient/p", "Encounter/e", "MedicationRequest/m", "MedicationStatement/home"] {
+        assert!(world.sees("elm", &target(at)) && !world.sees("harbour", &target(at)), "{at}");
+    }
+    assert_eq!(world.json(&check)["owner"]["reference"].text(), "Organization/elm");
+    assert_eq!(world.status(&check), "requested");
+    assert_eq!(world.claim_now("harbour", &check).unwrap_err().kind.status(), 409);
+    world.claim_now("elm", &check).unwrap();
+    // What comes later is seen too.
+    world.write("hospital", vec![prescription("late", None)]).unwrap();
+    assert!(
+        world.sees("elm", &target("MedicationRequest/late"))
+            && !world.sees("harbour", &target("MedicationRequest/late"))
+    );
+    // Begun, the Task is nobody else's business.
+    assert!(world.sees("harbour", &call));
+    world.attempt("mara", &call, json!([{"name": "outcome", "valueCode": "no-answer"}])).unwrap();
+    assert!(!world.sees("harbour", &call) && world.sees("elm", &call));
+}
+
+#[test]
+fn what_is_given_back_is_open_again_and_no_longer_seen() {
+    let mut world = World::with_discharge();
+    let (call, check) = (world.task("first-call"), world.task("check-pickup"));
+    world.claim_now("elm", &call).unwrap();
+    let task = world.release("elm", &call).unwrap();
+    assert_eq!((task["status"].text(), task["owner"].is_null()), ("requested", true));
+    assert!(world.json(&check)["owner"].is_null(), "what was kept for it goes back too");
+    assert!(!world.sees("elm", &target("Patient/p")));
+    world.claim_now("harbour", &check).unwrap();
+    assert!(world.sees("harbour", &target("Patient/p")));
+}
+
+#[test]
+fn a_declined_task_goes_to_the_others() {
+    let mut world = World::new();
+    world.write("hospital", vec![patient(), encounter(), prescription("m", Some("harbour"))]).unwrap();
+    let call = world.task("first-call");
+    world
+        .change("harbour", &call, |t| {
+            t.set("status", "rejected");
+            t.set("statusReason", crate::fhir::Json::from(json!({"text": "no technician"})));
+        })
+        .unwrap();
+    let next: Vec<_> = world
+        .memory
+        .all("Task")
+        .into_iter()
+        .filter(|t| t["code"]["coding"][0]["code"].text() == "first-call" && t["status"].text() == "requested")
+        .cloned()
+        .collect();
+    assert_eq!(next.len(), 1);
+    assert_eq!(crate::workflow::task::candidates(&next[0]), ["Organization/elm"]);
+    assert_eq!(next[0]["restriction"], world.json(&call)["restriction"], "due as before");
+    let at = crate::workflow::element::target_of(&next[0]).unwrap();
+    assert!(world.sees("elm", &at) && !world.sees("harbour", &at));
+    world.claim_now("elm", &at).unwrap();
+}
+
+#[test]
+fn closing_ends_the_episode_and_what_nobody_began() {
+    let (mut world, call) = World::with_call();
+    let close = world.task("close-episode");
+    world.claim_now("jonas", &close).unwrap();
+    world.change("jonas", &close, |t| t.set("status", "in-progress")).unwrap();
+    let done = |t: &mut crate::fhir::Json| {
+        t.set("status", "completed");
+        t.set("output", crate::fhir::Json::from(json!([{"type": {"text": "note"}, "valueString": "well"}])));
+    };
+    assert_eq!(world.change("jonas", &close, done).unwrap_err().kind.status(), 422, "the call is still in progress");
+    world.change("mara", &call, done).unwrap();
+    world.change("jonas", &close, done).unwrap();
+    assert_eq!(world.episodes(), ["finished"]);
+    assert!(open_tasks(&world).is_empty());
+    assert_eq!(world.memory.all("CarePlan")[0]["status"].text(), "completed");
+}

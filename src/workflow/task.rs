@@ -1,0 +1,293 @@
+//! Task state machine: which status change is allowed, for whom, and what it needs.
+//!
+//! For: Tasks of the programme (identifier system `…/sid/task`). Other Tasks keep R4's base rules only.
+//! Not for: making Tasks (`build.rs`), or what follows a change (`react/handoff.rs`).
+//! Source: <https://hl7.org/fhir/R4/task.html#statemachine>, narrowed by own rules in `profiles/policy/README.md`.
+
+use super::Programme;
+use super::element::{self, own_identifier};
+use super::guard::Findings;
+use crate::access::{Ctx, Role};
+use crate::fhir::Json;
+use jiff::tz::TimeZone;
+
+/// HL7's extension that names who may claim a Task.
+pub const CANDIDATES: &str = "http://hl7.org/fhir/StructureDefinition/task-candidateList";
+
+/// HL7's extension that names the Task which this one takes the place of.
+pub const REPLACES: &str = "http://hl7.org/fhir/StructureDefinition/task-replaces";
+
+/// Whose step it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// The owner; a candidate, who becomes the owner, where there is none.
+    Claimer,
+    /// The owner.
+    Owner,
+    /// Who asked for it.
+    Requester,
+}
+
+/// (from, to, whose step). What is not here is not allowed. Giving back (received, accepted → requested) is `$release` only.
+const STEPS: [(&str, &str, Who); 22] = [
+    ("draft", "requested", Who::Requester),
+    ("draft", "cancelled", Who::Requester),
+    ("draft", "entered-in-error", Who::Requester),
+    ("requested", "received", Who::Claimer),
+    ("requested", "accepted", Who::Claimer),
+    ("requested", "rejected", Who::Owner),
+    ("requested", "cancelled", Who::Requester),
+    ("requested", "entered-in-error", Who::Requester),
+    ("received", "accepted", Who::Owner),
+    ("received", "rejected", Who::Owner),
+    ("received", "cancelled", Who::Requester),
+    ("received", "entered-in-error", Who::Requester),
+    ("accepted", "in-progress", Who::Owner),
+    ("accepted", "rejected", Who::Owner),
+    ("accepted", "cancelled", Who::Requester),
+    ("accepted", "entered-in-error", Who::Requester),
+    ("in-progress", "on-hold", Who::Owner),
+    ("in-progress", "completed", Who::Owner),
+    ("in-progress", "failed", Who::Owner),
+    ("in-progress", "entered-in-error", Who::Requester),
+    ("on-hold", "in-progress", Who::Owner),
+    ("on-hold", "failed", Who::Owner),
+];
+
+/// Statuses that nothing follows.
+const FINAL: [&str; 5] = ["completed", "cancelled", "rejected", "failed", "entered-in-error"];
+
+/// What stays as the programme wrote it.
+const FIXED: [&str; 11] = [
+    "authoredOn",
+    "basedOn",
+    "code",
+    "encounter",
+    "focus",
+    "for",
+    "groupIdentifier",
+    "identifier",
+    "intent",
+    "performerType",
+    "requester",
+];
+
+/// Statuses that need a reason.
+const REASONED: [&str; 5] = ["rejected", "failed", "on-hold", "cancelled", "entered-in-error"];
+
+/// Whether the Task is the programme's.
+#[must_use]
+pub fn is_handoff(task: &Json) -> bool {
+    own_identifier(task, "task").is_some()
+}
+
+/// Whether nothing follows the Task's status.
+#[must_use]
+pub fn is_final(task: &Json) -> bool {
+    FINAL.contains(&task["status"].text())
+}
+
+/// Whether work on the Task has begun and not ended.
+#[must_use]
+pub fn is_started(task: &Json) -> bool {
+    matches!(task["status"].text(), "in-progress" | "on-hold")
+}
+
+/// Who owns the Task: the reference's text; "" for nobody.
+#[must_use]
+pub fn owner(task: &Json) -> &str {
+    task["owner"]["reference"].text()
+}
+
+/// References of the organisations that may claim it.
+pub fn candidates(task: &Json) -> Vec<&str> {
+    let named = task["extension"].items().iter().filter(|e| e["url"].text() == CANDIDATES);
+    named.map(|e| e["valueReference"]["reference"].text()).collect()
+}
+
+/// Whether the caller acts for the Task's owner.
+#[must_use]
+pub fn is_owner(ctx: &Ctx, task: &Json) -> bool {
+    let principal = &ctx.principal;
+    let owner = owner(task);
+    unbound(ctx)
+        || (!owner.is_empty()
+            && (principal.organization().as_deref() == Some(owner) || principal.practitioner.as_deref() == Some(owner)))
+}
+
+/// Whether the caller may claim the Task: a candidate, or anybody who sees it where none is named.
+#[must_use]
+pub fn is_candidate(ctx: &Ctx, task: &Json) -> bool {
+    let candidates = candidates(task);
+    unbound(ctx)
+        || candidates.is_empty()
+        || ctx.principal.organization().is_some_and(|o| candidates.contains(&o.as_str()))
+}
+
+fn is_requester(ctx: &Ctx, task: &Json, to: &str) -> bool {
+    let own = ctx.principal.organization();
+    unbound(ctx)
+        || own.is_some_and(|o| o == task["requester"]["reference"].text())
+        || (to == "entered-in-error" && ctx.principal.role == Role::Admin)
+}
+
+/// The super-user of `--auth off` and Baton itself stand in for everybody; the states bind them too.
+fn unbound(ctx: &Ctx) -> bool {
+    matches!(ctx.principal.role, Role::SuperUser | Role::RuleEngine)
+}
+
+/// Judges a create or change of a Task.
+pub fn judge(ctx: &Ctx, before: Option<&Json>, after: &Json, findings: &mut Findings) {
+    let of = |name: &str| element::earliest(after[name].text(), &TimeZone::UTC);
+    if let (Some(authored), Some(modified)) = (of("authoredOn"), of("lastModified"))
+        && modified < authored
+    {
+        findings.refuse("Task.lastModified", "lastModified lies before authoredOn (inv-1)");
+    }
+    let Some(before) = before else { return };
+    if is_handoff(before) {
+        change(ctx, before, after, findings);
+    } else if is_handoff(after) && !unbound(ctx) {
+        findings.forbid("Task.identifier", "only the programme makes Tasks of the programme (rule task-open)");
+    }
+}
+
+fn change(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
+    for name in FIXED {
+        if before[name] != after[name] {
+            findings.refuse(format!("Task.{name}"), format!("{name} of a Task of the programme never changes"));
+        }
+    }
+    if candidates(before) != candidates(after) {
+        findings.refuse("Task.extension", "who may claim a Task is the programme's to say");
+    }
+    let (from, to) = (before["status"].text(), after["status"].text());
+    if from == to {
+        in_place(ctx, before, after, findings);
+    } else {
+        step(ctx, before, after, findings);
+    }
+    ownership(ctx, before, after, findings);
+}
+
+/// A change that leaves the status.
+fn in_place(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
+    let differs = |name: &str| before[name] != after[name];
+    let changed: Vec<&str> = after
+        .as_object()
+        .into_iter()
+        .chain(before.as_object())
+        .flat_map(|o| o.iter().map(|(name, _)| name))
+        .filter(|n| !matches!(*n, "meta" | "lastModified" | "id" | "text") && differs(n))
+        .collect();
+    if changed.is_empty() {
+        return;
+    }
+    if is_final(before) {
+        if changed.iter().any(|n| *n != "note") {
+            let text = format!("the Task is {}: only a note can be added", before["status"].text());
+            findings.refuse("Task.status", text);
+        }
+    } else if before["status"].text() == "requested" && changed.contains(&"owner") && owner(before).is_empty() {
+        findings.refuse("Task.status", "who takes a Task sets it to received or accepted, or calls $claim");
+    } else if !is_owner(ctx, before) && ctx.principal.role != Role::Admin {
+        findings.forbid(
+            "Task.owner",
+            "only the organisation that owns the Task changes it (rule task-owner); claim it first",
+        );
+    }
+}
+
+/// A change of the status.
+fn step(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
+    let (from, to) = (before["status"].text(), after["status"].text());
+    let Some((_, _, who)) = STEPS.iter().find(|(f, t, _)| *f == from && *t == to) else {
+        let next: Vec<&str> = STEPS.iter().filter(|(f, ..)| *f == from).map(|(_, t, _)| *t).collect();
+        let next = if next.is_empty() { "nothing".into() } else { next.join(", ") };
+        let back = if to == "requested" { "; to give it back, call $release" } else { "" };
+        findings
+            .refuse("Task.status", format!("a Task does not go from {from} to {to}; after {from} comes {next}{back}"));
+        return;
+    };
+    let held = owner(before);
+    match who {
+        Who::Claimer if held.is_empty() && !is_candidate(ctx, before) => {
+            findings.forbid("Task.owner", "the caller's organisation is not among those that may claim this Task");
+        }
+        Who::Claimer if held.is_empty() || is_owner(ctx, before) => {}
+        Who::Claimer => findings.conflict("Task.owner", format!("the Task is taken already, by {held}")),
+        Who::Owner if is_owner(ctx, before) => {}
+        Who::Owner => {
+            findings.forbid("Task.owner", "only the organisation that owns the Task takes this step (rule task-owner)")
+        }
+        Who::Requester if is_requester(ctx, before, to) => {}
+        Who::Requester => {
+            findings.forbid(
+                "Task.requester",
+                "only the organisation that asked for the Task takes this step (rule task-requester)",
+            );
+        }
+    }
+    let reason = &after["statusReason"];
+    if REASONED.contains(&to) && (reason["text"].text().trim().is_empty() && element::codings(reason).is_empty()) {
+        findings.refuse("Task.statusReason", format!("a Task that becomes {to} needs a statusReason, as code or text"));
+    }
+    if to == "completed" && after["output"].items().is_empty() {
+        findings.refuse("Task.output", "a completed Task needs an output: what came of it");
+    }
+}
+
+/// Who holds the Task after the change.
+fn ownership(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
+    let (old, new) = (owner(before), owner(after));
+    let own = ctx.principal.organization();
+    let claims = old.is_empty() && matches!(after["status"].text(), "received" | "accepted");
+    if claims && before["status"].text() == "requested" {
+        if new.is_empty() {
+            findings.refuse("Task.owner", "who takes a Task becomes its owner: set owner to the own organisation");
+        } else if !unbound(ctx) && own.as_deref() != Some(new) {
+            findings.forbid("Task.owner", "a Task is claimed for the caller's own organisation only (rule task-claim)");
+        }
+    } else if old != new && !(unbound(ctx) || ctx.principal.role == Role::Admin) {
+        if own.as_deref() == Some(new) {
+            findings.conflict("Task.owner", format!("the Task is taken already, by {old}"));
+        } else if new.is_empty() {
+            findings.refuse("Task.owner", "an owner gives a Task back by $release, not by leaving owner out");
+        } else {
+            findings.forbid("Task.owner", "a Task is not handed to somebody else; release it, and they claim it");
+        }
+    }
+}
+
+/// What the server alone writes; see [`super::stamp`].
+pub fn stamp(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &mut Json) {
+    let now = ctx.now.to_seconds_text();
+    let was = before.map_or("", |b| b["status"].text()).to_string();
+    let is = after["status"].text().to_string();
+    if was != is {
+        let mut period = after.get("executionPeriod").cloned().unwrap_or_else(Json::object);
+        match is.as_str() {
+            "in-progress" if period.get("start").is_none() => period.set("start", now.as_str()),
+            "completed" | "failed" if period.get("start").is_some() && period.get("end").is_none() => {
+                period.set("end", now.as_str());
+            }
+            _ => {}
+        }
+        if period.as_object().is_some_and(|p| !p.is_empty()) {
+            after.set("executionPeriod", period);
+        }
+        let says_nothing_new = before.is_none_or(|b| b["businessStatus"] == after["businessStatus"]);
+        let status = match is.as_str() {
+            "received" | "accepted" => Some("claimed"),
+            "completed" => Some("done"),
+            _ => None,
+        };
+        if let (true, Some(status)) = (says_nothing_new && before.is_some(), status) {
+            after.set("businessStatus", programme.coded("business-status", status));
+        }
+    }
+    after.set("lastModified", now);
+}
+
+#[cfg(test)]
+mod tests;
