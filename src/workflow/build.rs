@@ -283,7 +283,7 @@ pub fn list(programme: &Programme, at: &Addresses, stay: &Stay, patient: &Target
     match lines.sent {
         Sent::Some => {}
         Sent::NoneKnown => {
-            list["note"] = json!([{"text": "The hospital says that the patient went home without medicines."}])
+            list["note"] = json!([{"text": "The hospital says that the patient went home without medicines."}]);
         }
         Sent::Nothing => {
             list["note"] = json!([{"text": "The hospital has not said which medicines the patient went home with. That does not mean none."}]);

@@ -201,7 +201,7 @@ pub fn judge(ctx: &Ctx, programme: &Programme, after: &Json, findings: &mut Find
     let Some(stay) = Stay::of(programme, &named).filter(Stay::is_discharge) else { return };
     match (stay.start, stay.end) {
         (_, None) => {
-            findings.refuse("Encounter.period.end", "a finished stay needs the time of its discharge as period.end")
+            findings.refuse("Encounter.period.end", "a finished stay needs the time of its discharge as period.end");
         }
         (_, Some(_)) if starts_after(after, programme, ctx.now.plus_seconds(SKEW_SECONDS)) => {
             findings.refuse("Encounter.period.end", "a discharge cannot lie in the future");

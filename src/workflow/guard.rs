@@ -67,8 +67,8 @@ const KEPT: [&str; 6] = ["CarePlan", "EpisodeOfCare", "Flag", "List", "Observati
 /// `Forbidden` naming the rule of `profiles/policy` when the role may not; else `Conflict` when another holds the Task;
 /// else `BusinessRule`; all issues at once.
 pub fn guard(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: Option<&Json>) -> Result<()> {
-    let mut findings = Findings::default();
-    findings.forbidden = programme.policy.breaches(ctx.principal.role, before, after);
+    let forbidden = programme.policy.breaches(ctx.principal.role, before, after);
+    let mut findings = Findings { forbidden, ..Findings::default() };
     match (before, after) {
         (Some(before), None) => deletion(before, &mut findings),
         (before, Some(after)) => match element::type_of(after) {

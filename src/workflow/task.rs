@@ -218,7 +218,7 @@ fn step(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
         Who::Claimer => findings.conflict("Task.owner", format!("the Task is taken already, by {held}")),
         Who::Owner if is_owner(ctx, before) => {}
         Who::Owner => {
-            findings.forbid("Task.owner", "only the organisation that owns the Task takes this step (rule task-owner)")
+            findings.forbid("Task.owner", "only the organisation that owns the Task takes this step (rule task-owner)");
         }
         Who::Requester if is_requester(ctx, before, to) => {}
         Who::Requester => {

@@ -141,11 +141,13 @@ impl Programme {
         super::ids::derived(&self.secret, parts)
     }
 
-    /// The built-in programme over an empty registry, in UTC, with a fixed secret.
+    /// The built-in programme over the built-in registry, in UTC, with a fixed secret.
     #[cfg(test)]
     #[must_use]
     pub fn for_tests() -> Self {
-        Self::load(None, Arc::new(Registry::default()), Env::utc("http://127.0.0.1:8080/fhir"), "test").unwrap()
+        static REGISTRY: std::sync::LazyLock<Arc<Registry>> =
+            std::sync::LazyLock::new(|| Arc::new(Registry::builtin()));
+        Self::load(None, REGISTRY.clone(), Env::utc("http://127.0.0.1:8080/fhir"), "test").unwrap()
     }
 }
 

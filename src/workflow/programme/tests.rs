@@ -58,7 +58,7 @@ fn a_bad_profile_names_file_and_element() {
         let mut resources = files::read(None, &mut complaints);
         change(&mut resources);
         let env = Env::utc("http://b/fhir");
-        Programme::read(&resources, Arc::new(Registry::default()), env, "s", &mut complaints);
+        Programme::read(&resources, Arc::new(Registry::builtin()), env, "s", &mut complaints);
         complaints.settle().map_err(|e| (e.issues[0].expression.clone(), e.issues[0].diagnostics.clone()))
     };
     assert!(read(&|_| {}).is_ok());
@@ -69,7 +69,8 @@ fn a_bad_profile_names_file_and_element() {
     let related = |r: &mut BTreeMap<String, Json>, n: usize, to: &str| {
         action(r, n).get_mut("relatedAction").unwrap().items_mut()[0].set("actionId", to);
     };
-    let cases: Vec<(&str, &str, Box<dyn Fn(&mut BTreeMap<String, Json>)>)> = vec![
+    type Change = Box<dyn Fn(&mut BTreeMap<String, Json>)>;
+    let cases: Vec<(&str, &str, Change)> = vec![
         (plan, "PlanDefinition.action[1].relatedAction[0].actionId", Box::new(move |r| related(r, 1, "nowhere"))),
         (plan, "PlanDefinition.action", Box::new(move |r| related(r, 1, "check-pickup"))),
         (
@@ -111,7 +112,7 @@ fn a_file_of_a_directory_replaces_the_built_in_one() {
     let dir = std::env::temp_dir().join(format!("baton-profiles-{}", std::process::id()));
     std::fs::create_dir_all(dir.join("protocol")).unwrap();
     let text = files::BUILT_IN.iter().find(|(n, _)| *n == "protocol/eligibility.json").unwrap().1;
-    let load = || Programme::load(Some(&dir), Arc::new(Registry::default()), Env::utc("http://b/fhir"), "s");
+    let load = || Programme::load(Some(&dir), Arc::new(Registry::builtin()), Env::utc("http://b/fhir"), "s");
     std::fs::write(dir.join("protocol/eligibility.json"), text.replace("\"value\": 18", "\"value\": 65")).unwrap();
     assert_eq!(load().unwrap().criteria.min_age, 65);
     std::fs::write(dir.join("protocol/eligibility.json"), text.replace("\"value\": 18", "\"value\": -1")).unwrap();

@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// `BusinessRule` when the changes together break a rule that one of them alone does not show.
 pub async fn react(ctx: &Ctx, tx: &mut Tx, programme: &Programme, changes: &[Change]) -> Result<()> {
     // Most writes are none of the programme's business: they cost nothing here.
-    if !changes.iter().any(|c| concerns(c)) {
+    if !changes.iter().any(concerns) {
         return Ok(());
     }
     run(ctx, &mut Books::new(tx, programme), programme, changes).await
@@ -142,7 +142,7 @@ impl<R: Records> Round<'_, R> {
             for patient in patients {
                 match change.target.rtype.as_str() {
                     "Encounter" if self.is_stay(change) => {
-                        out.entry(patient).or_default().stays.push(change.target.clone())
+                        out.entry(patient).or_default().stays.push(change.target.clone());
                     }
                     "Patient" if change.before.is_some() => out.entry(patient).or_default().patient = true,
                     "AllergyIntolerance"

@@ -109,7 +109,7 @@ impl<R: Records> Round<'_, R> {
             has_later_stay: others.iter().any(|e| self.discharged_at(e) > stay.end),
             is_followed: live.is_some(),
         };
-        let previous = others.iter().filter(|e| self.status_of(e) == "onhold").next_back().map(|e| (*e).clone());
+        let previous = others.iter().rfind(|e| self.status_of(e) == "onhold").map(|e| (*e).clone());
         // Only a stay that may be followed up is worth reading the lists for.
         let mut decision = decide(self.programme, stay, &known, self.now());
         let mut scene = None;

@@ -74,7 +74,7 @@ fn state(world: &World) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     /// Law 6 of the programme: order and packing of what a hospital sends do not matter.
     #[test]
@@ -290,7 +290,7 @@ fn an_update_long_after_does_not_end_what_has_begun() {
     world.now = world.now.plus_seconds(40 * 86_400);
     world
         .change("hospital", &target("Encounter/e"), |e| {
-            e.set("priority", crate::fhir::Json::from(json!({"text": "x"})))
+            e.set("priority", crate::fhir::Json::from(json!({"text": "x"})));
         })
         .unwrap();
     assert_eq!(world.episodes(), ["active"]);
