@@ -1,13 +1,24 @@
 //! Opening, migrating and closing the database.
 
-use super::Work;
+use super::cache::Cache;
+use super::conn::{Conn, Row, Sql, failure};
+use super::dialect::{Dialect, postgres, sqlite};
+use super::pool::{Readers, Reading};
+use super::{Tx, Work, writer};
 use crate::error::{Error, Result};
 use crate::search::Keys;
+use sqlx::PgPool;
+use std::fs::File;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 /// How to open the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// `sqlite:PATH` (`sqlite:` alone is not a database in memory but an error) or `postgres://…`.
+    /// `sqlite:PATH` or `postgres://…`. There is no database in memory.
     pub url: String,
     /// Connections for reads.
     pub readers: u32,
@@ -40,37 +51,216 @@ impl Settings {
 
 /// The open database. Cheap to clone.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// What all clones share.
+pub(super) struct Inner {
+    pub shared: Arc<Shared>,
+    /// Writes that run or wait (PostgreSQL).
+    queue: Arc<Semaphore>,
+    backend: Backend,
+    /// The runtime that opened the store: writes run there, so that a caller who goes away stops none.
+    runtime: Handle,
+}
+
+/// What reads and transactions need to know of the database.
+pub(super) struct Shared {
+    pub settings: Settings,
+    pub dialect: Dialect,
+    pub keys: Keys,
+    pub cache: Cache,
+    /// SQLite: the highest pk that is on disk; all below are too.
+    pub committed: AtomicI64,
+}
+
+enum Backend {
+    Sqlite {
+        readers: Readers,
+        writer: Mutex<Option<writer::Queue>>,
+        task: Mutex<Option<JoinHandle<()>>>,
+        /// Held until the last clone is gone or `close` ran.
+        lock: Mutex<Option<File>>,
+    },
+    Postgres {
+        read: PgPool,
+        write: PgPool,
+    },
+}
 
 impl Store {
     /// Opens the database, makes it where there is none (SQLite), and brings its schema up to date.
     ///
     /// # Errors
     /// `Fault` with a sentence for the operator: another process holds the file, the schema is newer, no connection.
-    pub async fn open(_settings: &Settings) -> Result<Self> {
-        Err(Error::fault("not built yet"))
+    pub async fn open(settings: &Settings) -> Result<Self> {
+        if settings.url.starts_with("postgres://") || settings.url.starts_with("postgresql://") {
+            return Self::open_postgres(settings).await;
+        }
+        let Some(path) = sqlite::path(&settings.url) else {
+            return Err(Error::fault("a database URL is sqlite:PATH or postgres://USER@HOST/DATABASE"));
+        };
+        let lock = sqlite::lock(&path)?;
+        let mut conn = sqlite::writer(&path).await?;
+        sqlite::migrate(&mut conn).await.map_err(schema)?;
+        let mut conn = Conn::Sqlite(conn);
+        let keys = hash_keys(&mut conn, Dialect::Sqlite).await?;
+        let newest = "SELECT max((SELECT coalesce(max(pk), 0) FROM version), (SELECT coalesce(max(pk), 0) FROM audit))";
+        let rows = conn.fetch(Sql::of(Dialect::Sqlite, newest, Vec::new())).await?;
+        let last = rows.first().map_or(Ok(0), |row| row.int(0))?;
+        let (queue, jobs) = writer::queue(settings.queue);
+        let backend = Backend::Sqlite {
+            readers: Readers::new(path, settings.readers),
+            writer: Mutex::new(Some(queue)),
+            task: Mutex::new(None),
+            lock: Mutex::new(Some(lock)),
+        };
+        let store = Self::build(settings, Dialect::Sqlite, keys, last, backend);
+        let tx = Tx::new(Arc::clone(&store.inner.shared), conn, last);
+        // It ends when `close`, or the last clone of the store, drops the queue.
+        let task = store.inner.runtime.spawn(writer::run(tx, jobs));
+        if let Backend::Sqlite { task: slot, .. } = &store.inner.backend {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        }
+        Ok(store)
+    }
+
+    async fn open_postgres(settings: &Settings) -> Result<Self> {
+        let write = postgres::pool(&settings.url, settings.writers, settings.query_ms, true).await?;
+        postgres::migrate(&write).await.map_err(schema)?;
+        let read = postgres::pool(&settings.url, settings.readers, settings.query_ms, false).await?;
+        let mut conn = Conn::Postgres(write.acquire().await.map_err(failure)?);
+        let keys = hash_keys(&mut conn, Dialect::Postgres).await?;
+        drop(conn);
+        Ok(Self::build(settings, Dialect::Postgres, keys, 0, Backend::Postgres { read, write }))
+    }
+
+    fn build(settings: &Settings, dialect: Dialect, keys: Keys, last: i64, backend: Backend) -> Self {
+        let cache = if dialect == Dialect::Sqlite { settings.cache_bytes } else { 0 };
+        let shared = Shared {
+            settings: settings.clone(),
+            dialect,
+            keys,
+            cache: Cache::new(cache),
+            committed: AtomicI64::new(last),
+        };
+        let inner = Inner {
+            shared: Arc::new(shared),
+            queue: Arc::new(Semaphore::new(settings.queue)),
+            backend,
+            runtime: Handle::current(),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The database's hash keys.
     #[must_use]
     pub fn keys(&self) -> Keys {
-        Keys(0, 0)
+        self.inner.shared.keys
     }
 
     /// `version.org` and `share.org` of an Organization's logical id.
     #[must_use]
     pub fn org_key(&self, id: &str) -> i64 {
-        self.keys().org(id)
+        self.inner.shared.keys.org(id)
     }
 
-    /// Runs a write to its commit: when it returns `Ok`, the data are on disk.
+    /// Whether the database is PostgreSQL.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        self.inner.shared.dialect == Dialect::Postgres
+    }
+
+    /// Runs a write to its commit: when it returns `Ok`, the data are on disk. A caller who stops waiting stops nothing.
     ///
     /// # Errors
     /// What the work returned (then nothing of it is stored), or `Busy` when the writer is full.
-    pub async fn write<W: Work>(&self, _work: W) -> Result<W::Out> {
-        Err(Error::fault("not built yet"))
+    pub async fn write<W: Work>(&self, work: W) -> Result<W::Out> {
+        match &self.inner.backend {
+            Backend::Sqlite { writer, .. } => {
+                let queue = writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                writer::send(queue, work).await
+            }
+            Backend::Postgres { write, .. } => {
+                let permit = Arc::clone(&self.inner.queue).try_acquire_owned().map_err(|_| writer::full())?;
+                let (shared, pool) = (Arc::clone(&self.inner.shared), write.clone());
+                let run = async move {
+                    let out = writer::run_on_postgres(&shared, &pool, &work).await;
+                    drop(permit);
+                    out
+                };
+                let done = self.inner.runtime.spawn(run).await;
+                done.map_err(|e| Error::fault("a write stopped before its end").caused_by(e))?
+            }
+        }
+    }
+
+    /// Whether the database answers: for `/readyz`.
+    pub async fn is_ready(&self) -> bool {
+        self.fetch("SELECT value FROM setting WHERE name = 'hash_keys'", Vec::new()).await.is_ok()
     }
 
     /// Waits for running writes and closes all connections.
-    pub async fn close(&self) {}
+    pub async fn close(&self) {
+        match &self.inner.backend {
+            Backend::Sqlite { readers, writer, task, lock } => {
+                drop(writer.lock().unwrap_or_else(PoisonError::into_inner).take());
+                let task = task.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(task) = task {
+                    task.await.ok(); // a panic of the writer has been logged
+                }
+                readers.close().await;
+                drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+            }
+            Backend::Postgres { read, write } => {
+                write.close().await;
+                read.close().await;
+            }
+        }
+    }
+
+    /// A connection for one read.
+    pub(super) async fn reading(&self) -> Result<Reading<'_>> {
+        match &self.inner.backend {
+            Backend::Sqlite { readers, .. } => readers.take(self.inner.shared.settings.query_ms).await,
+            Backend::Postgres { read, .. } => Ok(Reading::of(Conn::Postgres(read.acquire().await.map_err(failure)?))),
+        }
+    }
+
+    /// One read of SQL that both databases take.
+    pub(super) async fn fetch(&self, text: &str, args: Vec<super::conn::Arg>) -> Result<Vec<Row>> {
+        let mut reading = self.reading().await?;
+        reading.conn()?.fetch(Sql::of(self.inner.shared.dialect, text, args)).await
+    }
+}
+
+impl Shared {
+    /// All versions up to the answer are on disk (SQLite).
+    pub fn snapshot(&self) -> i64 {
+        self.committed.load(Ordering::Acquire)
+    }
+}
+
+/// What migrating says, for the operator.
+fn schema(error: sqlx::migrate::MigrateError) -> Error {
+    use sqlx::migrate::MigrateError::{VersionMismatch, VersionMissing};
+    let text = match &error {
+        VersionMissing(n) => format!(
+            "the database has schema step {n}, which this Baton does not know: it was used by a newer Baton; start that one"
+        ),
+        VersionMismatch(n) => format!("schema step {n} of the database is not the one of this Baton; it cannot be used"),
+        other => format!("the schema could not be brought up to date: {other}"),
+    };
+    Error::fault(text).caused_by(error)
+}
+
+/// Reads the hash keys; the first start makes them.
+async fn hash_keys(conn: &mut Conn, dialect: Dialect) -> Result<Keys> {
+    let text = super::setting::once(conn, dialect, "hash_keys").await?;
+    let half = |n: usize| text.get(n * 16..n * 16 + 16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    match (half(0), half(1)) {
+        (Some(a), Some(b)) => Ok(Keys(a, b)),
+        _ => Err(Error::fault("setting 'hash_keys' of the database is damaged")),
+    }
 }

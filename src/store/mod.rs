@@ -14,11 +14,18 @@ pub mod page;
 pub mod share;
 pub mod work;
 
+mod buffer;
+mod cache;
+mod condition;
+mod conn;
 mod db;
+mod dialect;
+mod pool;
 mod read;
 mod search;
 mod setting;
 mod tx;
+mod writer;
 
 pub use audit::Audit;
 pub use db::{Settings, Store};

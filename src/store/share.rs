@@ -1,6 +1,8 @@
 //! Share rows: what an organisation may see of another's, by which handoff, until when.
 
+use super::Tx;
 use crate::clock::Instant;
+use crate::error::Result;
 use crate::fhir::Target;
 
 /// One row of `share`.
@@ -15,4 +17,26 @@ pub struct Share {
     pub handoff: String,
     /// Until when, compared with `Limit::Organization.now`.
     pub until: Instant,
+}
+
+impl Tx {
+    /// Takes back all that a handoff shares with an organisation (`None`: with all).
+    pub async fn unshare(&mut self, handoff: &str, org: Option<i64>) -> Result<()> {
+        match org {
+            Some(org) => {
+                self.execute("DELETE FROM share WHERE handoff = $1 AND org = $2", vec![handoff.into(), org.into()])
+            }
+            .await
+            .map(|_| ()),
+            None => self.execute("DELETE FROM share WHERE handoff = $1", vec![handoff.into()]).await.map(|_| ()),
+        }
+    }
+
+    /// Shares with `org` until `until` what `handoff` shares with anyone (`org` 0 holds the template of an open handoff).
+    pub async fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> Result<()> {
+        let sql = "INSERT INTO share (org, rtype, id, handoff, until)
+                   SELECT DISTINCT $1, s.rtype, s.id, s.handoff, $2 FROM share s WHERE s.handoff = $3
+                   ON CONFLICT (org, rtype, id, handoff) DO UPDATE SET until = excluded.until";
+        self.execute(sql, vec![org.into(), until.0.into(), handoff.into()]).await.map(|_| ())
+    }
 }

@@ -1,0 +1,283 @@
+//! Conditions of a plan as SQL over a version row.
+//!
+//! Every `EXISTS` ends in `LIMIT 1 OFFSET 0`, which keeps PostgreSQL from turning it into a join: it stays a seek for each
+//! row of the walk, on both databases.
+
+use super::conn::Sql;
+use super::dialect::Dialect;
+use crate::access::Limit;
+use crate::fhir::ResourceType;
+use crate::search::{Cond, Keys};
+
+/// Which versions count as there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum View {
+    /// The current ones.
+    Current,
+    /// Those that were current in a snapshot.
+    At(String),
+}
+
+/// What the conditions of one query share.
+#[derive(Debug, Clone, Copy)]
+pub struct Sight<'a> {
+    /// Which database.
+    pub dialect: Dialect,
+    /// The database's hash keys.
+    pub keys: Keys,
+    /// How far the caller sees.
+    pub limit: &'a Limit,
+    /// Which versions count.
+    pub view: &'a View,
+}
+
+/// Greater than every text that starts with what it is appended to.
+const LAST: char = char::MAX;
+
+const ONE: &str = " LIMIT 1 OFFSET 0)";
+
+impl Sql {
+    /// ` AND …`: what the caller may see of the versions `v`.
+    pub fn limit(&mut self, keys: Keys, limit: &Limit, v: &str) -> &mut Self {
+        match limit {
+            Limit::Everything => self,
+            Limit::Directory => self.push(&format!(" AND {v}.org = 0")),
+            Limit::Organization { org, now } => {
+                let org = keys.org(org);
+                self.push(&format!(" AND ({v}.org = 0 OR {v}.org = ")).arg(org);
+                self.push(" OR EXISTS (SELECT 1 FROM share s WHERE s.org = ").arg(org);
+                self.push(&format!(" AND s.rtype = {v}.rtype AND s.id = {v}.id AND s.until > ")).arg(now.0);
+                self.push(ONE).push(")")
+            }
+        }
+    }
+
+    /// ` AND …`: the versions `v` that the view holds.
+    pub fn view(&mut self, view: &View, v: &str) -> &mut Self {
+        match (view, self.dialect) {
+            (View::Current, _) => self.push(&format!(" AND {v}.ended = 9223372036854775807")),
+            (View::At(snapshot), Dialect::Sqlite) => {
+                let pk: i64 = snapshot.parse().unwrap_or(0);
+                self.push(&format!(" AND {v}.pk <= ")).arg(pk).push(&format!(" AND {v}.ended > ")).arg(pk)
+            }
+            (View::At(snapshot), Dialect::Postgres) => {
+                let at = self.snapshot(snapshot);
+                self.push(&format!(
+                    " AND pg_visible_in_snapshot({v}.xid, {at}) \
+                      AND ({v}.ended_xid IS NULL OR NOT pg_visible_in_snapshot({v}.ended_xid, {at}))"
+                ))
+            }
+        }
+    }
+
+    /// A snapshot of PostgreSQL as an expression that is evaluated once.
+    pub fn snapshot(&mut self, snapshot: &str) -> String {
+        self.args.push(snapshot.into());
+        format!("(SELECT ${}::text::pg_snapshot)", self.args.len())
+    }
+
+    /// A condition on the versions `v`, which are of `types`.
+    pub fn cond(&mut self, sight: Sight<'_>, cond: &Cond, v: &str, types: &[ResourceType]) {
+        match cond {
+            Cond::Exact(keys) if keys.is_empty() => {
+                self.push("FALSE");
+            }
+            Cond::Exact(keys) => {
+                self.push("EXISTS (SELECT 1 FROM idx x WHERE x.key").any(keys);
+                self.push(&format!(" AND x.pk = {v}.pk")).push(ONE);
+            }
+            Cond::Range { .. } => {
+                self.push("EXISTS (SELECT 1 FROM idx_range x WHERE ");
+                self.range_bounds(cond);
+                self.push(&format!(" AND x.pk = {v}.pk")).push(ONE);
+            }
+            Cond::Text { .. } => {
+                self.push("EXISTS (SELECT 1 FROM idx_text x WHERE ");
+                self.text_bounds(cond);
+                self.push(&format!(" AND x.pk = {v}.pk")).push(ONE);
+            }
+            Cond::Present { param, present } => {
+                let (before, after) = self.dialect.fact();
+                self.push(&format!("({v}{before}")).arg(param.as_str()).push(after);
+                self.push(if *present { ") IS NOT NULL" } else { ") IS NULL" });
+            }
+            Cond::Ids(ids) => {
+                let keys = self_keys(sight.keys, types, ids);
+                if keys.is_empty() {
+                    self.push("FALSE");
+                } else {
+                    self.push(&format!("{v}.self_key")).any(&keys);
+                }
+            }
+            Cond::Updated { from, to } => {
+                self.push("(TRUE");
+                if let Some(from) = from {
+                    self.push(&format!(" AND {v}.pk >= ")).arg(*from);
+                }
+                if let Some(to) = to {
+                    self.push(&format!(" AND {v}.pk <= ")).arg(*to);
+                }
+                self.push(")");
+            }
+            Cond::Chain { .. } => {
+                // IS TRUE: one list made once, not a join in an order of the planner's own.
+                self.push(&format!("({v}.pk IN ("));
+                self.set(sight, cond, types);
+                self.push(")) IS TRUE");
+            }
+            Cond::Has { rtype, param, source } => {
+                let s = format!("{v}h");
+                self.push(&format!(
+                    "EXISTS (SELECT 1 FROM idx x CROSS JOIN version {s} WHERE x.key = {v}.self_key + "
+                ));
+                self.arg(*param).push(&format!(" AND {s}.pk = x.pk AND {s}.rtype = {}", rtype.0));
+                self.view(sight.view, &s).limit(sight.keys, sight.limit, &s).push(" AND ");
+                self.cond(sight, source, &s, &[*rtype]);
+                self.push(ONE);
+            }
+            Cond::Not(inner) => {
+                self.push("NOT (");
+                self.cond(sight, inner, v, types);
+                self.push(")");
+            }
+            Cond::Any(list) => self.joined(sight, list, v, types, " OR ", "FALSE"),
+            Cond::All(list) => self.joined(sight, list, v, types, " AND ", "TRUE"),
+        }
+    }
+
+    fn joined(&mut self, sight: Sight<'_>, list: &[Cond], v: &str, types: &[ResourceType], with: &str, none: &str) {
+        if list.is_empty() {
+            self.push(none);
+            return;
+        }
+        self.push("(");
+        for (n, cond) in list.iter().enumerate() {
+            if n > 0 {
+                self.push(with);
+            }
+            self.cond(sight, cond, v, types);
+        }
+        self.push(")");
+    }
+
+    /// Bounds on a row `x` of `idx_range`.
+    fn range_bounds(&mut self, cond: &Cond) {
+        let Cond::Range { key, lo, hi } = cond else { return };
+        self.push("x.key = ").arg(*key);
+        for (column, at_least, bound) in
+            [("lo", true, lo.0), ("lo", false, lo.1), ("hi", true, hi.0), ("hi", false, hi.1)]
+        {
+            if let Some(bound) = bound {
+                self.push(&format!(" AND x.{column} {} ", if at_least { ">=" } else { "<=" })).arg(bound);
+            }
+        }
+    }
+
+    /// Bounds on a row `x` of `idx_text`.
+    fn text_bounds(&mut self, cond: &Cond) {
+        let Cond::Text { key, text, anywhere } = cond else { return };
+        self.push("x.key = ").arg(*key);
+        if *anywhere {
+            self.push(&format!(" AND {}(x.text, ", self.dialect.position())).arg(text.as_str()).push(") > 0");
+        } else {
+            self.push(" AND x.text >= ").arg(text.as_str()).push(" AND x.text < ").arg(format!("{text}{LAST}"));
+        }
+    }
+
+    /// A query for the pks of versions that meet a condition for which [`is_set`] holds, or (where [`is_whole_set`] does
+    /// not hold) of more than those. A pk may come twice.
+    pub fn set(&mut self, sight: Sight<'_>, cond: &Cond, types: &[ResourceType]) {
+        match cond {
+            Cond::Exact(keys) if keys.is_empty() => {
+                self.push("SELECT x.pk FROM idx x WHERE FALSE");
+            }
+            Cond::Exact(keys) => {
+                self.push("SELECT x.pk FROM idx x WHERE x.key").any(keys);
+            }
+            Cond::Range { .. } => {
+                self.push("SELECT x.pk FROM idx_range x WHERE ");
+                self.range_bounds(cond);
+            }
+            Cond::Text { .. } => {
+                self.push("SELECT x.pk FROM idx_text x WHERE ");
+                self.text_bounds(cond);
+            }
+            Cond::Ids(ids) => {
+                let keys = self_keys(sight.keys, types, ids);
+                self.push("SELECT i.pk FROM version i WHERE i.self_key").any(if keys.is_empty() { &[-1] } else { &keys });
+            }
+            Cond::Chain { param, types, target } => {
+                self.push("SELECT x.pk FROM ");
+                self.targets(sight, target, types);
+                self.push(" CROSS JOIN idx x WHERE x.key = t.self_key + ").arg(*param);
+            }
+            Cond::Any(list) => {
+                for (n, cond) in list.iter().enumerate() {
+                    if n > 0 {
+                        self.push(" UNION ALL ");
+                    }
+                    self.set(sight, cond, types);
+                }
+            }
+            Cond::All(list) => {
+                if let Some(one) = list.iter().filter(|c| is_set(c)).min_by_key(|c| !matches!(c, Cond::Exact(_))) {
+                    self.set(sight, one, types);
+                }
+            }
+            Cond::Present { .. } | Cond::Updated { .. } | Cond::Has { .. } | Cond::Not(_) => {}
+        }
+    }
+
+    /// `(…) t`: hashes of the resources that a chain may lead to.
+    fn targets(&mut self, sight: Sight<'_>, cond: &Cond, types: &[ResourceType]) {
+        self.push("(SELECT v.self_key FROM ");
+        if is_set(cond) {
+            self.push("(SELECT DISTINCT e.pk FROM (");
+            self.set(sight, cond, types);
+            self.push(") e) d CROSS JOIN version v WHERE v.pk = d.pk AND ").types(types, "+v");
+        } else {
+            self.push("version v WHERE ").types(types, "v");
+        }
+        self.view(sight.view, "v").limit(sight.keys, sight.limit, "v");
+        if !is_set(cond) || !is_whole_set(cond) {
+            self.push(" AND ");
+            self.cond(sight, cond, "v", types);
+        }
+        self.push(") t");
+    }
+
+    /// The versions `v` are of one of the types. `+v` keeps SQLite from walking the type's index for it.
+    pub fn types(&mut self, types: &[ResourceType], v: &str) -> &mut Self {
+        match types {
+            [one] => self.push(&format!("{v}.rtype = {}", one.0)),
+            many => {
+                let list: Vec<String> = many.iter().map(|t| t.0.to_string()).collect();
+                self.push(&format!("{v}.rtype IN ({})", if list.is_empty() { "-1".into() } else { list.join(",") }))
+            }
+        }
+    }
+}
+
+/// Hashes of all these ids in all these types.
+pub fn self_keys(keys: Keys, types: &[ResourceType], ids: &[String]) -> Vec<i64> {
+    types.iter().flat_map(|t| ids.iter().map(|id| keys.target(t.as_str(), id))).collect()
+}
+
+/// Whether [`Sql::set`] can list versions for the condition without looking at all of a type.
+pub fn is_set(cond: &Cond) -> bool {
+    match cond {
+        Cond::Exact(_) | Cond::Range { .. } | Cond::Text { .. } | Cond::Ids(_) | Cond::Chain { .. } => true,
+        Cond::Any(list) => !list.is_empty() && list.iter().all(is_set),
+        Cond::All(list) => list.iter().any(is_set),
+        Cond::Present { .. } | Cond::Updated { .. } | Cond::Has { .. } | Cond::Not(_) => false,
+    }
+}
+
+/// Whether that list is exact.
+pub fn is_whole_set(cond: &Cond) -> bool {
+    match cond {
+        Cond::Any(list) => list.iter().all(is_whole_set),
+        Cond::All(list) => list.len() == 1 && list.iter().all(is_whole_set),
+        other => is_set(other),
+    }
+}

@@ -1,0 +1,163 @@
+//! PostgreSQL: connections, the beginning of a transaction, and how a buffer is written.
+
+use crate::error::{Error, Result};
+use crate::search::Keys;
+use crate::store::buffer::{Buffer, CURRENT, facts};
+use crate::store::conn::{again, failure};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool, Row};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Every query walks an index in order and looks the rest up by key; these keep the planner to it whatever the
+/// statistics say (a fresh table has none), and `force_generic_plan` plans each statement once.
+const PLANS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+     SET enable_bitmapscan = off; SET enable_material = off; SET join_collapse_limit = 1; SET jit = off; \
+     SET plan_cache_mode = force_generic_plan; SET timezone = 'UTC'; ";
+
+/// A pool of connections for reads or for writes.
+pub async fn pool(url: &str, size: u32, timeout_ms: u64, is_writer: bool) -> Result<PgPool> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|e| Error::fault("the database URL of PostgreSQL does not parse").caused_by(e))?
+        .application_name("baton")
+        .statement_cache_capacity(256);
+    let mode = if is_writer {
+        "SET lock_timeout = 10000; SET idle_in_transaction_session_timeout = 60000; SET statement_timeout = 60000"
+            .to_string()
+    } else {
+        format!("SET statement_timeout = {timeout_ms}; SET default_transaction_read_only = on")
+    };
+    let setup: std::sync::Arc<str> = format!("{PLANS}{mode}").into();
+    PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(Duration::from_secs(10))
+        .test_before_acquire(false)
+        .after_connect(move |conn, _| {
+            let setup = std::sync::Arc::clone(&setup);
+            Box::pin(async move { conn.execute(sqlx::raw_sql(AssertSqlSafe(setup))).await.map(|_| ()) })
+        })
+        .connect_with(options)
+        .await
+        .map_err(|e| Error::fault(format!("cannot connect to PostgreSQL: {e}")).caused_by(e))
+}
+
+/// Brings the schema up to date; several nodes may start at once.
+pub async fn migrate(pool: &PgPool) -> std::result::Result<(), sqlx::migrate::MigrateError> {
+    sqlx::migrate!("migrations/postgres").run(pool).await
+}
+
+/// Begins a transaction, takes the locks in their order, and then `entries` stamps: one round trip. Answers the first.
+pub async fn begin(conn: &mut PgConnection, locks: &[i64], entries: i64) -> Result<i64> {
+    let mut sql = String::from("BEGIN ISOLATION LEVEL READ COMMITTED; ");
+    if !locks.is_empty() {
+        sql.push_str(&lock_statement(locks));
+        sql.push_str("; ");
+    }
+    sql.push_str(&format!("SELECT take_stamps({entries})"));
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(conn).await.map_err(failure)?;
+    let row = rows.last().ok_or_else(|| Error::fault("take_stamps answers one row"))?;
+    row.try_get(0).map_err(failure)
+}
+
+/// Takes more locks.
+pub async fn lock(conn: &mut PgConnection, locks: &[i64]) -> Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(lock_statement(locks))).execute(conn).await.map_err(failure)?;
+    Ok(())
+}
+
+/// In sorted order, so that two works that want the same locks do not wait for each other.
+fn lock_statement(locks: &[i64]) -> String {
+    let mut locks = locks.to_vec();
+    locks.sort_unstable();
+    locks.dedup();
+    let list: Vec<String> = locks.iter().map(i64::to_string).collect();
+    format!("SELECT pg_advisory_xact_lock(k) FROM unnest('{{{}}}'::bigint[]) k", list.join(","))
+}
+
+/// Everything that waits, in one statement: one round trip whatever its size.
+const FLUSH: &str = "
+WITH replaced AS (
+    UPDATE version SET ended = u.at, ended_xid = pg_current_xact_id()
+    FROM UNNEST($1::bigint[], $2::bigint[]) u (pk, at)
+    WHERE version.pk = u.pk AND version.ended = 9223372036854775807
+    RETURNING 1
+), versions AS (
+    INSERT INTO version (pk, self_key, rtype, id, version, method, org, ended, ended_xid, facts, body)
+    SELECT u.pk, u.self_key, u.rtype, u.id, u.version, u.method, u.org, u.ended,
+           CASE WHEN u.ended < 9223372036854775807 THEN pg_current_xact_id() END, u.facts, u.body
+    FROM UNNEST($3::bigint[], $4::bigint[], $5::smallint[], $6::text[], $7::bigint[], $8::smallint[], $9::bigint[],
+                $10::bigint[], $11::text[], $12::bytea[])
+         u (pk, self_key, rtype, id, version, method, org, ended, facts, body)
+), exact AS (
+    INSERT INTO idx (key, pk) SELECT * FROM UNNEST($13::bigint[], $14::bigint[])
+), range AS (
+    INSERT INTO idx_range (key, pk, lo, hi)
+    SELECT * FROM UNNEST($15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
+), texts AS (
+    INSERT INTO idx_text (key, pk, text) SELECT * FROM UNNEST($19::bigint[], $20::bigint[], $21::text[])
+), shares AS (
+    INSERT INTO share (org, rtype, id, handoff, until)
+    SELECT * FROM UNNEST($22::bigint[], $23::smallint[], $24::text[], $25::text[], $26::bigint[])
+    ON CONFLICT (org, rtype, id, handoff) DO UPDATE SET until = excluded.until
+), audits AS (
+    INSERT INTO audit (pk, at, org, client, usr, request_id, action, outcome, first_pk, last_pk)
+    SELECT * FROM UNNEST($27::bigint[], $28::bigint[], $29::bigint[], $30::text[], $31::text[], $32::text[],
+                         $33::text[], $34::bigint[], $35::bigint[], $36::bigint[])
+)
+SELECT count(*) FROM replaced";
+
+/// Writes everything that waits and empties the buffer.
+pub async fn flush(conn: &mut PgConnection, buffer: &mut Buffer, keys: Keys) -> Result<()> {
+    let (ended_pk, ended_at): (Vec<i64>, Vec<i64>) = buffer.ended().into_iter().unzip();
+    let puts = &buffer.puts;
+    let (exact_key, exact_pk): (Vec<i64>, Vec<i64>) =
+        buffer.exact(|v| keys.of_type(v.target.rtype.as_str())).into_iter().unzip();
+    let (range, text, shares, audits) = (buffer.range(), buffer.text(), buffer.shares(), &buffer.audits);
+    let small = |n: u16| i16::try_from(n).unwrap_or(i16::MAX);
+    let query = sqlx::query(FLUSH)
+        .bind(&ended_pk)
+        .bind(ended_at)
+        .bind(puts.iter().map(|p| p.version.pk).collect::<Vec<i64>>())
+        .bind(puts.iter().map(|p| p.self_key).collect::<Vec<i64>>())
+        .bind(puts.iter().map(|p| small(p.version.target.rtype.0)).collect::<Vec<i16>>())
+        .bind(puts.iter().map(|p| p.version.target.id.as_str()).collect::<Vec<&str>>())
+        .bind(puts.iter().map(|p| p.version.version).collect::<Vec<i64>>())
+        .bind(puts.iter().map(|p| i16::try_from(p.version.method.code()).unwrap_or(3)).collect::<Vec<i16>>())
+        .bind(puts.iter().map(|p| p.version.org).collect::<Vec<i64>>())
+        .bind(puts.iter().map(|p| p.ended).collect::<Vec<i64>>())
+        .bind(puts.iter().map(|p| facts(&p.rows)).collect::<Vec<&str>>())
+        .bind(puts.iter().map(|p| &p.version.body[..]).collect::<Vec<&[u8]>>())
+        .bind(exact_key)
+        .bind(exact_pk)
+        .bind(range.iter().map(|r| r.0).collect::<Vec<i64>>())
+        .bind(range.iter().map(|r| r.1).collect::<Vec<i64>>())
+        .bind(range.iter().map(|r| r.2).collect::<Vec<i64>>())
+        .bind(range.iter().map(|r| r.3).collect::<Vec<i64>>())
+        .bind(text.iter().map(|r| r.0).collect::<Vec<i64>>())
+        .bind(text.iter().map(|r| r.1).collect::<Vec<i64>>())
+        .bind(text.iter().map(|r| r.2).collect::<Vec<&str>>())
+        .bind(shares.iter().map(|s| s.org).collect::<Vec<i64>>())
+        .bind(shares.iter().map(|s| small(s.target.rtype.0)).collect::<Vec<i16>>())
+        .bind(shares.iter().map(|s| s.target.id.as_str()).collect::<Vec<&str>>())
+        .bind(shares.iter().map(|s| s.handoff.as_str()).collect::<Vec<&str>>())
+        .bind(shares.iter().map(|s| s.until.0).collect::<Vec<i64>>())
+        .bind(audits.iter().map(|a| a.pk).collect::<Vec<i64>>())
+        .bind(audits.iter().map(|a| a.audit.at.0).collect::<Vec<i64>>())
+        .bind(audits.iter().map(|a| a.audit.org).collect::<Vec<i64>>())
+        .bind(audits.iter().map(|a| a.audit.client.as_str()).collect::<Vec<&str>>())
+        .bind(audits.iter().map(|a| a.audit.usr.as_str()).collect::<Vec<&str>>())
+        .bind(audits.iter().map(|a| a.audit.request_id.as_str()).collect::<Vec<&str>>())
+        .bind(audits.iter().map(|a| a.audit.action.as_str()).collect::<Vec<&str>>())
+        .bind(audits.iter().map(|a| a.audit.outcome).collect::<Vec<i64>>())
+        .bind(audits.iter().map(|a| a.versions.0).collect::<Vec<i64>>())
+        .bind(audits.iter().map(|a| a.versions.1).collect::<Vec<i64>>());
+    let row = query.fetch_one(conn).await.map_err(failure)?;
+    let replaced: i64 = row.try_get(0).map_err(failure)?;
+    if usize::try_from(replaced) != Ok(ended_pk.len()) {
+        return Err(again("a version to be replaced is not the current one", None));
+    }
+    buffer.clear();
+    Ok(())
+}
+
+const _: () = assert!(CURRENT == 9_223_372_036_854_775_807, "the number in the SQL above");

@@ -1,0 +1,224 @@
+//! How works get to their commit.
+//!
+//! SQLite: one task owns the one connection that writes. Works that wait share a transaction and its fsync; each can fail
+//! alone; each is answered after the commit. PostgreSQL: a transaction each, run again when it lost a race.
+
+use super::conn::{Conn, asks_again, failure};
+use super::db::Shared;
+use super::dialect::postgres;
+use super::{Tx, Work};
+use crate::error::{Error, Result};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::PgPool;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// Works of one group commit, at most: more makes the first ones wait for nothing (64 share an fsync to within 2 %).
+const GROUP: usize = 64;
+/// How long a group stays open for more.
+const OPEN_FOR: Duration = Duration::from_millis(25);
+/// Runs of one work on PostgreSQL before the client is told to come again.
+const RUNS: u32 = 12;
+
+/// The writer's queue.
+pub type Queue = mpsc::Sender<Box<dyn Job>>;
+/// Its other end.
+pub type Jobs = mpsc::Receiver<Box<dyn Job>>;
+
+/// A bounded queue.
+pub fn queue(size: usize) -> (Queue, Jobs) {
+    mpsc::channel(size.max(1))
+}
+
+/// A work in the queue.
+pub trait Job: Send {
+    /// Runs it; keeps what came out.
+    fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<()>>;
+    /// Tells the sender: what came out, if the commit worked, or the error.
+    fn answer(self: Box<Self>, committed: Result<()>);
+}
+
+struct Queued<W: Work> {
+    work: W,
+    out: Option<W::Out>,
+    reply: oneshot::Sender<Result<W::Out>>,
+}
+
+impl<W: Work> Job for Queued<W> {
+    fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.out = Some(guarded(&self.work, tx).await?);
+            Ok(())
+        })
+    }
+
+    fn answer(self: Box<Self>, committed: Result<()>) {
+        let out = committed
+            .and_then(|()| self.out.ok_or_else(|| Error::fault("a work that was committed has a result")));
+        self.reply.send(out).ok(); // a sender that went away does not want it
+    }
+}
+
+/// Runs a work to the end of its puts; a panic in it is an error like others.
+async fn guarded<W: Work>(work: &W, tx: &mut Tx) -> Result<W::Out> {
+    let run = async {
+        let out = work.run(tx).await?;
+        tx.finish().await?;
+        Ok(out)
+    };
+    match AssertUnwindSafe(run).catch_unwind().await {
+        Ok(done) => done,
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Err(Error::fault("a write failed inside").caused_by(text))
+        }
+    }
+}
+
+/// What a full queue answers.
+pub fn full() -> Error {
+    Error::busy("too many writes are waiting; send the request again in a moment")
+}
+
+/// Hands a work to SQLite's writer and waits for its answer.
+pub async fn send<W: Work>(queue: Option<Queue>, work: W) -> Result<W::Out> {
+    let queue = queue.ok_or_else(|| Error::busy("the server is shutting down"))?;
+    let (reply, answer) = oneshot::channel();
+    queue.try_send(Box::new(Queued { work, out: None, reply })).map_err(|_| full())?;
+    drop(queue);
+    answer.await.map_err(|_| Error::fault("the writer stopped; see the log"))?
+}
+
+/// SQLite's writer: until the queue is dropped.
+pub async fn run(mut tx: Tx, mut jobs: Jobs) {
+    while let Some(first) = jobs.recv().await {
+        group(&mut tx, first, &mut jobs).await;
+    }
+    tx.close().await;
+}
+
+/// One transaction for the first work and those that wait or come meanwhile.
+async fn group(tx: &mut Tx, first: Box<dyn Job>, jobs: &mut Jobs) {
+    let start = Instant::now();
+    let mut done: Vec<Box<dyn Job>> = Vec::new();
+    let mut next = Some(first);
+    if let Err(error) = tx.begin_group().await {
+        tracing::error!(%error, source = ?error.source, "the database refuses a transaction");
+        if let Some(job) = next {
+            job.answer(Err(error));
+        }
+        return;
+    }
+    while let Some(mut job) = next.take() {
+        tx.begin_work(0);
+        match job.run(tx).await {
+            Ok(()) => {
+                done.push(job);
+                if let Err(error) = tx.keep_work().await {
+                    return alone(tx, done, error).await;
+                }
+            }
+            Err(error) => {
+                let undone = tx.undo_work().await;
+                job.answer(Err(error));
+                if let Err(error) = undone {
+                    return alone(tx, done, error).await;
+                }
+            }
+        }
+        if done.len() < GROUP && start.elapsed() < OPEN_FOR {
+            next = jobs.try_recv().ok();
+            if next.is_none() {
+                tokio::task::yield_now().await;
+                next = jobs.try_recv().ok();
+            }
+        }
+    }
+    match tx.commit_group().await {
+        Ok(()) => done.into_iter().for_each(|job| job.answer(Ok(()))),
+        Err(error) => alone(tx, done, error).await,
+    }
+}
+
+/// After a commit that failed: each work in a transaction of its own, so that one does not spoil the others.
+async fn alone(tx: &mut Tx, done: Vec<Box<dyn Job>>, error: Error) {
+    tx.abandon_group().await;
+    tracing::warn!(%error, source = ?error.source, works = done.len(), "a group commit failed; its works run one by one");
+    for mut job in done {
+        let mut run = async || {
+            tx.begin_group().await?;
+            tx.begin_work(0);
+            job.run(tx).await?;
+            tx.keep_work().await?;
+            tx.commit_group().await
+        };
+        let outcome = run().await;
+        if outcome.is_err() {
+            tx.abandon_group().await;
+        }
+        job.answer(outcome.map_err(conflict));
+    }
+}
+
+/// SQLite has no races: a work that loses one anyway asks for something that is there already.
+fn conflict(error: Error) -> Error {
+    if asks_again(&error).is_some() {
+        return Error::conflict("the resource was written meanwhile, or exists already; read it and try again")
+            .caused_by(error);
+    }
+    error
+}
+
+/// Runs a work in a PostgreSQL transaction, again when it lost a race.
+pub async fn run_on_postgres<W: Work>(shared: &Arc<Shared>, pool: &PgPool, work: &W) -> Result<W::Out> {
+    let mut entries = work.entries();
+    let mut run = 0;
+    loop {
+        run += 1;
+        match once(shared, pool, work, entries).await {
+            Ok(out) => return Ok(out),
+            Err(error) => {
+                let Some(mark) = asks_again(&error) else { return Err(error) };
+                if run >= RUNS {
+                    tracing::warn!(source = ?error.source, runs = run, "a write lost too many races");
+                    return Err(error);
+                }
+                tracing::debug!(cause = %mark, run, "a write runs again");
+                entries = mark.entries.unwrap_or(entries);
+            }
+        }
+        // A little longer each time, and not the same for all.
+        let spread = u64::from(std::process::id() ^ run.wrapping_mul(2_654_435_761)) % 4;
+        tokio::time::sleep(Duration::from_millis(u64::from(run) * 2 + spread)).await;
+    }
+}
+
+async fn once<W: Work>(shared: &Arc<Shared>, pool: &PgPool, work: &W, entries: usize) -> Result<W::Out> {
+    let mut conn = pool.acquire().await.map_err(failure)?;
+    let block = i64::try_from(entries).unwrap_or(i64::MAX / 4) * 2 + 64;
+    let first = match postgres::begin(&mut conn, &work.locks(), block).await {
+        Ok(first) => first,
+        Err(error) => {
+            // The session may hold the lock of `take_stamps`: only its end is sure to give it back.
+            conn.close().await.ok();
+            return Err(error);
+        }
+    };
+    let mut tx = Tx::new(Arc::clone(shared), Conn::Postgres(conn), first - 1);
+    tx.begin_work(first + block - 1);
+    let out = match guarded(work, &mut tx).await {
+        Ok(out) => tx.commit().await.map(|()| out),
+        Err(error) => Err(error),
+    };
+    match out {
+        Ok(out) => Ok(out),
+        Err(error) => {
+            tx.roll_back().await;
+            Err(error)
+        }
+    }
+}
