@@ -23,7 +23,14 @@ pub(super) fn over_types(
     if let [rtype] = types {
         return one(house, *rtype, name, value, touched, 0);
     }
-    let conds = types.iter().map(|t| Ok((*t, one(house, *t, name, value, touched, 0)?))).collect::<Made<Vec<_>>>()?;
+    let common = |refusal| match refusal {
+        Refusal::Unknown(why) => {
+            Refusal::Unknown(format!("{why} A search over several types takes parameters that all of them have."))
+        }
+        other => other,
+    };
+    let conds = types.iter().map(|t| Ok((*t, one(house, *t, name, value, touched, 0)?)));
+    let conds = conds.collect::<Made<Vec<_>>>().map_err(common)?;
     let mut conds = conds.into_iter();
     let Some((first_type, first)) = conds.next() else { return Ok(Cond::Exact(vec![])) };
     let rest: Vec<(ResourceType, Cond)> = conds.collect();
@@ -60,7 +67,7 @@ fn one(
         return chained(house, rtype, param, modifier, chain, value, touched, depth);
     }
     if modifier == Some("missing") {
-        return missing(rtype, param, value);
+        return missing(param, value);
     }
     plain(house, rtype, param, modifier, value)
 }
@@ -147,7 +154,8 @@ fn unknown_modifier(param: &Param, name: &str) -> Refusal {
     ) {
         return Refusal::Unknown(format!("the modifier ':{name}' is not supported yet."));
     }
-    let known = kind.modifiers().iter().copied().chain(["missing"]);
+    let own: &[&str] = if param.code == "_id" { &["not"] } else { kind.modifiers() };
+    let known = own.iter().copied().chain(["missing"]);
     let list: Vec<String> = known.map(|m| format!("':{m}'")).collect();
     let types = if kind == ParamType::Reference { " and the names of target types" } else { "" };
     Refusal::Unknown(format!(
@@ -192,7 +200,7 @@ fn has(
 }
 
 /// `:missing=true`, `:missing=false`.
-fn missing(rtype: ResourceType, param: &Param, value: &str) -> Made {
+fn missing(param: &Param, value: &str) -> Made {
     let absent = match value {
         "true" => true,
         "false" => false,
@@ -217,7 +225,6 @@ fn missing(rtype: ResourceType, param: &Param, value: &str) -> Made {
                 .collect(),
         ),
     };
-    let _ = rtype;
     Ok(match (here, absent) {
         (Cond::Present { param, .. }, absent) => Cond::Present { param, present: !absent },
         (here, true) => Cond::Not(Box::new(here)),
@@ -239,6 +246,13 @@ fn values(value: &str) -> Made<Vec<&str>> {
 
 /// A parameter with its values (comma: one of them).
 fn plain(house: &House<'_>, rtype: ResourceType, param: &Param, modifier: Option<&str>, value: &str) -> Made {
+    let has_it = |m: &str| match param.code.as_str() {
+        "_id" => m == "not",
+        _ => param.kind == ParamType::Reference || param.kind.modifiers().contains(&m),
+    };
+    if let Some(unknown) = modifier.filter(|m| !has_it(m)) {
+        return Err(unknown_modifier(param, unknown));
+    }
     let values = values(value)?;
     if matches!((param.kind, modifier), (ParamType::Token, Some("not"))) {
         let list = values.into_iter().map(|v| value_of(house, rtype, param, None, v)).collect::<Made<Vec<_>>>()?;

@@ -124,6 +124,8 @@ fn conditions_combine_by_and_or_and_missing() {
             (r"group-identifier=s|a\,b", "c", "escaping"),
             ("group-identifier=s|a,b", "", "escaping"),
             ("_id=a,c", "a c", "id"),
+            ("_id:not=a,c", "b", "modifiers"),
+            ("_id:missing=true", "", "modifiers"),
             ("_lastUpdated=gt2023", "", "lastUpdated"),
             ("_lastUpdated=2023-11-14&_id=a", "a", "lastUpdated"),
         ],

@@ -237,9 +237,8 @@ fn implied(alternatives: &[Expr]) -> Vec<Box<str>> {
 pub(super) fn add(entry: &mut Entry, rtype: ResourceType, d: &Definition) -> Result<(), Issue> {
     let refuse =
         |why: String| Err(Issue::error("invalid", "SearchParameter.code", format!("SearchParameter {}: {why}", d.url)));
-    let at = match entry.params.binary_search_by(|p| p.code.cmp(&d.code)) {
-        Ok(_) => return refuse(format!("{rtype} has a search parameter '{}' already", d.code)),
-        Err(at) => at,
+    let Err(at) = entry.params.binary_search_by(|p| p.code.cmp(&d.code)) else {
+        return refuse(format!("{rtype} has a search parameter '{}' already", d.code));
     };
     if d.kind == ParamType::Composite {
         return refuse("composite parameters of a site are not supported".into());

@@ -28,7 +28,7 @@ fn every_type_has_its_parameters_and_each_can_be_evaluated() {
             for part in &param.parts {
                 match part {
                     Part::Whole(components) => {
-                        assert!(components.iter().all(|c| !c.uses.is_empty()), "{rtype}.{}", param.code)
+                        assert!(components.iter().all(|c| !c.uses.is_empty()), "{rtype}.{}", param.code);
                     }
                     Part::Element { components, .. } => assert!(components.len() >= 2),
                 }
