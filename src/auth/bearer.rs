@@ -13,8 +13,10 @@ use crate::access::{Policy, Principal, Role};
 use crate::clock::Instant;
 use crate::config::{AuthMode, Limits, Settings};
 use crate::error::{Error, Kind, Result};
-use crate::store::Store;
+use crate::fhir::resource::is_id;
 use crate::store::oauth::{Client, User};
+use crate::store::{Store, Tx, Work};
+use futures_util::future::BoxFuture;
 use lru::LruCache;
 use sha2::{Digest, Sha256};
 use std::num::NonZeroUsize;
@@ -25,8 +27,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub const LOOK_BACK: i64 = 30;
 /// The client that `baton token` mints for. It has no secret and no key, so the token endpoint refuses it.
 pub const LOCAL_CLIENT: &str = "baton-cli";
-/// Scopes of [`LOCAL_CLIENT`].
-pub const LOCAL_SCOPES: &str = "user/*.cruds";
+/// The database setting that holds the address of the server that ran last, for `baton token`.
+pub const ROOT_SETTING: &str = "auth.root";
 
 /// What a request says about its caller.
 #[derive(Debug, Clone, Default)]
@@ -77,11 +79,23 @@ struct Verified {
 const SHARDS: usize = 16;
 
 impl AuthState {
-    /// Reads (or makes) the signing keys. `root`: `Settings::root` of the bound address.
+    /// For a server: as [`AuthState::local`], and leaves its address in the database for `baton token`.
     ///
     /// # Errors
     /// What the store says.
     pub async fn open(store: Store, policy: Arc<Policy>, settings: &Settings, root: &str) -> Result<Self> {
+        let known = store.setting(ROOT_SETTING).await?;
+        if settings.auth == AuthMode::Embedded && known.as_deref() != Some(root) {
+            store.write(RememberRoot(root.into())).await?;
+        }
+        Self::local(store, policy, settings, root).await
+    }
+
+    /// Reads (or makes) the signing keys. `root`: `Settings::root` of the bound address.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn local(store: Store, policy: Arc<Policy>, settings: &Settings, root: &str) -> Result<Self> {
         let now = Instant::now();
         let ring = KeyRing::open(&store, now).await?;
         let size = Limits::size(settings.limits.token_cache).div_ceil(SHARDS);
@@ -156,7 +170,8 @@ impl AuthState {
         let principal = match asked.actor {
             None => Principal::super_user(),
             Some(name) => {
-                let user = self.store.oauth_user(name).await?.filter(|u| u.is_active);
+                let user = if is_id(name) { self.store.oauth_user(name).await? } else { None };
+                let user = user.filter(|u| u.is_active);
                 let user =
                     user.ok_or_else(|| Error::unauthenticated("X-Baton-Actor names no active user; see baton seed"))?;
                 let role = role_of(&user.role)?;
@@ -304,6 +319,16 @@ impl AuthState {
         let (sub, client_id) = (client.id.clone(), client.id);
         let grant = Grant { sub, client_id, scope, org: client.org, role, practitioner: None, seconds };
         Ok(token::mint(&*self.keys()?, &self.parties, &grant, now)?.0)
+    }
+}
+
+struct RememberRoot(String);
+
+impl Work for RememberRoot {
+    type Out = ();
+
+    fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { tx.set_setting(ROOT_SETTING, &self.0).await })
     }
 }
 

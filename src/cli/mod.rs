@@ -8,6 +8,7 @@ pub mod migrate;
 pub mod open;
 pub mod seed;
 pub mod serve;
+pub mod token;
 
 use crate::error::Error;
 use clap::{Parser, Subcommand};
@@ -34,6 +35,10 @@ enum Command {
     Serve(Box<serve::Arguments>),
     /// Post Bundles and resources from files to a running server
     Load(load::Arguments),
+    /// Bring organisations, people, users and clients to what a file says
+    Seed(seed::SeedArgs),
+    /// Mint an access token for a seeded user or client, on this machine
+    Token(token::TokenArgs),
     /// Bring the schema of the database up to date, and stop
     Migrate(migrate::Arguments),
 }
@@ -47,6 +52,8 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Serve(arguments) => finish(serve::run(*arguments)),
         Command::Migrate(arguments) => finish(migrate::run(arguments)),
+        Command::Seed(arguments) => finish(seed::run(arguments)),
+        Command::Token(arguments) => finish(token::run(arguments)),
         Command::Load(arguments) => match block_on(load::run(arguments)) {
             Ok(Ok(code)) => code,
             Ok(Err(text)) => failed(&text),

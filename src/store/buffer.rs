@@ -140,10 +140,7 @@ impl Buffer {
 
     /// Current versions here that hold the exact key.
     pub fn holding(&self, key: i64) -> impl Iterator<Item = &Version> {
-        self.puts
-            .iter()
-            .filter(move |p| p.ended == CURRENT && p.rows.exact.contains(&key))
-            .map(|p| &p.version)
+        self.puts.iter().filter(move |p| p.ended == CURRENT && p.rows.exact.contains(&key)).map(|p| &p.version)
     }
 
     /// Whether a newer version of the resource waits here.
@@ -202,8 +199,11 @@ impl Buffer {
     /// `idx_range` rows in key order.
     #[must_use]
     pub fn range(&self) -> Vec<(i64, i64, i64, i64)> {
-        let mut out: Vec<_> =
-            self.puts.iter().flat_map(|p| p.rows.range.iter().map(|(k, lo, hi)| (*k, p.version.pk, *lo, *hi))).collect();
+        let mut out: Vec<_> = self
+            .puts
+            .iter()
+            .flat_map(|p| p.rows.range.iter().map(|(k, lo, hi)| (*k, p.version.pk, *lo, *hi)))
+            .collect();
         out.sort_unstable();
         out.dedup();
         out

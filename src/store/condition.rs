@@ -127,9 +127,7 @@ impl Sql {
             }
             Cond::Has { rtype, param, source } => {
                 let s = format!("{v}h");
-                self.push(&format!(
-                    "EXISTS (SELECT 1 FROM idx x CROSS JOIN version {s} WHERE x.key = {v}.self_key + "
-                ));
+                self.push(&format!("EXISTS (SELECT 1 FROM idx x CROSS JOIN version {s} WHERE x.key = {v}.self_key + "));
                 self.arg(*param).push(&format!(" AND {s}.pk = x.pk AND {s}.rtype = {}", rtype.0));
                 self.view(sight.view, &s).limit(sight.keys, sight.limit, &s).push(" AND ");
                 self.cond(sight, source, &s, &[*rtype]);
@@ -204,7 +202,11 @@ impl Sql {
             }
             Cond::Ids(ids) => {
                 let keys = self_keys(sight.keys, types, ids);
-                self.push("SELECT i.pk FROM version i WHERE i.self_key").any(if keys.is_empty() { &[-1] } else { &keys });
+                self.push("SELECT i.pk FROM version i WHERE i.self_key").any(if keys.is_empty() {
+                    &[-1]
+                } else {
+                    &keys
+                });
             }
             Cond::Chain { param, types, target } => {
                 self.push("SELECT x.pk FROM ");

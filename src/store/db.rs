@@ -126,6 +126,36 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens a database that is there, to read it: also while a server holds it (SQLite). Writes are refused.
+    ///
+    /// # Errors
+    /// `Fault` with a sentence for the operator when there is none yet.
+    pub async fn open_to_read(settings: &Settings) -> Result<Self> {
+        let Some(path) = sqlite::path(&settings.url) else { return Self::open(settings).await };
+        if !path.is_file() {
+            return Err(Error::fault(format!(
+                "there is no database at {}; baton seed or baton serve makes it",
+                path.display()
+            )));
+        }
+        let backend = Backend::Sqlite {
+            readers: Readers::new(path, 1),
+            writer: Mutex::new(None),
+            task: Mutex::new(None),
+            lock: Mutex::new(None),
+        };
+        // Another process writes: what a cache holds would go stale, and all that is on disk may be read.
+        let settings = Settings { cache_bytes: 0, ..settings.clone() };
+        let unknown = Self::build(&settings, Dialect::Sqlite, Keys(0, 0), i64::MAX - 1, backend);
+        let text = unknown.setting("hash_keys").await?.unwrap_or_default();
+        let keys = keys_of(&text)?;
+        let mut inner = Arc::into_inner(unknown.inner).ok_or_else(|| Error::fault("nobody else has this store yet"))?;
+        let mut shared = Arc::into_inner(inner.shared).ok_or_else(|| Error::fault("nobody else has this store yet"))?;
+        shared.keys = keys;
+        inner.shared = Arc::new(shared);
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
     async fn open_postgres(settings: &Settings) -> Result<Self> {
         let write = postgres::pool(&settings.url, settings.writers, settings.query_ms, true).await?;
         postgres::migrate(&write).await.map_err(schema)?;
@@ -249,7 +279,9 @@ fn schema(error: sqlx::migrate::MigrateError) -> Error {
         VersionMissing(n) => format!(
             "the database has schema step {n}, which this Baton does not know: it was used by a newer Baton; start that one"
         ),
-        VersionMismatch(n) => format!("schema step {n} of the database is not the one of this Baton; it cannot be used"),
+        VersionMismatch(n) => {
+            format!("schema step {n} of the database is not the one of this Baton; it cannot be used")
+        }
         other => format!("the schema could not be brought up to date: {other}"),
     };
     Error::fault(text).caused_by(error)
@@ -257,7 +289,10 @@ fn schema(error: sqlx::migrate::MigrateError) -> Error {
 
 /// Reads the hash keys; the first start makes them.
 async fn hash_keys(conn: &mut Conn, dialect: Dialect) -> Result<Keys> {
-    let text = super::setting::once(conn, dialect, "hash_keys").await?;
+    keys_of(&super::setting::once(conn, dialect, "hash_keys").await?)
+}
+
+fn keys_of(text: &str) -> Result<Keys> {
     let half = |n: usize| text.get(n * 16..n * 16 + 16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
     match (half(0), half(1)) {
         (Some(a), Some(b)) => Ok(Keys(a, b)),

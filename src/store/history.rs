@@ -58,8 +58,7 @@ impl Store {
         let asked = HistoryQuery { from: None, ..query.clone() };
         let print = shared.keys.hash(&["history", who, &format!("{asked:?}")]);
         let now = Instant::now().0;
-        let place =
-            query.from.as_ref().map(|c| Place::of(c, print, now, shared.settings.page_seconds)).transpose()?;
+        let place = query.from.as_ref().map(|c| Place::of(c, print, now, shared.settings.page_seconds)).transpose()?;
         let snapshot = match (&place, shared.dialect) {
             (Some(place), _) => Some(place.snapshot.clone()),
             (None, Dialect::Sqlite) => Some(shared.snapshot().to_string()),
@@ -84,8 +83,15 @@ impl Store {
             if has_more && let (Some(last), Some(snapshot)) = (page.rows.last(), &seen) {
                 let made = place.as_ref().map_or(now, |p| p.made);
                 page.next = Some(
-                    Place { query: print, made, snapshot: snapshot.clone(), total: None, after: Vec::new(), pk: last.pk }
-                        .to_cursor(),
+                    Place {
+                        query: print,
+                        made,
+                        snapshot: snapshot.clone(),
+                        total: None,
+                        after: Vec::new(),
+                        pk: last.pk,
+                    }
+                    .to_cursor(),
                 );
             }
         }

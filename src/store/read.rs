@@ -114,7 +114,8 @@ pub(super) fn version(row: &Row) -> Result<Version> {
 
 /// Reads a type and an id.
 pub(super) fn target(row: &Row, rtype: usize, id: usize) -> Result<Target> {
-    let rtype = u16::try_from(row.small(rtype)?).map_err(|e| Error::fault("a stored type is one of R4's").caused_by(e))?;
+    let rtype =
+        u16::try_from(row.small(rtype)?).map_err(|e| Error::fault("a stored type is one of R4's").caused_by(e))?;
     Ok(Target::new(ResourceType(rtype), row.text(id)?))
 }
 

@@ -32,7 +32,8 @@ impl Tx {
 
     /// Writes a setting.
     pub async fn set_setting(&mut self, name: &str, value: &str) -> Result<()> {
-        let sql = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        let sql =
+            "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         self.execute(sql, vec![name.into(), value.into()]).await.map(|_| ())
     }
 }
@@ -60,6 +61,7 @@ pub(super) async fn once(conn: &mut Conn, dialect: Dialect, name: &str) -> Resul
 /// 32 random bytes as hex.
 fn random() -> Result<String> {
     let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).map_err(|e| Error::fault("the system gives no random numbers").caused_by(e))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Error::fault("the system gives no random numbers").caused_by(e.to_string()))?;
     Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }

@@ -24,10 +24,10 @@ impl Tx {
     pub async fn unshare(&mut self, handoff: &str, org: Option<i64>) -> Result<()> {
         match org {
             Some(org) => {
-                self.execute("DELETE FROM share WHERE handoff = $1 AND org = $2", vec![handoff.into(), org.into()])
+                { self.execute("DELETE FROM share WHERE handoff = $1 AND org = $2", vec![handoff.into(), org.into()]) }
+                    .await
+                    .map(|_| ())
             }
-            .await
-            .map(|_| ()),
             None => self.execute("DELETE FROM share WHERE handoff = $1", vec![handoff.into()]).await.map(|_| ()),
         }
     }

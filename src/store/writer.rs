@@ -56,9 +56,10 @@ impl<W: Work> Job for Queued<W> {
     }
 
     fn answer(self: Box<Self>, committed: Result<()>) {
-        let out = committed
-            .and_then(|()| self.out.ok_or_else(|| Error::fault("a work that was committed has a result")));
-        self.reply.send(out).ok(); // a sender that went away does not want it
+        let this = *self;
+        let out =
+            committed.and_then(|()| this.out.ok_or_else(|| Error::fault("a work that was committed has a result")));
+        this.reply.send(out).ok(); // a sender that went away does not want it
     }
 }
 

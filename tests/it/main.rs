@@ -5,6 +5,7 @@
 
 #[macro_use]
 mod harness;
+mod attack;
 mod journey;
 mod proof;
 mod rest;

@@ -62,9 +62,9 @@ pub async fn writer(path: &Path) -> Result<SqliteConnection> {
         .pragma("cache_size", "-32768")
         // 16 MB: a checkpoint writes each changed page once, so rarer is cheaper; a reader searches the WAL by an index.
         .pragma("wal_autocheckpoint", "4096");
-    SqliteConnection::connect_with(&options).await.map_err(|e| {
-        Error::fault(format!("cannot open the database file {}: {e}", path.display())).caused_by(e)
-    })
+    SqliteConnection::connect_with(&options)
+        .await
+        .map_err(|e| Error::fault(format!("cannot open the database file {}: {e}", path.display())).caused_by(e))
 }
 
 /// A connection that reads, and the time (µs) at which a running statement is interrupted.
@@ -73,9 +73,10 @@ pub async fn reader(path: &Path) -> Result<(SqliteConnection, Arc<AtomicI64>)> {
     let mut conn = SqliteConnection::connect_with(&options).await.map_err(failure)?;
     let deadline = Arc::new(AtomicI64::new(i64::MAX));
     let until = Arc::clone(&deadline);
-    conn.lock_handle().await.map_err(failure)?.set_progress_handler(20_000, move || {
-        crate::clock::Instant::now().0 < until.load(Ordering::Relaxed)
-    });
+    conn.lock_handle()
+        .await
+        .map_err(failure)?
+        .set_progress_handler(20_000, move || crate::clock::Instant::now().0 < until.load(Ordering::Relaxed));
     Ok((conn, deadline))
 }
 
