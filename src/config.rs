@@ -41,8 +41,9 @@ pub struct StoreArgs {
     pub base_url: Option<String>,
 }
 
-/// Flags and variables of `baton serve`.
+/// Flags and variables of `baton serve`. A flag given twice takes its last value, so that scripts can append.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(args_override_self = true)]
 pub struct ServeArgs {
     /// Database, profiles and base.
     #[command(flatten)]
@@ -299,14 +300,22 @@ impl Settings {
             AuthMode::Embedded if self.base_url.is_none() && self.listen.ip().is_unspecified() => Err(Error::invalid(
                 "listening on every address needs --base-url: the address that clients use, such as https://baton.example.org",
             )),
-            AuthMode::Embedded if !insecure && !is_private_to_this_machine(&self.root(self.listen)) => {
+            AuthMode::Embedded
+                if !insecure && self.root(self.listen).starts_with("http://") && !self.is_this_machine_only() =>
+            {
                 Err(Error::invalid(
-                    "the base URL is http:// and not loopback: tokens and patients' data would travel readable. \
-                     Put TLS in front and give --base-url https://…, or say --insecure-http",
+                    "the base URL is http:// and more than loopback is served: tokens and patients' data would travel \
+                     readable. Put TLS in front and give --base-url https://…, or say --insecure-http",
                 ))
             }
             AuthMode::Embedded | AuthMode::Off => Ok(()),
         }
+    }
+
+    /// Whether nobody but this machine is served: both the listener and the address that clients use are loopback.
+    #[must_use]
+    pub fn is_this_machine_only(&self) -> bool {
+        self.listen.ip().is_loopback() && is_loopback(&self.root(self.listen))
     }
 
     /// The address that clients use, without a slash at the end. `bound`: where the listener really is (port 0 is known
@@ -395,9 +404,9 @@ fn base(url: &str) -> Result<String> {
     }
 }
 
-/// https, or http on loopback.
-fn is_private_to_this_machine(root: &str) -> bool {
-    let Some(rest) = root.strip_prefix("http://") else { return true };
+/// Whether the host of a base URL is this machine.
+fn is_loopback(root: &str) -> bool {
+    let rest = root.strip_prefix("http://").or_else(|| root.strip_prefix("https://")).unwrap_or(root);
     let authority = rest.split('/').next().unwrap_or_default();
     if let Ok(address) = authority.parse::<SocketAddr>() {
         return address.ip().is_loopback();
@@ -466,6 +475,7 @@ mod tests {
             ("", &["--listen", "192.0.2.1:8080"], "--insecure-http"),
             ("", &["--base-url", "http://baton.example.org"], "--insecure-http"),
             ("", &["--base-url", "http://localhost.evil.example"], "--insecure-http"),
+            ("", &["--base-url", "http://localhost:8080", "--listen", "0.0.0.0:8080"], "--insecure-http"),
             ("", &["--base-url", "ftp://x"], "absolute http"),
             ("", &["--base-url", "https://u@x"], "absolute http"),
             ("", &["--base-url", "https://x/fhir/"], "without /fhir"),

@@ -1,8 +1,8 @@
 //! From the headers of a request to its caller.
 //!
 //! For: http, once a request. Embedded mode verifies a bearer token and looks, at least once in [`LOOK_BACK`], whether
-//! client, user and role still hold. `--auth off` gives the super-user, or the user that `X-Baton-Actor` names, and the
-//! clock of `X-Baton-Now`; both headers mean nothing in any other mode.
+//! client, user and role still hold. `--auth off` gives the super-user, or the user or client that `X-Baton-Actor` names,
+//! and the clock of `X-Baton-Now`; both headers mean nothing in any other mode.
 //! Source: RFC 6750; own rules for `--auth off`.
 
 use super::key::KeyRing;
@@ -169,18 +169,28 @@ impl AuthState {
         };
         let principal = match asked.actor {
             None => Principal::super_user(),
-            Some(name) => {
-                let user = if is_id(name) { self.store.oauth_user(name).await? } else { None };
-                let user = user.filter(|u| u.is_active);
-                let user =
-                    user.ok_or_else(|| Error::unauthenticated("X-Baton-Actor names no active user; see baton seed"))?;
-                let role = role_of(&user.role)?;
-                standing::person(&self.store, &self.policy, &user, role, now).await?;
-                let client = Principal::super_user().client;
-                principal(&user, role, client, None)
-            }
+            Some(name) => self.actor(name, now).await?,
         };
         Ok(Caller { principal: Arc::new(principal), now: at })
+    }
+
+    /// The seeded user of that login name, or the client of that id.
+    async fn actor(&self, name: &str, now: Instant) -> Result<Principal> {
+        let unknown = || Error::unauthenticated("X-Baton-Actor names no active user or client; see baton seed");
+        if !is_id(name) || name == LOCAL_CLIENT {
+            return Err(unknown());
+        }
+        if let Some(user) = self.store.oauth_user(name).await?.filter(|u| u.is_active) {
+            let role = role_of(&user.role)?;
+            standing::person(&self.store, &self.policy, &user, role, now).await?;
+            return Ok(principal(&user, role, Principal::super_user().client, None));
+        }
+        let client = self.store.oauth_client(name).await?.filter(|c| c.is_active).ok_or_else(unknown)?;
+        let role = role_of(&client.role)?;
+        if let Some(org) = &client.org {
+            standing::organization(&self.store, org).await?;
+        }
+        Ok(Principal { role, org: client.org, client: client.id, ..Principal::super_user() })
     }
 
     async fn bearer(&self, asked: &Asked<'_>, now: Instant) -> Result<Arc<Principal>> {

@@ -9,9 +9,11 @@ pub mod file;
 pub use apply::Report;
 pub use file::Seed;
 
+use crate::auth::client::hash_secret;
 use crate::config::{ServeArgs, Settings, StoreArgs};
 use crate::error::{Error, Result};
 use crate::interaction::Engine;
+use crate::store::Store;
 use std::path::PathBuf;
 
 /// Arguments of `baton seed`.
@@ -47,6 +49,33 @@ pub async fn run(args: SeedArgs) -> Result<()> {
     opened.store.close().await;
     print!("{}", told(&report?));
     Ok(())
+}
+
+/// Refuses to serve more than this machine while a client has a secret of the demo's seed file, which everybody can read.
+///
+/// # Errors
+/// `Invalid` naming the clients.
+pub async fn refuse_published_secrets(store: &Store, settings: &Settings) -> Result<()> {
+    if settings.is_this_machine_only() {
+        return Ok(());
+    }
+    let demo: Seed = serde_json::from_str(include_str!("../../profiles/demo/seed.json"))
+        .map_err(|e| Error::fault("the seed of the demo does not read").caused_by(e))?;
+    let mut open = Vec::new();
+    for client in &demo.clients {
+        let stored = store.oauth_client(&client.id).await?.filter(|c| c.is_active).and_then(|c| c.secret);
+        if stored.is_some() && stored == client.secret.as_deref().map(hash_secret) {
+            open.push(client.id.as_str());
+        }
+    }
+    if open.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the clients {} have the published secrets of profiles/demo/seed.json: give them others, or disable them, before \
+         more than this machine is served",
+        open.join(", ")
+    )))
 }
 
 /// A report in words. Secrets stand in it once and nowhere else.

@@ -30,6 +30,7 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
     let root = settings.root(bound);
     let opened = open::engine(settings, &root).await?;
     let auth = AuthState::open(opened.store.clone(), opened.policy, settings, &root).await?;
+    super::seed::refuse_published_secrets(&opened.store, settings).await?;
     if settings.auth == AuthMode::Off {
         tracing::warn!("--auth off: whoever reaches this port may do everything; for tests and trials only");
     }

@@ -102,6 +102,7 @@ impl Store {
             return Err(Error::fault("a database URL is sqlite:PATH or postgres://USER@HOST/DATABASE"));
         };
         let lock = sqlite::lock(&path)?;
+        sqlite::make_private(&path)?;
         let mut conn = sqlite::writer(&path).await?;
         sqlite::migrate(&mut conn).await.map_err(schema)?;
         let mut conn = Conn::Sqlite(conn);

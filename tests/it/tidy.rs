@@ -28,6 +28,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("actix_web", &["http"]),
     ("actix_http", &["http"]),
     ("jsonwebtoken", &["auth"]),
+    ("aws_lc_rs", &["auth"]),
     ("argon2", &["auth"]),
     ("fhir_sdk", &["fhir"]),
     ("reqwest", &["outbound", "cli"]),

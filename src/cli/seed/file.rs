@@ -5,6 +5,7 @@
 
 use crate::access::scope::Scopes;
 use crate::access::{Policy, Role};
+use crate::auth::bearer::LOCAL_CLIENT;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::resource::is_id;
 use serde::Deserialize;
@@ -181,6 +182,11 @@ impl Seed {
         ids(&mut at("users", &self.users, |u| &u.name, "name"), problems);
         ids(&mut at("clients", &self.clients, |c| &c.id, "id"), problems);
 
+        for (n, c) in self.clients.iter().enumerate() {
+            if self.users.iter().any(|u| u.name == c.id) || c.id == LOCAL_CLIENT {
+                problems.add(&format!("clients[{n}].id"), &format!("'{}' is the name of a user, or Baton's own", c.id));
+            }
+        }
         for (n, o) in self.organizations.iter().enumerate() {
             if o.kind == OrganizationKind::Pharmacy && !o.candidate_pharmacies.is_empty() {
                 problems.add(&format!("organizations[{n}].candidate-pharmacies"), "is for hospitals");
@@ -373,6 +379,8 @@ mod tests {
             ("\"role\": \"pharmacist\"}]", "\"role\": \"technician\"}]", "has no role pharmacist"),
             ("\"role\": \"admin\"", "\"role\": \"super-user\"", "users[2].role"),
             ("\"role\": \"admin\"", "\"role\": \"patient\"", "not built yet"),
+            ("\"id\": \"lakeside-ehr\"", "\"id\": \"mara\"", "the name of a user"),
+            ("\"id\": \"lakeside-ehr\"", "\"id\": \"baton-cli\"", "Baton's own"),
             ("\"role\": \"hospital-system\"", "\"role\": \"pharmacist\"", "people log in"),
             ("\"role\": \"hospital-system\"", "\"role\": \"pharmacy-system\"", "not the kind"),
             ("system/*.cruds", "user/*.cruds", "clients[0].scopes"),

@@ -44,6 +44,19 @@ pub fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Makes the file where there is none, readable by its owner alone: it holds patients' data and signing keys. SQLite
+/// gives its WAL the same mode.
+pub fn make_private(path: &Path) -> Result<()> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .map(|_| ())
+        .map_err(|e| Error::fault(format!("cannot make the database file {}: {e}", path.display())).caused_by(e))
+}
+
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)

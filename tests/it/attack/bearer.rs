@@ -318,7 +318,11 @@ async fn auth_off_acts_as_a_seeded_user(auth: Auth) {
     assert_eq!(p.scopes, None, "scopes do not apply");
     assert_eq!(Some(caller.now), Instant::parse("2024-03-01T08:00:00Z"));
     assert_eq!(ask(Some("root"), None).await.unwrap().principal.role, Role::Admin);
-    assert_eq!(ask(Some("nobody"), None).await.err(), Some(401));
+    let ehr = ask(Some("ehr"), None).await.unwrap().principal;
+    assert_eq!((ehr.role, ehr.org.as_deref(), ehr.client.as_str()), (Role::HospitalSystem, Some("st-anna"), "ehr"));
+    for name in ["nobody", "off", "baton-cli", ""] {
+        assert_eq!(ask(Some(name), None).await.err(), Some(401), "{name}");
+    }
     assert_eq!(ask(Some("phil\0"), None).await.err(), Some(401));
     assert_eq!(ask(None, Some("yesterday")).await.err(), Some(400));
     auth.seed(|s| s["practitioners"][1]["roles"][0]["until"] = json!("2020-01-01")).await;

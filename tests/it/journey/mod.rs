@@ -1,5 +1,6 @@
 //! The programme, told as stories.
 
+mod access;
 mod demo;
 mod handoff;
 mod load;
