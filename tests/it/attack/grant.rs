@@ -75,7 +75,7 @@ async fn users_and_systems_differ(auth: Auth) {
         assert_eq!(state.token_for_user(name, None, 900, now).await.unwrap_err().kind.status(), 404, "{name}");
     }
     let token = state.token_for_user("phil", Some("user/Task.rs nonsense"), 900, now).await.unwrap();
-    let claims = baton::auth::token::verify(&*state.keys().unwrap(), &state.parties, &token, now).unwrap();
+    let claims = baton::auth::token::verify(&state.keys().unwrap(), &state.parties, &token, now).unwrap();
     assert_eq!(
         (claims.scope.as_str(), claims.role.as_str(), claims.org.as_deref()),
         ("user/Task.rs", "pharmacist", Some("corner"))
@@ -85,7 +85,7 @@ async fn users_and_systems_differ(auth: Auth) {
     // seeding again keeps the opaque name
     auth.seed(|_| ()).await;
     let again = state.token_for_user("phil", None, 900, now).await.unwrap();
-    let again = baton::auth::token::verify(&*state.keys().unwrap(), &state.parties, &again, now).unwrap();
+    let again = baton::auth::token::verify(&state.keys().unwrap(), &state.parties, &again, now).unwrap();
     assert_eq!(again.sub, claims.sub);
     assert_ne!(again.jti, claims.jti);
 }
