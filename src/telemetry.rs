@@ -6,8 +6,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts the log; a second call changes nothing.
 pub fn start() {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,actix_server=warn"));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,actix_server=warn,actix_http=off"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let is_plain = std::env::var_os("NO_COLOR").is_some();
     let started = if std::env::var("BATON_LOG").is_ok_and(|v| v == "json") {

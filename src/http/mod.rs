@@ -51,6 +51,8 @@ impl Stop {
 struct Shared {
     house: House,
     metrics: metrics::Metrics,
+    /// The runtime outside the HTTP workers, where large requests are carried out.
+    aside: tokio::runtime::Handle,
 }
 
 /// Serves until Ctrl-C or SIGTERM, then lets requests under way end.
@@ -61,7 +63,11 @@ struct Shared {
 /// `Fault` when the listener cannot be used.
 pub async fn serve(house: House, listener: TcpListener, workers: usize, started: impl FnOnce(Stop)) -> Result<()> {
     let limits = house.limits.clone();
-    let shared = web::Data::new(Shared { house, metrics: metrics::Metrics::default() });
+    let shared = web::Data::new(Shared {
+        house,
+        metrics: metrics::Metrics::default(),
+        aside: tokio::runtime::Handle::current(),
+    });
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).default_service(web::to(routes::any)))
         .workers(workers)
         .client_request_timeout(Duration::from_secs(limits.header_seconds))

@@ -12,7 +12,8 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 const FHIR_JSON: HeaderValue = HeaderValue::from_static("application/fhir+json;charset=utf-8");
@@ -107,8 +108,15 @@ fn request_id(given: Option<&str>) -> Arc<str> {
     };
     match given.filter(is_safe) {
         Some(id) => id.into(),
-        None => uuid::Uuid::new_v4().as_simple().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned().into(),
+        None => made_up().into(),
     }
+}
+
+/// 32 hexadecimal digits: a random number of this process and a counter.
+fn made_up() -> String {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("{:016x}{:016x}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn takes_gzip(accept: &str) -> bool {

@@ -10,6 +10,9 @@ use crate::interaction::{self, Answer, Verb};
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 
+/// Bodies over this size are carried out aside: parsing and checking them would hold up the other requests of the worker.
+const LARGE: usize = 256 << 10;
+
 /// Answers every request.
 pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let Some(shared) = request.app_data::<web::Data<Shared>>() else {
@@ -54,12 +57,20 @@ async fn fhir_answer(shared: &Shared, request: &HttpRequest, payload: web::Paylo
     let is_public = matches!(verb, Verb::Get | Verb::Head) && path == "metadata";
     let ctx = if is_public { anonymous(shared, face) } else { ctx(shared, request, face).await? };
     let mut wire = wire::read(request, verb)?;
+    let mut is_large = false;
     if matches!(verb, Verb::Post | Verb::Put | Verb::Patch) {
         let bytes = body::read(request, payload, &house.limits).await?;
         wire.is_form = wire::content_type(request, verb, &path, bytes.is_empty())?;
+        is_large = bytes.len() > LARGE;
         wire.body = interaction::Body::Raw(bytes);
     }
-    house.engine.handle(&ctx, interaction::route(&path, wire)?).await
+    let asked = interaction::route(&path, wire)?;
+    if !is_large {
+        return house.engine.handle(&ctx, asked).await;
+    }
+    let engine = house.engine.clone();
+    let done = shared.aside.spawn(async move { engine.handle(&ctx, asked).await }).await;
+    done.map_err(|e| Error::fault("a large request ended in a panic").caused_by(e))?
 }
 
 /// Who is calling, and what time it is for them.

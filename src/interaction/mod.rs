@@ -106,15 +106,16 @@ impl Engine {
     /// # Errors
     /// Everything that can go wrong, with its kind: http and Bundle entries make the status of it.
     pub async fn handle(&self, ctx: &Ctx, request: Request) -> Result<Answer> {
+        // A read goes straight; the others are boxed, so that a read does not carry the size of their futures.
         match request {
             Request::Read { target, unless, query } => self.read(ctx, target, &unless, &query).await,
             Request::VRead { target, version, query } => self.vread(ctx, target, &version, &query).await,
-            Request::Search { of, query, lenient } => self.search(ctx, of, &query, lenient).await,
-            Request::History { of, query } => self.history(ctx, of, &query).await,
+            Request::Search { of, query, lenient } => Box::pin(self.search(ctx, of, &query, lenient)).await,
+            Request::History { of, query } => Box::pin(self.history(ctx, of, &query)).await,
             Request::Capabilities => Ok(self.capabilities()),
-            Request::Bundle { body, prefer } => self.bundle(ctx, body, prefer).await,
-            Request::Operation(operation) => self.operation(ctx, operation).await,
-            write => self.change(ctx, write).await,
+            Request::Bundle { body, prefer } => Box::pin(self.bundle(ctx, body, prefer)).await,
+            Request::Operation(operation) => Box::pin(self.operation(ctx, operation)).await,
+            write => Box::pin(self.change(ctx, write)).await,
         }
     }
 
