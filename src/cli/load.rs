@@ -68,11 +68,18 @@ enum Outcome {
     Unanswered(String),
 }
 
-/// Loads the files. The error is a sentence for the person at the terminal.
+/// Loads the files.
 ///
 /// # Errors
-/// A file that cannot be read, a server that is not there, a state file that cannot be written.
+/// None: what stops the load is told at the terminal and makes the exit code 2.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, String> {
+    Ok(load(arguments).await.unwrap_or_else(|sentence| {
+        eprintln!("baton load: {sentence}");
+        ExitCode::from(2)
+    }))
+}
+
+async fn load(arguments: Arguments) -> Result<ExitCode, String> {
     if arguments.to.starts_with("https:") {
         return Err("baton load speaks plain HTTP: run it beside the server, or through a local proxy".into());
     }

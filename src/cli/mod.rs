@@ -31,6 +31,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the whole product on loopback, with sample discharges and a story that plays itself
+    Demo(demo::Arguments),
     /// Run the server
     Serve(Box<serve::Arguments>),
     /// Post Bundles and resources from files to a running server
@@ -47,9 +49,11 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    crate::telemetry::start();
+    // The demo tells its own story: only what goes wrong is logged beside it.
+    crate::telemetry::start(if matches!(cli.command, Command::Demo(_)) { "warn" } else { "info" });
     crate::auth::jws::install_crypto();
     match cli.command {
+        Command::Demo(arguments) => finish(demo::run(arguments)),
         Command::Serve(arguments) => finish(serve::run(*arguments)),
         Command::Migrate(arguments) => finish(migrate::run(arguments)),
         Command::Seed(arguments) => finish(seed::run(arguments)),

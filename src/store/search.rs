@@ -127,7 +127,11 @@ pub async fn run(
     let has_more = rows.len() > plan.count;
     let snapshot = match &view {
         View::At(snapshot) => Some(snapshot.clone()),
-        View::Current => rows.first().map(|row| row.opt_text(query_of.snapshot_column())).transpose()?.flatten(),
+        View::Current if shared.dialect == Dialect::Postgres => {
+            rows.first().map(|row| row.opt_text(query_of.snapshot_column())).transpose()?.flatten()
+        }
+        // A write on SQLite: it has no pages, and no column for a snapshot.
+        View::Current => None,
     };
     if place.is_none() && !has_more {
         page.total = Some(page.rows.len() as u64);

@@ -3,7 +3,12 @@
 //! `journey` tells the programme as stories, `proof` holds the laws against crowds, crashes and real data, `tidy` the
 //! house rules. Every story runs on SQLite and on PostgreSQL; `harness` says where a PostgreSQL comes from.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where things are not as it says")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends where things are not as it says"
+)]
 
 #[macro_use]
 mod harness;

@@ -95,6 +95,27 @@ impl Api {
         Ok(Self { base, client, transcript })
     }
 
+    /// A program's token, asked for with its secret; told in one line.
+    ///
+    /// # Errors
+    /// No answer, or no token in it.
+    pub async fn login(&self, root: &str, name: &str, secret: &str) -> Result<Caller, String> {
+        let request = self.client.post(format!("{root}/auth/token")).basic_auth(name, Some(secret));
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        let response = request.body("grant_type=client_credentials&scope=system%2F*.cruds").send().await;
+        let response = response.map_err(|e| format!("/auth/token: {e}"))?;
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await.map_err(|e| format!("/auth/token: {e}"))?;
+        let answer = json::parse(&bytes).unwrap_or_default();
+        let token = answer["access_token"].text().to_string();
+        if token.is_empty() {
+            return Err(format!("/auth/token: {status} {answer}"));
+        }
+        let meaning = format!("a token for {} seconds", answer["expires_in"].as_number().unwrap_or("some"));
+        self.transcript.exchange(name, "POST /auth/token", status, &meaning);
+        Ok(Caller { name: name.to_string(), token })
+    }
+
     /// Asks without telling.
     ///
     /// # Errors

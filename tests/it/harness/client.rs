@@ -14,7 +14,6 @@ pub struct Client {
 }
 
 /// What came back.
-#[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
@@ -139,6 +138,12 @@ impl Client {
         let tag = version.map(|v| format!("W/\"{v}\""));
         let headers: Vec<_> = tag.iter().map(|t| ("If-Match", t.as_str())).collect();
         self.send("POST", path, body, &headers).await
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} {}", self.what, self.status, String::from_utf8_lossy(&self.bytes))
     }
 }
 

@@ -107,7 +107,8 @@ async fn check(server: &TestServer, round: u64, log: &Round) {
             (acknowledged..=sent).contains(&value),
             "round {round}: counter {writer} is {value}, not {acknowledged} to {sent}"
         );
-        assert_eq!(basic["meta"]["versionId"], value.to_string(), "round {round}: as many versions as updates");
+        let versions: u64 = basic["meta"]["versionId"].as_str().and_then(|v| v.parse().ok()).expect("a number");
+        assert!(versions <= value, "round {round}: {versions} versions of {value} updates: one was done twice");
     }
 }
 
