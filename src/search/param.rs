@@ -126,21 +126,21 @@ impl Bounds {
     /// What rows a prefix asks for, given the lowest and highest value (inclusive) that the query's text stands for.
     /// One of the bounds must hold.
     ///
-    /// Source: <https://hl7.org/fhir/R4/search.html#prefix>. For `ge` and `le` the page says "overlaps the range above, or is
-    /// contained": a row that begins before the query's range and ends inside it is neither, although its end is not
-    /// before it. Own rule: it matches, as the words "greater or equal" say.
+    /// Source: <https://hl7.org/fhir/R4/search.html#prefix>: `ge` is "overlaps the range above the query's, or lies within
+    /// the query's"; a row that begins before the query's range and ends inside it is neither. `le` likewise.
     pub fn of(prefix: Prefix, a: i64, b: i64) -> Vec<Self> {
         let lo = |from, to| Self { lo: (from, to), ..Self::default() };
         let hi = |from, to| Self { hi: (from, to), ..Self::default() };
+        let within = Self { lo: (Some(a), None), hi: (None, Some(b)) };
         match prefix {
-            Prefix::Eq => vec![Self { lo: (Some(a), None), hi: (None, Some(b)) }],
+            Prefix::Eq => vec![within],
             Prefix::Ne => {
                 below(a).map(|n| lo(None, Some(n))).into_iter().chain(above(b).map(|n| hi(Some(n), None))).collect()
             }
             Prefix::Gt => above(b).map(|n| hi(Some(n), None)).into_iter().collect(),
             Prefix::Lt => below(a).map(|n| lo(None, Some(n))).into_iter().collect(),
-            Prefix::Ge => vec![hi(Some(a), None)],
-            Prefix::Le => vec![lo(None, Some(b))],
+            Prefix::Ge => Self::of(Prefix::Gt, a, b).into_iter().chain([within]).collect(),
+            Prefix::Le => Self::of(Prefix::Lt, a, b).into_iter().chain([within]).collect(),
             Prefix::Sa => above(b).map(|n| lo(Some(n), None)).into_iter().collect(),
             Prefix::Eb => below(a).map(|n| hi(None, Some(n))).into_iter().collect(),
             Prefix::Ap => vec![Self { lo: (None, Some(b)), hi: (Some(a), None) }],

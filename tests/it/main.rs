@@ -16,4 +16,5 @@ mod attack;
 mod journey;
 mod proof;
 mod rest;
+mod search;
 mod tidy;

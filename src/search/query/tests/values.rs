@@ -211,8 +211,8 @@ fn dates_are_intervals() {
             ("date=ne2013-03-14", "next year span open past timing", "prefix"),
             ("date=gt2013-03-14", "next year open timing", "prefix"),
             ("date=lt2013-03-14", "year span past", "prefix"),
-            ("date=ge2013-03-14", "day noon next year span open timing", "prefix"),
-            ("date=le2013-03-14", "day noon year span open past timing", "prefix"),
+            ("date=ge2013-03-14", "day noon next year open timing", "prefix"),
+            ("date=le2013-03-14", "day noon year span past", "prefix"),
             ("date=sa2013-03-14", "next", "prefix"),
             ("date=eb2013-03-14", "past", "prefix"),
             ("date=ap2013-03-14", "day noon year span open timing", "prefix"),
@@ -222,7 +222,7 @@ fn dates_are_intervals() {
             ("date=2013-03-14T14:00:00%2B02:00", "noon", "date"),
             ("date=2013-03-14T14:00:00+02:00", "noon", "date"),
             ("date=2013-03-14T24:00:00Z", "next", "date"),
-            ("date=ge2013-03-14&date=lt2013-03-15", "day noon year span open timing", "combining"),
+            ("date=ge2013-03-14&date=lt2013-03-15", "day noon year open timing", "combining"),
         ],
     );
 }
@@ -410,8 +410,8 @@ fn prefixes_keep_their_laws() {
         prop_assert_eq!(is(Prefix::Ne), !is(Prefix::Eq));
         prop_assert_eq!(is(Prefix::Gt), value.1 > query.1);
         prop_assert_eq!(is(Prefix::Lt), value.0 < query.0);
-        prop_assert_eq!(is(Prefix::Ge), value.1 >= query.0);
-        prop_assert_eq!(is(Prefix::Le), value.0 <= query.1);
+        prop_assert_eq!(is(Prefix::Ge), is(Prefix::Gt) || is(Prefix::Eq));
+        prop_assert_eq!(is(Prefix::Le), is(Prefix::Lt) || is(Prefix::Eq));
         prop_assert_eq!(is(Prefix::Sa), value.0 > query.1);
         prop_assert_eq!(is(Prefix::Eb), value.1 < query.0);
         prop_assert_eq!(is(Prefix::Ap), value.0 <= query.1 && query.0 <= value.1);
