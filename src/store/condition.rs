@@ -54,6 +54,8 @@ impl Sql {
 
     /// ` AND …`: the versions `v` that the view holds.
     pub fn view(&mut self, view: &View, v: &str) -> &mut Self {
+        // A deletion is a version of its type as well, and no resource any more.
+        self.push(&format!(" AND {v}.method <> 3"));
         match (view, self.dialect) {
             (View::Current, _) => self.push(&format!(" AND {v}.ended = 9223372036854775807")),
             (View::At(snapshot), Dialect::Sqlite) => {
