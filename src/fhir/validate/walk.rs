@@ -185,7 +185,10 @@ impl<'j> Walk<'j> {
     fn extensions(&mut self, values: Option<&Json>, value: &'j Json, element: &Element, path: &Path<'_>) {
         let Some(structure) = definition::structure("Element") else { return };
         if !element.many {
-            return self.complex(value, structure, path);
+            if values.is_none() || !is_only_an_id(value) {
+                self.complex(value, structure, path);
+            }
+            return;
         }
         let Json::Array(items) = value else {
             let what = format!("found {}, expected an array beside the array of values", describe(value));
@@ -203,7 +206,10 @@ impl<'j> Walk<'j> {
         for (n, item) in items.iter().enumerate() {
             let here = path.item(n);
             if !item.is_null() {
-                self.complex(item, structure, &here);
+                let has_value = values.is_some_and(|v| v.items().get(n).is_some_and(|v| !v.is_null()));
+                if !has_value || !is_only_an_id(item) {
+                    self.complex(item, structure, &here);
+                }
             } else if values.is_none_or(|v| v.items().get(n).is_none_or(Json::is_null)) {
                 self.error("structure", &here, "found null where the value is absent, too; remove both");
             }
@@ -372,4 +378,9 @@ fn one_of(set: &CodeSet, typed: &str) -> String {
     }
     let near = nearest(typed, all.into_iter()).map_or(String::new(), |near| format!("; '{near}' may be meant"));
     format!("a code of the value set {}{near}", set.name)
+}
+
+/// Whether the `_x` half of a primitive holds an id alone: allowed beside a value (ele-1 counts both halves).
+fn is_only_an_id(json: &Json) -> bool {
+    json.as_object().is_some_and(|o| o.len() == 1) && json["id"].as_str().is_some_and(|id| !id.is_empty())
 }
