@@ -179,9 +179,10 @@ fn known(object: &Json, members: &[&str], place: &str) -> Result<()> {
 
 /// Splits a request url into path and query. An absolute one must be of this server.
 fn below(url: &str, base: &str) -> Result<(String, String)> {
+    let (before, _) = url.split_once('?').unwrap_or((url, ""));
     let rest = match url.strip_prefix(base) {
         Some(rest) if rest.is_empty() || rest.starts_with(['/', '?']) => rest,
-        _ if url.contains("://") || url.starts_with("//") => {
+        _ if before.contains("://") || before.starts_with("//") => {
             return Err(Error::invalid("the url leads to another server; write it relative to this one's base"));
         }
         _ => url,
