@@ -129,7 +129,7 @@ fn every_command_of_the_readmes_tour_works() {
     let script = script
         .replace("8080", &port.to_string())
         .replace("target/release/baton", &bin.join("baton").display().to_string());
-    let script = format!("trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n{script}");
+    let script = format!("trap 'kill $(jobs -p) 2>/dev/null; wait || true' EXIT\n{script}");
     let out = Command::new("bash")
         .args(["-euxo", "pipefail", "-c", &script])
         .current_dir(dir.path())
