@@ -149,11 +149,6 @@ impl TestServer {
         }
     }
 
-    /// The process id, for looking at memory and CPU.
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("a running server").id()
-    }
-
     /// How it was started.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -4,6 +4,7 @@ mod access;
 mod demo;
 mod handoff;
 mod load;
+mod time;
 
 use baton::cli::demo::DISCHARGES;
 use baton::clock::Instant;
