@@ -145,6 +145,7 @@ impl Commit {
             set(&mut outcomes, *n, outcome);
         }
         if !steps.is_empty() {
+            let put: Vec<usize> = steps.iter().map(|(n, _)| *n).collect();
             let change = |(_, step): (usize, Step<'_>)| workflow::Change {
                 target: step.target.clone(),
                 before: step.was,
@@ -152,6 +153,7 @@ impl Commit {
             };
             let changes: Vec<workflow::Change> = steps.into_iter().map(change).collect();
             workflow::react(&self.ctx, tx, &self.house.programme, &changes).await?;
+            latest(tx, &mut outcomes, &put).await?;
         }
         tx.audit(self.audit());
         for n in 0..outcomes.len() {
@@ -363,6 +365,19 @@ impl Commit {
             outcome: 200,
         }
     }
+}
+
+/// The workflow may have written a further version of what was just `put`: the answer names the last one.
+async fn latest(tx: &mut Tx, outcomes: &mut [Option<Outcome>], put: &[usize]) -> Result<()> {
+    let version = |n: &usize| outcomes.get(*n)?.as_ref()?.version.as_ref();
+    let written: Vec<usize> = put.iter().copied().filter(|n| version(n).is_some_and(|v| !v.is_deleted())).collect();
+    let targets: Vec<Target> = written.iter().filter_map(version).map(|v| v.target.clone()).collect();
+    for (n, now) in written.into_iter().zip(tx.get_many(&Limit::Everything, &targets).await?) {
+        if let (Some(Some(outcome)), Some(now)) = (outcomes.get_mut(n), now) {
+            outcome.version = Some(now);
+        }
+    }
+    Ok(())
 }
 
 fn set(outcomes: &mut [Option<Outcome>], n: usize, outcome: Outcome) {
