@@ -60,7 +60,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     }
     let settings = settings(&arguments)?;
     let root = settings.root(settings.listen);
-    transcript.says(&format!("Opening {} …", settings.database_url));
+    transcript.says(&format!("Opening {} …", without_password(&settings.database_url)));
     let mut cast = prepare(&settings, &root, transcript).await?;
 
     let (sender, started) = oneshot::channel();
@@ -97,6 +97,14 @@ fn settings(arguments: &Arguments) -> Result<Settings> {
         auth: Some(AuthMode::Embedded),
         ..ServeArgs::default()
     })
+}
+
+/// `postgres://user:secret@host/name` → `postgres://host/name`.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
+        _ => url.to_string(),
+    }
 }
 
 /// Removes the file of the last demo, and what SQLite and Baton keep beside it.
@@ -157,7 +165,12 @@ fn secret_of(client: &str) -> Option<String> {
 /// What is running, who may log in, and what to try.
 fn close(root: &str, arguments: &Arguments, ending: &Ending, transcript: Transcript) {
     let program = std::env::current_exe().map_or_else(|_| "baton".into(), |path| shorten(&path));
-    let token = |who: &str| format!("$({program} token {who} --database-url {})", arguments.database_url);
+    // A URL with a password in it is not printed: the variable holds it.
+    let database = match arguments.database_url.strip_prefix("sqlite:") {
+        Some(_) => format!(" --database-url {}", arguments.database_url),
+        None => String::new(),
+    };
+    let token = |who: &str| format!("$({program} token {who}{database})");
     transcript.chapter("The server goes on running");
     transcript.says(&format!("  FHIR base      {root}/fhir"));
     transcript.says(&format!("  what it can do {root}/fhir/metadata"));
@@ -167,6 +180,9 @@ fn close(root: &str, arguments: &Arguments, ending: &Ending, transcript: Transcr
         "  programs       lakeside-ehr, northgate-ehr, elm-street-pms, harbour-pms: secrets in profiles/demo/seed.json",
     );
     transcript.chapter("Try it in another terminal");
+    if database.is_empty() {
+        transcript.says("  (after: export BATON_DATABASE_URL=, with the URL that you gave to the demo)");
+    }
     let get =
         |who: &str, path: &str| format!("curl -s -H \"Authorization: Bearer {}\" '{root}/fhir/{path}'", token(who));
     transcript.command(&get("tomas", "Task?status=requested&_pretty=true"));

@@ -170,7 +170,7 @@ async fn load_file(
     if !bar.is_hidden() {
         return Ok(());
     }
-    println!("{}: {}", source.path.display(), tally.brief());
+    println!("{}: done; {} so far", source.path.display(), tally.brief());
     Ok(())
 }
 
