@@ -22,13 +22,9 @@ impl Engine {
     pub(super) async fn search(&self, ctx: &Ctx, of: Scope, raw: &str, lenient: bool) -> Result<Answer> {
         let house = self.house();
         let (mut pairs, token) = split(raw)?;
-        let handling = if lenient { Handling::Lenient } else { Handling::Strict };
         let types = self.types(ctx, &of)?;
-        let mut query = query::parse(&house.registry, &house.keys, &types, &pairs, &house.env, handling)?;
+        let mut query = self.query(ctx, &types, &pairs, lenient)?;
         let judge = house.policy.judge(&ctx.principal);
-        for touched in &query.touched {
-            judge.decide(Action::SearchType, Some(*touched)).ok()?;
-        }
         if let Scope::Compartment(owner, _) = &of {
             self.in_compartment(ctx, owner, &mut query).await?;
         }
@@ -89,6 +85,28 @@ impl Engine {
             out.warnings(&query.warnings);
         }
         Ok(Answer::of(out.end()))
+    }
+
+    /// Whether a search would be carried out: rights and parameters, without the search.
+    ///
+    /// # Errors
+    /// As the search.
+    pub(super) fn check_search(&self, ctx: &Ctx, of: &Scope, raw: &str, lenient: bool) -> Result<()> {
+        let (pairs, _) = split(raw)?;
+        let types = self.types(ctx, of)?;
+        self.query(ctx, &types, &pairs, lenient).map(|_| ())
+    }
+
+    /// Reads a query, and judges the types that its chains and includes touch.
+    fn query(&self, ctx: &Ctx, types: &[ResourceType], pairs: &Pairs, lenient: bool) -> Result<Query> {
+        let house = self.house();
+        let handling = if lenient { Handling::Lenient } else { Handling::Strict };
+        let query = query::parse(&house.registry, &house.keys, types, pairs, &house.env, handling)?;
+        let judge = house.policy.judge(&ctx.principal);
+        for touched in &query.touched {
+            judge.decide(Action::SearchType, Some(*touched)).ok()?;
+        }
+        Ok(query)
     }
 
     /// The types that a search covers: those of its URL that the caller may search.

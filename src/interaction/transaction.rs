@@ -8,10 +8,12 @@ use super::Engine;
 use super::answer::Answer;
 use super::batch::{self, Entry};
 use super::bundle::Writer;
-use super::change::{self, Change};
-use super::request::{Prefer, Request};
+use super::change::{self, Change, type_of};
+use super::request::{Prefer, Request, Scope};
+use super::subset::Subset;
 use super::write::{Asks, Draft};
 use crate::access::Ctx;
+use crate::access::scope::Action;
 use crate::error::{Error, Result};
 
 /// What an entry became.
@@ -43,11 +45,14 @@ impl Engine {
                     }
                     parts.push(Part::Write);
                 }
-                Request::Operation(operation) if !operation.is_get => {
-                    let text = "an operation that changes something cannot be part of a transaction; call it by itself";
+                Request::Operation(_) => {
+                    let text = "an operation cannot be part of a transaction; call it by itself";
                     asks.fail(Error::unprocessable(text).code("not-supported"), &place);
                 }
                 request => {
+                    if let Err(error) = self.check_read(ctx, &request) {
+                        asks.fail(error, &place);
+                    }
                     if let Request::Read { target, .. } = &request {
                         reads.push((target.clone(), place));
                     }
@@ -83,5 +88,29 @@ impl Engine {
         let Change { action, draft, .. } = Change::of(request)?;
         self.permit(ctx, action, Some(draft.at.rtype()))?;
         Ok(draft)
+    }
+
+    /// Refuses what a read of an entry would refuse, before anything is written: one refused entry refuses all.
+    fn check_read(&self, ctx: &Ctx, request: &Request) -> Result<()> {
+        match request {
+            Request::Read { target, query, .. } => {
+                self.permit(ctx, Action::Read, Some(target.rtype))?;
+                Subset::of_query(query).map(|_| ())
+            }
+            Request::VRead { target, query, .. } => {
+                self.permit(ctx, Action::VRead, Some(target.rtype))?;
+                Subset::of_query(query).map(|_| ())
+            }
+            Request::Search { of, query, lenient } => self.check_search(ctx, of, query, *lenient),
+            Request::History { of, .. } => {
+                let action = match of {
+                    Scope::Instance(_) => Action::HistoryInstance,
+                    Scope::Type(_) => Action::HistoryType,
+                    Scope::System | Scope::Compartment(..) => Action::HistorySystem,
+                };
+                self.permit(ctx, action, type_of(of))
+            }
+            _ => Ok(()),
+        }
     }
 }

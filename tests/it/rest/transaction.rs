@@ -82,6 +82,12 @@ async fn after_a_failing_entry_nothing_exists_and_one_outcome_names_every_entry(
     assert!(said.contains("Bundle.entry[2].resource.nonsense"), "{said}");
     assert!(client.search("Patient?identifier=http://rest.example/mrn|good").await.is_empty());
     client.post(&transaction(&[json!({"request": {"method": "GET", "url": "Patient/nobody"}})])).await.is(404);
+    let with_search = transaction(&[
+        post(patient("good"), "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e4"),
+        json!({"request": {"method": "GET", "url": "Patient?nonsense=1"}}),
+    ]);
+    client.post(&with_search).await.refuses(400, "not-supported", "Bundle.entry[1]");
+    assert!(client.search("Patient?identifier=http://rest.example/mrn|good").await.is_empty());
 }
 
 async fn links_are_rewritten_by_type_and_texts_that_mention_them_stay(server: TestServer) {
