@@ -29,6 +29,7 @@ pub async fn store(settings: &Settings) -> Result<Store> {
     let how = store::Settings {
         readers: connections,
         writers: connections,
+        cache_bytes: Limits::size(limits.cache_bytes),
         queue: Limits::size(limits.write_queue),
         query_ms: limits.query_seconds.saturating_mul(1000),
         page_seconds: i64::try_from(limits.page_seconds).unwrap_or(i64::MAX),

@@ -216,6 +216,3 @@ pub fn judge(ctx: &Ctx, programme: &Programme, after: &Json, findings: &mut Find
 fn starts_after(encounter: &Json, programme: &Programme, limit: Instant) -> bool {
     element::earliest(encounter["period"]["end"].text(), &programme.env.zone).is_some_and(|end| end > limit)
 }
-
-#[cfg(test)]
-mod tests;

@@ -129,7 +129,7 @@ fn change(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
             "what was done stays on record: new mitigations come after the old ones",
         );
     }
-    if to == "entered-in-error" && from != to {
+    if to == "entered-in-error" && STEPS.contains(&(from, to)) {
         let is_author = ctx.principal.practitioner.as_deref() == Some(before["author"]["reference"].text());
         if !is_author && !matches!(ctx.principal.role, Role::Admin | Role::SuperUser | Role::RuleEngine) {
             findings.forbid(

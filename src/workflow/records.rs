@@ -110,8 +110,12 @@ impl Records for Books<'_> {
         let mut types: Vec<ResourceType> = asks.iter().map(|(rtype, ..)| known(rtype)).collect();
         types.sort_unstable();
         types.dedup();
-        let rows =
-            asks.iter().map(|(rtype, param, to)| keys.reference(rtype, param, to.rtype.as_str(), &to.id)).collect();
+        // Several parameters may find by the same rows: the registry knows under which key they stand.
+        let registry = &self.programme.registry;
+        let rows = asks
+            .iter()
+            .flat_map(|(rtype, param, to)| registry.reference_keys(&keys, known(rtype), param, to))
+            .collect();
         let plan = Plan { types, cond: Cond::Exact(rows), sort: Vec::new(), count: MOST, total: false };
         let page = self.tx.search(&Limit::Everything, &plan, None).await?;
         let mut found: Vec<Held> = page.rows.iter().map(Self::held).collect::<Result<_>>()?;
@@ -408,6 +412,35 @@ pub mod memory {
 
         async fn lock(&mut self, _keys: &[i64]) -> Result<()> {
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the reactions ask for, as the store finds it: a parameter that R4 does not have would find nothing, in silence.
+    #[test]
+    fn every_parameter_that_is_asked_for_is_one() {
+        let programme = Programme::for_tests();
+        for (rtype, param, to) in [
+            ("EpisodeOfCare", "patient", "Patient"),
+            ("MedicationRequest", "patient", "Patient"),
+            ("MedicationStatement", "patient", "Patient"),
+            ("AllergyIntolerance", "patient", "Patient"),
+            ("MedicationDispense", "patient", "Patient"),
+            ("MedicationAdministration", "context", "Encounter"),
+            ("List", "encounter", "Encounter"),
+            ("ServiceRequest", "encounter", "Encounter"),
+            ("Condition", "encounter", "Encounter"),
+            ("Task", "encounter", "Encounter"),
+            ("Task", "focus", "DetectedIssue"),
+            ("DetectedIssue", "patient", "Patient"),
+        ] {
+            let to = Target::new(known(to), "1");
+            let keys = programme.registry.reference_keys(&Keys(1, 2), known(rtype), param, &to);
+            assert!(!keys.is_empty(), "{rtype}.{param}");
         }
     }
 }

@@ -1,1 +1,98 @@
+use super::{Sent, lines};
+use crate::fhir::Json;
+use crate::workflow::discharge::Stay;
+use crate::workflow::world::*;
+use serde_json::{Value, json};
 
+fn request(category: Option<&str>, encounter: Option<&str>, status: &str, authored: &str) -> Value {
+    let mut out = json!({"resourceType": "MedicationRequest", "id": "r", "status": status, "intent": "order",
+        "medicationCodeableConcept": {"text": "Aspirin"}, "subject": {"reference": "Patient/p"}, "authoredOn": authored});
+    if let Some(category) = category {
+        out["category"] = json!([{"coding": [{"code": category}]}]);
+    }
+    if let Some(encounter) = encounter {
+        out["encounter"] = json!({"reference": format!("Encounter/{encounter}")});
+    }
+    out
+}
+
+#[test]
+fn which_line_a_medicine_is_as_a_table() {
+    let programme = crate::workflow::Programme::for_tests();
+    let stay = Stay::of(&programme, &encounter().into()).unwrap();
+    let statement = |category: &str, status: &str| {
+        let mut out = home_medicine();
+        out["category"]["coding"][0]["code"] = category.into();
+        out["status"] = status.into();
+        out
+    };
+    let (old, within, late) = ("2020-01-01", "2026-11-25T19:00:00Z", "2026-12-20");
+    for (resource, group) in [
+        (request(Some("discharge"), Some("e"), "active", within), Some("discharge")),
+        (request(Some("discharge"), None, "active", within), Some("discharge")),
+        (request(Some("discharge"), None, "active", old), None),
+        (request(Some("discharge"), Some("other"), "active", within), None),
+        (request(Some("discharge"), Some("e"), "cancelled", within), None),
+        (request(Some("community"), None, "active", old), Some("home")),
+        (request(Some("community"), Some("other"), "active", old), Some("home")),
+        (request(Some("community"), None, "completed", old), None),
+        (request(Some("community"), None, "active", late), None),
+        (request(Some("inpatient"), Some("e"), "completed", within), Some("stay")),
+        (request(Some("inpatient"), Some("other"), "completed", within), None),
+        (request(None, Some("e"), "active", within), Some("discharge")),
+        (request(None, Some("e"), "completed", within), None),
+        (request(None, None, "active", old), Some("home")),
+        (statement("community", "active"), Some("home")),
+        (statement("patientspecified", "unknown"), Some("home")),
+        (statement("community", "not-taken"), None),
+        (statement("discharge", "active"), Some("discharge")),
+        (statement("inpatient", "active"), None),
+        (
+            json!({"resourceType": "MedicationAdministration", "id": "a", "status": "completed", "medicationCodeableConcept": {"text": "x"},
+                "subject": {"reference": "Patient/p"}, "context": {"reference": "Encounter/e"}, "effectiveDateTime": within}),
+            Some("stay"),
+        ),
+        (
+            json!({"resourceType": "MedicationDispense", "id": "d", "status": "completed", "medicationCodeableConcept": {"text": "x"},
+                "subject": {"reference": "Patient/p"}, "whenHandedOver": "2026-11-26T10:00:00Z"}),
+            Some("dispensed"),
+        ),
+        (
+            json!({"resourceType": "MedicationDispense", "id": "d", "status": "completed", "medicationCodeableConcept": {"text": "x"},
+                "subject": {"reference": "Patient/p"}, "whenHandedOver": old}),
+            None,
+        ),
+    ] {
+        let json: Json = resource.clone().into();
+        let found = lines(&programme, &stay, &[&json]);
+        assert_eq!(found.lines.first().map(|(g, ..)| g.code()), group, "{resource}");
+    }
+}
+
+#[test]
+fn a_list_outweighs_what_its_lines_look_like_and_says_what_was_sent() {
+    let programme = crate::workflow::Programme::for_tests();
+    let stay = Stay::of(&programme, &encounter().into()).unwrap();
+    let list = |code: &str, rest: Value| -> Json {
+        let mut out = json!({"resourceType": "List", "id": "l", "status": "current", "mode": "snapshot",
+            "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
+            "subject": {"reference": "Patient/p"}, "encounter": {"reference": "Encounter/e"}});
+        for (name, value) in rest.as_object().unwrap() {
+            out[name] = value.clone();
+        }
+        out.into()
+    };
+    let home: Json = home_medicine().into();
+    let of = |list: Json| lines(&programme, &stay, &[&home, &list]);
+    let entry = json!({"entry": [{"item": {"reference": "MedicationStatement/home"}}]});
+    let empty = |code: &str| json!({"emptyReason": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/list-empty-reason", "code": code}]}});
+    let listed = of(list("75311-1", entry));
+    assert_eq!((listed.lines[0].0.code(), listed.sent), ("discharge", Sent::Some));
+    assert_eq!(of(list("10183-2", empty("nilknown"))).sent, Sent::NoneKnown);
+    assert_eq!(of(list("10183-2", empty("unavailable"))).sent, Sent::Nothing, "not known is not none");
+    assert_eq!(
+        of(list("42346-7", empty("nilknown"))).sent,
+        Sent::Nothing,
+        "none at home says nothing about the discharge"
+    );
+}

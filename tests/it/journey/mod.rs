@@ -2,8 +2,10 @@
 
 mod access;
 mod demo;
+mod follow_up;
 mod handoff;
 mod load;
+mod rules;
 mod time;
 
 use baton::cli::demo::DISCHARGES;
