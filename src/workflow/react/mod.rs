@@ -6,7 +6,9 @@
 
 mod dtp;
 mod handoff;
+mod opening;
 mod outreach;
+mod readmission;
 mod stay;
 
 #[cfg(test)]
@@ -109,8 +111,14 @@ impl<R: Records> Round<'_, R> {
         if around.is_empty() && issues.is_empty() && communications.is_empty() && tasks.is_empty() {
             return Ok(());
         }
+        // Nobody else knows a patient who came with this transaction: no lock for what is about them alone.
+        let base = &self.programme.env.base;
+        let is_new = |t: &Target| {
+            self.changes.iter().any(|c| c.target == *t && c.before.is_none() && t.rtype.as_str() == "Patient")
+        };
         let resources = self.changes.iter().flat_map(|c| c.before.iter().chain(&c.after));
-        let names = records::lock_names(&self.desk.records.keys(), resources, &self.programme.env.base);
+        let resources = resources.filter(|r| !patient_of(r, base).is_some_and(|p| is_new(&p)));
+        let names = records::lock_names(&self.desk.records.keys(), resources, base);
         self.desk.records.lock(&names).await?;
         for (patient, around) in around {
             self.patient(&patient, &around).await?;

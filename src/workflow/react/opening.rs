@@ -1,0 +1,275 @@
+//! Opening an episode, and keeping its list, its pharmacy and its shares up with what the hospital sends.
+
+use super::Round;
+use crate::error::Result;
+use crate::fhir::{Json, Target, meta};
+use crate::workflow::build::{self, Addresses, TaskFrame};
+use crate::workflow::discharge::Stay;
+use crate::workflow::element::{self, reference, type_of};
+use crate::workflow::list::{self, Lines, Sent};
+use crate::workflow::protocol::Plan;
+use crate::workflow::records::{Ask, Records};
+use crate::workflow::task;
+use std::collections::BTreeSet;
+
+/// How often one action may be opened anew for one episode.
+const MOST_TASKS: usize = 16;
+
+/// What is known around one stay.
+pub(super) struct Scene {
+    pub(super) patient: Json,
+    pub(super) at_patient: Target,
+    /// Resources that refer to the patient or the stay.
+    pub(super) resources: Vec<Json>,
+    pub(super) lines: Lines,
+    /// The only pharmacy that the data name.
+    pub(super) owner: Option<Target>,
+    pub(super) candidates: Vec<Target>,
+}
+
+impl<R: Records> Round<'_, R> {
+    /// Reads what refers to the patient and the stay.
+    pub(super) async fn scene(&mut self, stay: &Stay, patient: &Target, record: &Json, is_new: bool) -> Result<Scene> {
+        let mut resources: Vec<Json> = Vec::new();
+        if is_new {
+            for change in self.changes {
+                let Some(after) = &change.after else { continue };
+                if CLINICAL.contains(&type_of(after))
+                    && element::patient_of(after, self.base()).as_ref() == Some(patient)
+                {
+                    let mut after = after.clone();
+                    meta::set_id(&mut after, &change.target.id);
+                    resources.push(after);
+                }
+            }
+        } else {
+            let e = &stay.encounter;
+            let asks: [Ask; 9] = [
+                ("MedicationRequest", "patient", patient.clone()),
+                ("MedicationStatement", "patient", patient.clone()),
+                ("AllergyIntolerance", "patient", patient.clone()),
+                ("MedicationDispense", "patient", patient.clone()),
+                ("MedicationAdministration", "context", e.clone()),
+                ("List", "encounter", e.clone()),
+                ("ServiceRequest", "encounter", e.clone()),
+                ("Condition", "encounter", e.clone()),
+                ("Task", "encounter", e.clone()),
+            ];
+            for at in self.desk.referring(&asks).await? {
+                resources.extend(self.desk.peek(&at).cloned());
+            }
+        }
+        let refs: Vec<&Json> = resources.iter().collect();
+        let lines = list::lines(self.programme, stay, &refs);
+        let named = list::named_pharmacies(self.programme, stay, record, &refs);
+        let named = self.known_organizations(named).await?;
+        let (owner, candidates) = match named.as_slice() {
+            [one] => (Some(one.clone()), Vec::new()),
+            [] => (None, self.candidates(stay.hospital.as_ref()).await?),
+            several => (None, several.to_vec()),
+        };
+        Ok(Scene { patient: record.clone(), at_patient: patient.clone(), resources, lines, owner, candidates })
+    }
+
+    pub(super) async fn known_organizations(&mut self, mut named: Vec<Target>) -> Result<Vec<Target>> {
+        self.desk.load(&named).await?;
+        named.retain(|t| self.desk.peek(t).is_some_and(|o| o["active"].as_bool() != Some(false)));
+        Ok(named)
+    }
+
+    /// Pharmacies that may claim what a hospital discharges: its own list, else that of the organisation it is part of.
+    pub(super) async fn candidates(&mut self, hospital: Option<&Target>) -> Result<Vec<Target>> {
+        let mut next = hospital.cloned();
+        for _ in 0..4 {
+            let Some(at) = next else { break };
+            let Some(organization) = self.desk.get(&at).await? else { break };
+            let url = element::extension_url("candidate-pharmacy");
+            let mut found: Vec<Target> = organization["extension"]
+                .items()
+                .iter()
+                .filter(|e| e["url"].text() == url)
+                .filter_map(|e| element::leads_to_a("Organization", &e["valueReference"], self.base()))
+                .collect();
+            found.sort();
+            found.dedup();
+            let found = self.known_organizations(found).await?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            next = element::leads_to_a("Organization", &organization["partOf"], self.base());
+        }
+        Ok(Vec::new())
+    }
+
+    /// Opens an episode with its care plan, list and Tasks.
+    pub(super) async fn open(
+        &mut self,
+        stay: &Stay,
+        at: &Addresses,
+        scene: &Scene,
+        previous: Option<&Target>,
+        record: Target,
+    ) -> Result<()> {
+        let org = self.desk.org(&stay.encounter).unwrap_or_default();
+        let programme = self.programme;
+        let patient = &scene.at_patient;
+        self.write(&at.episode, build::episode(at, stay, patient, previous), org).await?;
+        self.write(&at.plan, build::plan(programme, at, stay, patient, self.now()), org).await?;
+        self.write(&at.list, build::list(programme, at, stay, patient, &scene.lines), org).await?;
+        for action in &programme.follow_up.actions {
+            self.open_task(&programme.follow_up, &action.id, stay, at, scene).await?;
+        }
+        self.list_alert(stay, at, scene).await?;
+        let mut shown = vec![patient.clone(), stay.encounter.clone(), record];
+        shown.extend([at.episode.clone(), at.plan.clone(), at.list.clone()]);
+        let tasks = self.tasks_of(&at.plan).await?;
+        shown.extend(tasks.iter().cloned());
+        shown.extend(scene.resources.iter().filter(|r| !element::is_of_programme(r)).filter_map(element::target_of));
+        let episode = self.desk.get(&at.episode).await?.unwrap_or_default();
+        self.share_care(&episode, &at.episode.id, &tasks, &shown).await
+    }
+
+    /// Opens a Task of an action, unless one is open, or one has been worked to its end. Answers whether it did.
+    pub(super) async fn open_task(
+        &mut self,
+        plan: &Plan,
+        action: &str,
+        stay: &Stay,
+        at: &Addresses,
+        scene: &Scene,
+    ) -> Result<bool> {
+        let Some(action) = plan.action(action) else { return Ok(false) };
+        let org = self.desk.org(&at.episode).unwrap_or_default();
+        for nth in 0..MOST_TASKS {
+            let target = at.task(self.programme, &action.id, nth);
+            match self.desk.get(&target).await? {
+                None => {
+                    let frame = TaskFrame {
+                        programme: self.programme,
+                        at,
+                        stay,
+                        patient: &scene.at_patient,
+                        owner: scene.owner.clone(),
+                        candidates: scene.candidates.clone(),
+                        now: self.now(),
+                    };
+                    let intent = plan.intent(action, stay.end.unwrap_or(self.now()));
+                    let task = build::task(&frame, plan, action, &intent, nth);
+                    self.write(&target, task, org).await?;
+                    self.add_activity(&at.plan, &target);
+                    let episode = self.desk.get(&at.episode).await?.unwrap_or_default();
+                    let until = self.shared_until(&episode);
+                    self.share_offer(&target, until).await?;
+                    return Ok(true);
+                }
+                Some(task) if task["status"].text() == "cancelled" => {}
+                Some(_) => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Lists a Task in its care plan.
+    pub(super) fn add_activity(&mut self, plan: &Target, task: &Target) {
+        self.desk.edit(plan, |plan| {
+            let mut activity = Json::object();
+            activity.set("reference", reference(task));
+            if !plan["activity"].items().contains(&activity) {
+                plan.push("activity", activity);
+            }
+        });
+    }
+
+    /// The Task that asks for a discharge list which was not sent; it goes when the list comes.
+    pub(super) async fn list_alert(&mut self, stay: &Stay, at: &Addresses, scene: &Scene) -> Result<bool> {
+        let programme = self.programme;
+        let plan = &programme.list_not_sent;
+        if scene.lines.sent == Sent::Nothing {
+            let mut opened = false;
+            for action in &plan.actions {
+                opened |= self.open_task(plan, &action.id, stay, at, scene).await?;
+            }
+            return Ok(opened);
+        }
+        let now = self.now();
+        for target in self.tasks_of(&at.plan).await? {
+            let waits = |t: &Json| {
+                !task::is_final(t)
+                    && !task::is_started(t)
+                    && element::own_identifier(t, "task")
+                        .is_some_and(|v| plan.actions.iter().any(|a| v.split('/').nth(1) == Some(a.id.as_str())))
+            };
+            if self.desk.peek(&target).is_some_and(waits) {
+                self.desk.edit(&target, |t| build::end_task(programme, t, "cancelled", "list-arrived", now));
+                self.desk.records.unshare(&build::offer(&target), None).await?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Medicines, lists or orders of a followed patient changed: the working list, the pharmacy and the shares follow.
+    pub(super) async fn refresh(
+        &mut self,
+        episode: &Target,
+        patient: &Target,
+        record: &Json,
+        changed: &[Target],
+    ) -> Result<()> {
+        let base = self.base().to_string();
+        let Some(json) = self.desk.get(episode).await? else { return Ok(()) };
+        let Some(encounter) = build::index_encounter(&json, &base) else { return Ok(()) };
+        let Some(stay) = self.desk.get(&encounter).await?.and_then(|e| Stay::of(self.programme, &e)) else {
+            return Ok(());
+        };
+        let at = self.addresses(episode);
+        let org = self.desk.org(episode).unwrap_or_default();
+        let scene = self.scene(&stay, patient, record, false).await?;
+        self.write(&at.list, build::list(self.programme, &at, &stay, &scene.at_patient, &scene.lines), org).await?;
+        self.list_alert(&stay, &at, &scene).await?;
+        let tasks = self.tasks_of(&at.plan).await?;
+        self.assign(&tasks, &scene, &json).await?;
+        let related: BTreeSet<Target> = scene.resources.iter().filter_map(element::target_of).collect();
+        let mut shown: Vec<Target> = changed.iter().filter(|t| related.contains(t)).cloned().collect();
+        shown.extend(tasks.iter().cloned());
+        debug_assert!(type_of(&scene.patient) == "Patient");
+        self.share_care(&json, &at.episode.id, &tasks, &shown).await
+    }
+
+    /// Tasks that nobody has taken go to the pharmacy that the data name now.
+    pub(super) async fn assign(&mut self, tasks: &[Target], scene: &Scene, episode: &Json) -> Result<()> {
+        let programme = self.programme;
+        let until = self.shared_until(episode);
+        let now = self.now().to_seconds_text();
+        for at in tasks {
+            let open = |t: &Json| {
+                t["status"].text() == "requested"
+                    && task::owner(t).is_empty()
+                    && element::own_code(&t["businessStatus"], "business-status") == Some("offered")
+            };
+            if !self.desk.peek(at).is_some_and(open) {
+                continue;
+            }
+            let before = self.desk.peek(at).cloned();
+            self.desk.edit(at, |t| build::offer_to(programme, t, scene.owner.as_ref(), &scene.candidates));
+            if self.desk.peek(at) != before.as_ref() {
+                self.desk.edit(at, |t| t.set("lastModified", now.as_str()));
+                self.desk.records.unshare(&build::offer(at), None).await?;
+                self.share_offer(at, until).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Types that a scene is made of.
+const CLINICAL: [&str; 9] = [
+    "AllergyIntolerance",
+    "Condition",
+    "List",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "MedicationRequest",
+    "MedicationStatement",
+    "ServiceRequest",
+    "Task",
+];

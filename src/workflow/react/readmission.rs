@@ -1,0 +1,110 @@
+//! A new stay during a follow-up: pauses it, ends it when the next discharge comes, and lets it go on when it never was.
+//!
+//! Source: own rules in `profiles/protocol/README.md`.
+
+use super::Round;
+use crate::error::Result;
+use crate::fhir::resource::known;
+use crate::fhir::{Json, Target};
+use crate::workflow::build;
+use crate::workflow::discharge::Stay;
+use crate::workflow::element;
+use crate::workflow::records::Records;
+
+impl<R: Records> Round<'_, R> {
+    /// The patient is in hospital again: what has not begun is cancelled, what has begun waits.
+    pub(super) async fn admitted(&mut self, stay: &Stay, patient: &Target, episodes: &[Target]) -> Result<()> {
+        let Some(start) = stay.start.filter(|_| self.programme.criteria.followed.contains(&stay.class)) else {
+            return Ok(());
+        };
+        for episode in episodes {
+            let (Some(json), Some(left)) = (self.desk.peek(episode).cloned(), self.discharged_at(episode)) else {
+                continue;
+            };
+            let same = build::index_encounter(&json, self.base()).as_ref() == Some(&stay.encounter);
+            // A date without a time counts until its end: the same day is no contradiction.
+            let is_after = self.programme.calendar.days_between(left, start) > 0 || start >= left;
+            if same || !is_after || json["status"].text() != "active" {
+                continue;
+            }
+            let at = self.addresses(episode);
+            self.end_tasks(&at.plan, "readmitted", "on-hold", None).await?;
+            let now = self.now();
+            let encounter = &stay.encounter;
+            self.desk.edit(episode, |e| {
+                build::move_episode(e, "onhold", now);
+                let url = element::extension_url("paused-by");
+                let paused = serde_json::json!({"url": url, "valueReference": {"reference": encounter.to_string()}});
+                e.push("extension", Json::from(paused));
+            });
+            self.desk.edit(&at.plan, |p| p.set("status", "on-hold"));
+            let days = self.programme.calendar.days_between(left, start);
+            let (first, last) = self.programme.criteria.readmission_days;
+            let transfer = days == 0
+                && stay.hospital.as_ref().map(ToString::to_string).as_deref()
+                    == json["managingOrganization"]["reference"].as_str();
+            if (first..=last).contains(&days) && !transfer {
+                let flag = self.flag_at(episode, encounter);
+                let org = self.desk.org(episode).unwrap_or_default();
+                self.write(&flag, build::flag(self.programme, &flag.id, stay, patient, days), org).await?;
+                let tasks = self.tasks_of(&at.plan).await?;
+                self.share_care(&json, &episode.id, &tasks, &[flag, encounter.clone()]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn flag_at(&self, episode: &Target, encounter: &Target) -> Target {
+        Target::new(known("Flag"), self.programme.id(&["flag", &episode.id, &encounter.id]))
+    }
+
+    /// A later stay has ended: episodes that it paused are over; what comes now counts from the last discharge.
+    pub(super) async fn supersede(&mut self, stay: &Stay, episodes: &[Target]) -> Result<()> {
+        for episode in episodes {
+            if self.status_of(episode) == "onhold" && self.paused_by(episode).as_ref() == Some(&stay.encounter) {
+                let at = self.addresses(episode);
+                self.end_tasks(&at.plan, "readmitted", "failed", None).await?;
+                let now = self.now();
+                self.desk.edit(episode, |e| build::move_episode(e, "finished", now));
+                self.desk.edit(&at.plan, |p| p.set("status", "revoked"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn paused_by(&self, episode: &Target) -> Option<Target> {
+        let extension = element::extension(self.desk.peek(episode)?, "paused-by")?;
+        element::leads_to_a("Encounter", &extension["valueReference"], self.base())
+    }
+
+    /// The new stay never was: the episode goes on with new Tasks in place of the cancelled ones.
+    pub(super) async fn resume(&mut self, episode: &Target, encounter: &Target) -> Result<()> {
+        let now = self.now();
+        self.desk.edit(episode, |e| {
+            build::move_episode(e, "active", now);
+            let url = element::extension_url("paused-by");
+            let kept = e["extension"].items().iter().filter(|x| x["url"].text() != url).cloned().collect();
+            e.set("extension", Json::Array(kept));
+        });
+        let at = self.addresses(episode);
+        self.desk.load(std::slice::from_ref(&at.plan)).await?;
+        self.desk.edit(&at.plan, |p| p.set("status", "active"));
+        let flag = self.flag_at(episode, encounter);
+        self.desk.load(std::slice::from_ref(&flag)).await?;
+        self.desk.edit(&flag, |f| f.set("status", "entered-in-error"));
+        let base = self.base().to_string();
+        let Some(json) = self.desk.get(episode).await? else { return Ok(()) };
+        let index = build::index_encounter(&json, &base);
+        let Some(index) = index else { return Ok(()) };
+        let Some(stay) = self.desk.get(&index).await?.and_then(|e| Stay::of(self.programme, &e)) else { return Ok(()) };
+        let Some(patient) = stay.patient.clone() else { return Ok(()) };
+        let Some(record) = self.desk.get(&patient).await? else { return Ok(()) };
+        let scene = self.scene(&stay, &patient, &record, false).await?;
+        let programme = self.programme;
+        for action in &programme.follow_up.actions {
+            self.open_task(&programme.follow_up, &action.id, &stay, &at, &scene).await?;
+        }
+        let tasks = self.tasks_of(&at.plan).await?;
+        self.share_care(&json, &episode.id, &tasks, &tasks.clone()).await
+    }
+}
