@@ -23,8 +23,10 @@ pub struct Stay {
     pub encounter: Target,
     /// The patient, when it is one of this server.
     pub patient: Option<Target>,
-    /// The hospital, when it is one of this server.
+    /// The organisation that discharges: whose system sends the stay, or where nobody's does, [`Stay::site`].
     pub hospital: Option<Target>,
+    /// `Encounter.serviceProvider`, when it is one of this server: the hospital or a part of it.
+    pub site: Option<Target>,
     /// `Encounter.class`, HL7's code.
     pub class: String,
     /// `Encounter.status`.
@@ -55,6 +57,7 @@ impl Stay {
             encounter: element::target_of(encounter)?,
             patient: element::patient_of(encounter, base),
             hospital: element::leads_to_a("Organization", &encounter["serviceProvider"], base),
+            site: element::leads_to_a("Organization", &encounter["serviceProvider"], base),
             class: class.into(),
             status: encounter["status"].text().into(),
             start: element::earliest(period["start"].text(), zone),

@@ -5,7 +5,8 @@
 //! Source: own rules in `profiles/protocol/README.md`; LOINC document codes; <https://hl7.org/fhir/R4/list.html>.
 
 use super::discharge::Stay;
-use super::element::{self, encounter_of, has_code, leads_to};
+use super::element::{self, encounter_of, has_code, leads_to, patient_of};
+use super::guard::Findings;
 use super::{Programme, task};
 use crate::clock::Instant;
 use crate::fhir::{Json, Target};
@@ -86,9 +87,11 @@ impl Lines {
 #[must_use]
 pub fn lines(programme: &Programme, stay: &Stay, resources: &[&Json]) -> Lines {
     let base = programme.env.base.as_str();
+    let ours = |r: &&Json| patient_of(r, base).is_none_or(|p| stay.patient.as_ref().is_none_or(|ours| *ours == p));
+    let resources: Vec<&Json> = resources.iter().copied().filter(ours).collect();
     let mut groups: BTreeMap<Target, Group> = BTreeMap::new();
     let mut sent = Sent::Nothing;
-    for resource in resources {
+    for resource in &resources {
         if let (Some(target), Some(group)) = (element::target_of(resource), group_of(programme, stay, resource)) {
             groups.insert(target, group);
         }
@@ -116,6 +119,23 @@ pub fn lines(programme: &Programme, stay: &Stay, resources: &[&Json]) -> Lines {
         sent = Sent::Some;
     }
     Lines { lines, sent }
+}
+
+/// Judges a List by R4's invariants: "no medicines" must never be an empty list by accident.
+pub fn judge(list: &Json, findings: &mut Findings) {
+    let entries = list["entry"].items();
+    if !entries.is_empty() && list.get("emptyReason").is_some() {
+        findings.refuse("List.emptyReason", "a list with entries is not empty (lst-1)");
+    }
+    let mode = list["mode"].text();
+    for (n, entry) in entries.iter().enumerate() {
+        if entry["deleted"].as_bool() == Some(true) && mode != "changes" {
+            findings.refuse(format!("List.entry[{n}].deleted"), "only a list of changes has deleted entries (lst-2)");
+        }
+        if entry.get("date").is_some() && mode != "working" {
+            findings.refuse(format!("List.entry[{n}].date"), "only a working list has dates of entries (lst-3)");
+        }
+    }
 }
 
 /// What a medicine is called, in lower case.

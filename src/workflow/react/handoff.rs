@@ -64,8 +64,10 @@ impl<R: Records> Round<'_, R> {
     async fn given_back(&mut self, at: &Addresses, tasks: &[Target], change: &Change, owner: &str) -> Result<()> {
         let Some(episode) = self.desk.get(&at.episode).await? else { return Ok(()) };
         let declined = change.after.as_ref().is_some_and(|t| t["status"].text() == "rejected");
-        let hospital = element::leads_to_a("Organization", &episode["managingOrganization"], self.base());
-        let mut candidates = self.candidates(hospital.as_ref()).await?;
+        let mut candidates = match self.stay_of(&episode).await? {
+            Some(stay) => self.candidates_of(&stay).await?,
+            None => Vec::new(),
+        };
         candidates.retain(|c| !declined || c.to_string() != owner);
         let until = self.shared_until(&episode);
         if declined {

@@ -120,6 +120,7 @@ impl<R: Records> Round<'_, R> {
         let resources = resources.filter(|r| !patient_of(r, base).is_some_and(|p| is_new(&p)));
         let names = records::lock_names(&self.desk.records.keys(), resources, base);
         self.desk.records.lock(&names).await?;
+        self.one_patient_a_stay().await?;
         for (patient, around) in around {
             self.patient(&patient, &around).await?;
         }
@@ -170,12 +171,49 @@ impl<R: Records> Round<'_, R> {
         out
     }
 
+    /// What was taken, given or prescribed in a stay belongs to the patient of that stay.
+    async fn one_patient_a_stay(&mut self) -> Result<()> {
+        let base = self.base().to_string();
+        let mut named: Vec<(&Change, Target, Option<Target>)> = Vec::new();
+        for change in self.changes {
+            let of = |r: &Json| Some((element::encounter_of(r, &base)?, patient_of(r, &base)));
+            let typed = MEDICATION.contains(&change.target.rtype.as_str());
+            if let Some((encounter, patient)) = change.after.as_ref().filter(|_| typed).and_then(of) {
+                named.push((change, encounter, patient));
+            }
+        }
+        let mut patients: BTreeMap<Target, Option<Target>> = BTreeMap::new();
+        let mut elsewhere: BTreeSet<Target> = named.iter().map(|(_, e, _)| e.clone()).collect();
+        for change in self.changes.iter().filter(|c| elsewhere.contains(&c.target)) {
+            if let Some(json) = change.after.as_ref().filter(|j| self.is_stay_json(&change.target, j)) {
+                patients.insert(change.target.clone(), patient_of(json, &base));
+            }
+        }
+        elsewhere.retain(|e| !self.changes.iter().any(|c| c.target == *e));
+        let elsewhere: Vec<Target> = elsewhere.into_iter().collect();
+        self.desk.load(&elsewhere).await?;
+        for encounter in elsewhere {
+            if let Some(json) = self.desk.peek(&encounter).filter(|j| self.is_stay_json(&encounter, j)) {
+                patients.insert(encounter, patient_of(json, &base));
+            }
+        }
+        for (change, encounter, patient) in named {
+            if patients.get(&encounter).is_some_and(|of| of.is_some() && patient.is_some() && *of != patient) {
+                let at = format!("{}.subject", change.target.rtype);
+                self.findings.refuse(at, format!("{} is about another patient than {encounter}", change.target));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_stay_json(&self, at: &Target, encounter: &Json) -> bool {
+        let mut encounter = encounter.clone();
+        crate::fhir::meta::set_id(&mut encounter, &at.id);
+        Stay::of(self.programme, &encounter).is_some()
+    }
+
     fn is_stay(&self, change: &Change) -> bool {
-        change.before.iter().chain(&change.after).any(|e| {
-            let mut e = e.clone();
-            crate::fhir::meta::set_id(&mut e, &change.target.id);
-            Stay::of(self.programme, &e).is_some()
-        })
+        change.before.iter().chain(&change.after).any(|e| self.is_stay_json(&change.target, e))
     }
 
     fn base(&self) -> &str {
@@ -292,6 +330,10 @@ impl<R: Records> Round<'_, R> {
         Ok(())
     }
 }
+
+/// Types that say what a patient takes, of a stay.
+const MEDICATION: [&str; 5] =
+    ["List", "MedicationAdministration", "MedicationDispense", "MedicationRequest", "MedicationStatement"];
 
 fn is_handoff(change: &Change) -> bool {
     change.before.iter().chain(&change.after).any(task::is_handoff)

@@ -65,7 +65,7 @@ impl<R: Records> Round<'_, R> {
         let named = self.known_organizations(named).await?;
         let (owner, candidates) = match named.as_slice() {
             [one] => (Some(one.clone()), Vec::new()),
-            [] => (None, self.candidates(stay.hospital.as_ref()).await?),
+            [] => (None, self.candidates_of(stay).await?),
             several => (None, several.to_vec()),
         };
         Ok(Scene { patient: record.clone(), at_patient: patient.clone(), resources, lines, owner, candidates })
@@ -75,6 +75,26 @@ impl<R: Records> Round<'_, R> {
         self.desk.load(&named).await?;
         named.retain(|t| self.desk.peek(t).is_some_and(|o| o["active"].as_bool() != Some(false)));
         Ok(named)
+    }
+
+    /// Pharmacies that may claim what a stay's hospital discharges: those of the site, else those of the sender.
+    pub(super) async fn candidates_of(&mut self, stay: &Stay) -> Result<Vec<Target>> {
+        let of_site = self.candidates(stay.site.as_ref()).await?;
+        if of_site.is_empty() && stay.hospital != stay.site {
+            return self.candidates(stay.hospital.as_ref()).await;
+        }
+        Ok(of_site)
+    }
+
+    /// The stay of an episode on the desk, as it was when it was opened.
+    pub(super) async fn stay_of(&mut self, episode: &Json) -> Result<Option<Stay>> {
+        let base = self.base().to_string();
+        let Some(encounter) = build::index_encounter(episode, &base) else { return Ok(None) };
+        let stay = self.desk.get(&encounter).await?.and_then(|e| Stay::of(self.programme, &e));
+        Ok(stay.map(|stay| Stay {
+            hospital: element::leads_to_a("Organization", &episode["managingOrganization"], &base),
+            ..stay
+        }))
     }
 
     /// Pharmacies that may claim what a hospital discharges: its own list, else that of the organisation it is part of.
@@ -215,12 +235,8 @@ impl<R: Records> Round<'_, R> {
         record: &Json,
         changed: &[Target],
     ) -> Result<()> {
-        let base = self.base().to_string();
         let Some(json) = self.desk.get(episode).await? else { return Ok(()) };
-        let Some(encounter) = build::index_encounter(&json, &base) else { return Ok(()) };
-        let Some(stay) = self.desk.get(&encounter).await?.and_then(|e| Stay::of(self.programme, &e)) else {
-            return Ok(());
-        };
+        let Some(stay) = self.stay_of(&json).await? else { return Ok(()) };
         let at = self.addresses(episode);
         let org = self.desk.org(episode).unwrap_or_default();
         let scene = self.scene(&stay, patient, record, false).await?;

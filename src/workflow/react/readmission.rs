@@ -92,11 +92,8 @@ impl<R: Records> Round<'_, R> {
         let flag = self.flag_at(episode, encounter);
         self.desk.load(std::slice::from_ref(&flag)).await?;
         self.desk.edit(&flag, |f| f.set("status", "entered-in-error"));
-        let base = self.base().to_string();
         let Some(json) = self.desk.get(episode).await? else { return Ok(()) };
-        let index = build::index_encounter(&json, &base);
-        let Some(index) = index else { return Ok(()) };
-        let Some(stay) = self.desk.get(&index).await?.and_then(|e| Stay::of(self.programme, &e)) else { return Ok(()) };
+        let Some(stay) = self.stay_of(&json).await? else { return Ok(()) };
         let Some(patient) = stay.patient.clone() else { return Ok(()) };
         let Some(record) = self.desk.get(&patient).await? else { return Ok(()) };
         let scene = self.scene(&stay, &patient, &record, false).await?;

@@ -1,6 +1,7 @@
 //! Stays: a discharge opens an episode, a new stay pauses one, a discharge taken back ends it.
 
 use super::{Around, Round};
+use crate::access::Role;
 use crate::error::Result;
 use crate::fhir::meta;
 use crate::fhir::resource::known;
@@ -19,7 +20,11 @@ impl<R: Records> Round<'_, R> {
         first.extend(self.hospitals(&around.stays));
         self.desk.load(&first).await?;
         for at in &around.stays {
-            stays.push((at.clone(), self.desk.peek(at).and_then(|e| Stay::of(self.programme, e))));
+            let mut stay = self.desk.peek(at).and_then(|e| Stay::of(self.programme, e));
+            if let (Some(stay), Some(sender)) = (&mut stay, self.sending_hospital()) {
+                stay.hospital = Some(sender);
+            }
+            stays.push((at.clone(), stay));
         }
         stays.sort_by_key(|(at, s)| (s.as_ref().map(|s| (s.start, s.end)), at.clone()));
         let Some(record) = self.desk.get(patient).await? else { return Ok(()) };
@@ -143,10 +148,18 @@ impl<R: Records> Round<'_, R> {
         self.desk.load(&all).await
     }
 
-    /// The hospitals that changed stays name, as the client wrote them.
+    /// The hospitals that changed stays come from.
     fn hospitals(&self, stays: &[Target]) -> Vec<Target> {
         let of = self.changes.iter().filter(|c| stays.contains(&c.target)).filter_map(|c| c.after.as_ref());
-        of.filter_map(|e| element::leads_to_a("Organization", &e["serviceProvider"], self.base())).collect()
+        let named = of.filter_map(|e| element::leads_to_a("Organization", &e["serviceProvider"], self.base()));
+        named.chain(self.sending_hospital()).collect()
+    }
+
+    /// The hospital whose system sends this.
+    fn sending_hospital(&self) -> Option<Target> {
+        let principal = &self.ctx.principal;
+        let own = principal.organization().filter(|_| principal.role == Role::HospitalSystem);
+        own.and_then(|o| super::organization(&o))
     }
 
     fn decision_at(&self, stay: &Stay) -> Target {

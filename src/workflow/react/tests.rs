@@ -448,3 +448,76 @@ fn closing_ends_the_episode_and_what_nobody_began() {
     assert!(open_tasks(&world).is_empty());
     assert_eq!(world.memory.all("CarePlan")[0]["status"].text(), "completed");
 }
+
+#[test]
+fn a_medicine_of_another_patient_is_refused_with_the_stay_and_later() {
+    let mut foreign = prescription("x", None);
+    foreign["subject"]["reference"] = "Patient/q".into();
+    let q = json!({"resourceType": "Patient", "id": "q"});
+    let mut world = World::new();
+    let together = world.write("hospital", vec![patient(), q.clone(), encounter(), foreign.clone()]).unwrap_err();
+    assert_eq!((together.kind.status(), together.issues[0].expression.as_str()), (422, "MedicationRequest.subject"));
+    let mut world = World::with_discharge();
+    let later = world.write("hospital", vec![q, foreign]).unwrap_err();
+    assert_eq!(later.kind.status(), 422);
+}
+
+#[test]
+fn lists_keep_r4s_invariants() {
+    for (change, at) in [
+        (json!({"emptyReason": {"text": "none"}}), "List.emptyReason"),
+        (json!({"entry": [{"deleted": true, "item": {"reference": "MedicationRequest/m"}}]}), "List.entry[0].deleted"),
+        (
+            json!({"entry": [{"date": "2026-11-25", "item": {"reference": "MedicationRequest/m"}}]}),
+            "List.entry[0].date",
+        ),
+    ] {
+        let mut list = json!({"resourceType": "List", "id": "l", "status": "current", "mode": "snapshot",
+            "subject": {"reference": "Patient/p"}, "entry": [{"item": {"reference": "MedicationRequest/m"}}]});
+        for (name, value) in change.as_object().unwrap() {
+            list[name] = value.clone();
+        }
+        let error = World::with_discharge().write("hospital", vec![list]).unwrap_err();
+        assert_eq!((error.kind.status(), error.issues[0].expression.as_str()), (422, at));
+    }
+}
+
+#[test]
+fn only_the_programme_changes_what_it_made() {
+    let mut world = World::with_discharge();
+    for rtype in ["EpisodeOfCare", "CarePlan", "List", "Observation"] {
+        let at = crate::workflow::element::target_of(world.memory.all(rtype)[0]).unwrap();
+        for who in ["hospital", "mara", "elm"] {
+            let changed = world.change(who, &at, |r| r.set("language", "en"));
+            assert_eq!(changed.unwrap_err().kind.status(), 403, "{rtype} by {who}");
+            let id = at.id.clone();
+            let deleted = world.write(who, vec![json!({"resourceType": rtype, "id": id})]);
+            assert_ne!(deleted.unwrap_err().kind.status(), 200);
+        }
+        let forged = json!({"resourceType": rtype, "id": "forged", "status": "active",
+            "identifier": [{"system": format!("http://baton.example/fhir/sid/{}", rtype.to_lowercase()), "value": "x"}]});
+        assert_eq!(world.write("hospital", vec![forged]).unwrap_err().kind.status(), 403, "{rtype}");
+    }
+}
+
+#[test]
+fn a_part_of_a_hospital_uses_the_list_of_the_whole() {
+    let mut world = World::new();
+    let ward = json!({"resourceType": "Organization", "id": "ward", "partOf": {"reference": "Organization/lakeside"}});
+    world.memory.client(ward.into(), 0);
+    let elsewhere = json!({"resourceType": "Organization", "id": "elsewhere"});
+    world.memory.client(elsewhere.into(), 0);
+    for site in ["ward", "elsewhere"] {
+        let mut world = world.clone();
+        let mut stay = encounter();
+        stay["serviceProvider"]["reference"] = format!("Organization/{site}").into();
+        world.write("hospital", vec![patient(), stay, prescription("m", None)]).unwrap();
+        let call = world.json(&world.task("first-call"));
+        assert_eq!(
+            crate::workflow::task::candidates(call).len(),
+            2,
+            "{site}: whose system sends it has candidates too"
+        );
+        assert_eq!(call["requester"]["reference"].text(), "Organization/lakeside");
+    }
+}
