@@ -172,7 +172,7 @@ pub(super) fn failure(face: &Face, error: &Error, challenge: Option<&str>) -> Ht
     }
     if matches!(error.kind, Kind::TooLarge | Kind::Timeout) {
         // The rest of the body is not read, so the connection cannot be used again.
-        out.insert_header((header::CONNECTION, HeaderValue::from_static("close")));
+        out.force_close();
     }
     out.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
     out.insert_header((header::CONTENT_TYPE, FHIR_JSON));
