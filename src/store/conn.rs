@@ -29,8 +29,6 @@ pub enum Arg {
     Text(String),
     /// A list for [`Sql::any`]: an array, or its JSON.
     Ints(Vec<i64>),
-    /// A list for [`Sql::any`].
-    Texts(Vec<String>),
 }
 
 impl From<i64> for Arg {
@@ -96,14 +94,13 @@ impl Sql {
 
 /// A query with its arguments; lists go through a function, as SQLite takes them as JSON.
 macro_rules! bind {
-    ($sql:expr, $ints:expr, $texts:expr) => {{
+    ($sql:expr, $ints:expr) => {{
         let mut query = sqlx::query(AssertSqlSafe($sql.text));
         for arg in $sql.args {
             query = match arg {
                 Arg::Int(n) => query.bind(n),
                 Arg::Text(s) => query.bind(s),
                 Arg::Ints(list) => query.bind($ints(list)),
-                Arg::Texts(list) => query.bind($texts(list)),
             };
         }
         query
@@ -128,12 +125,12 @@ impl Conn {
     pub async fn fetch(&mut self, sql: Sql) -> Result<Vec<Row>> {
         match self {
             Self::Sqlite(conn) => {
-                let query = bind!(sql, json_list, json_texts);
+                let query = bind!(sql, json_list);
                 let rows = query.fetch_all(conn).await.map_err(failure)?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Self::Postgres(conn) => {
-                let query = bind!(sql, same, same);
+                let query = bind!(sql, same);
                 let rows = query.fetch_all(&mut **conn).await.map_err(failure)?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
@@ -144,11 +141,11 @@ impl Conn {
     pub async fn execute(&mut self, sql: Sql) -> Result<u64> {
         match self {
             Self::Sqlite(conn) => {
-                let query = bind!(sql, json_list, json_texts);
+                let query = bind!(sql, json_list);
                 Ok(query.execute(conn).await.map_err(failure)?.rows_affected())
             }
             Self::Postgres(conn) => {
-                let query = bind!(sql, same, same);
+                let query = bind!(sql, same);
                 Ok(query.execute(&mut **conn).await.map_err(failure)?.rows_affected())
             }
         }
@@ -167,10 +164,6 @@ fn json_list(list: Vec<i64>) -> String {
     }
     out.push(']');
     out
-}
-
-fn json_texts(list: Vec<String>) -> String {
-    serde_json::Value::from(list).to_string()
 }
 
 /// A row of either database; columns by position.

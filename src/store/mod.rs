@@ -1,6 +1,6 @@
 //! The store: versions, search rows, shares, pages, in SQLite or PostgreSQL. All SQL of the house lives here.
 //!
-//! One concrete [`Store`]; reads take a [`Limit`]; writes are [`Work`] run inside a [`Tx`] (SQLite: one writer with group
+//! One concrete [`Store`]; reads take a [`Limit`](crate::access::Limit); writes are [`Work`] run inside a [`Tx`] (SQLite: one writer with group
 //! commit; PostgreSQL: one transaction each, retried inside). `pk` of a version is its commit time in microseconds and
 //! unique in the database: it is `meta.lastUpdated`, the commit sequence and the order of every index at once.
 //!

@@ -1,7 +1,7 @@
 //! The programme: what a discharge starts, who may take the next step, and what only a pharmacist decides.
 //!
-//! A write passes three doors: [`guard`] judges it (pure), [`stamp`] fills in what the server alone writes, and, once
-//! per transaction after all entries are put, [`react`] adds what follows from them. Times, roles, thresholds and codes
+//! A write passes three doors: [`guard()`] judges it (pure), [`stamp`] fills in what the server alone writes, and, once
+//! per transaction after all entries are put, [`react()`] adds what follows from them. Times, roles, thresholds and codes
 //! are FHIR resources in `profiles/`, read into a [`Programme`].
 //! Not for: which rows a caller sees (`access`), base structure (`fhir::validate`), SQL (`store`).
 //! Source: `profiles/*/README.md`; <https://hl7.org/fhir/R4/workflow.html>.
@@ -46,7 +46,7 @@ pub struct Change {
 }
 
 /// What must not run at the same time as another work that writes these resources (`Work::locks`): their patients and
-/// the Tasks and DTPs themselves. References that are not resolved yet give no key; [`react`] asks for those later.
+/// the Tasks and DTPs themselves. References that are not resolved yet give no key; [`react()`] asks for those later.
 #[must_use]
 pub fn lock_names<'a>(keys: &Keys, resources: impl IntoIterator<Item = &'a Json>) -> Vec<i64> {
     records::lock_names(keys, resources, "")

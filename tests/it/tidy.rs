@@ -137,8 +137,7 @@ fn names_after(code: &str, prefix: &str) -> BTreeSet<String> {
             continue;
         };
         let (mut depth, mut starts) = (1, true);
-        let mut chars = group.char_indices();
-        while let Some((n, c)) = chars.next() {
+        for (n, c) in group.char_indices() {
             match c {
                 '{' => depth += 1,
                 '}' => depth -= 1,

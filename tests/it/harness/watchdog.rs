@@ -31,6 +31,7 @@ for pid in $pids; do kill -KILL "$pid" 2>/dev/null; done
 printf '%s\n' "$dirs" | while read -r dir; do [ -n "$dir" ] && rm -rf -- "$dir"; done
 "#;
 
+#[allow(clippy::zombie_processes, reason = "it ends after this process does: that is what it is for")]
 fn tell(line: &str) {
     static PIPE: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
     let pipe = PIPE.get_or_init(|| {

@@ -70,7 +70,7 @@ impl Demo {
         }
     }
 
-    fn is_interrupted(mut self) {
+    fn stops_at_ctrl_c(mut self) {
         let pid = self.child.id();
         Command::new("kill").args(["-INT", &pid.to_string()]).status().expect("kill runs");
         let started = Instant::now();
@@ -96,18 +96,18 @@ fn the_demo_plays_its_story_prints_commands_that_work_and_changes_nothing_the_se
         assert!(first.text.contains(words), "`{words}` in the story:\n{}", first.text);
     }
     first.commands_work(dir.path());
-    first.is_interrupted();
+    first.stops_at_ctrl_c();
 
     let mut second = Demo::start(dir.path(), port, &[]);
     second.plays_to_the_end();
     assert!(second.text.contains("nothing new"), "idempotent:\n{}", second.text);
     second.commands_work(dir.path());
-    second.is_interrupted();
+    second.stops_at_ctrl_c();
 
     let mut fresh = Demo::start(dir.path(), port, &["--fresh"]);
     fresh.plays_to_the_end();
     assert!(!fresh.text.contains("nothing new"), "starts over:\n{}", fresh.text);
-    fresh.is_interrupted();
+    fresh.stops_at_ctrl_c();
 }
 
 /// The `sh` blocks of the README's tour, run in order in one shell, on a port of the test's own.

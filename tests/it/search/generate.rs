@@ -1,5 +1,7 @@
 //! Random resources and queries out of small pools, from a seed that a failure prints.
 
+#![allow(clippy::explicit_auto_deref, reason = "without the deref the element type of `pick` is not inferred")]
+
 use super::oracle::{Criterion, PARAMS};
 use serde_json::{Value, json};
 
