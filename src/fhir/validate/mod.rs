@@ -8,6 +8,8 @@
 
 #[cfg(test)]
 mod corpus;
+#[cfg(test)]
+mod mutation;
 mod nearest;
 mod reference;
 #[cfg(test)]
