@@ -77,7 +77,7 @@ fn members(json: &Json, structure: &'static Structure, place: &Place, found: &mu
             match member.kind {
                 Type::Resource => sites(value, &here, found),
                 Type::Primitive(Primitive::Code) if member.element.codes().is_some() => {
-                    found.push((Fault::BadCode, here))
+                    found.push((Fault::BadCode, here));
                 }
                 Type::Primitive(Primitive::Date | Primitive::DateTime | Primitive::Instant) => {
                     found.push((Fault::BadDate, here));
@@ -101,7 +101,9 @@ fn spoil(root: &mut Json, fault: Fault, place: &Place) {
             let parent = Place { steps: parent.to_vec(), path: String::new() }.find(root);
             match fault {
                 Fault::Extra => parent.set(name, "x"),
-                _ => drop(parent.remove(name)),
+                _ => {
+                    parent.remove(name);
+                }
             }
         }
         Fault::WrongType => {
