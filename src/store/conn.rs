@@ -137,6 +137,14 @@ impl Conn {
         }
     }
 
+    /// PostgreSQL: a snapshot of all that no write still under way can fall behind; SQLite has no need of one.
+    pub async fn horizon(&mut self) -> Result<String> {
+        match self {
+            Self::Sqlite(_) => Err(Error::fault("SQLite's snapshot is the last commit")),
+            Self::Postgres(conn) => super::dialect::postgres::horizon(conn).await,
+        }
+    }
+
     /// Runs a statement; answers the number of rows it changed.
     pub async fn execute(&mut self, sql: Sql) -> Result<u64> {
         match self {

@@ -59,12 +59,15 @@ impl Store {
         let print = shared.keys.hash(&["history", who, &format!("{asked:?}")]);
         let now = Instant::now().0;
         let place = query.from.as_ref().map(|c| Place::of(c, print, now, shared.settings.page_seconds)).transpose()?;
+        let mut reading = self.reading().await?;
+        // A poller's mark must not pass a write that is still under way; one resource's history is in order by itself.
+        let is_polled = query.since.is_some() || !matches!(query.scope, Scope::Instance(_));
         let snapshot = match (&place, shared.dialect) {
             (Some(place), _) => Some(place.snapshot.clone()),
             (None, Dialect::Sqlite) => Some(shared.snapshot().to_string()),
+            (None, Dialect::Postgres) if is_polled => Some(reading.conn()?.horizon().await?),
             (None, Dialect::Postgres) => None,
         };
-        let mut reading = self.reading().await?;
         let mut page = Page { total: place.as_ref().and_then(|p| p.total), ..Page::default() };
         let mut seen = snapshot.clone();
         if query.count > 0 {
@@ -144,21 +147,13 @@ impl Store {
         if let Some(after) = after {
             sql.push(" AND v.pk < ").arg(after);
         }
-        let is_polled = query.since.is_some() || !matches!(query.scope, Scope::Instance(_));
         match (shared.dialect, snapshot) {
             (Dialect::Sqlite, Some(pk)) => {
                 sql.push(" AND v.pk <= ").arg(pk.parse::<i64>().unwrap_or(0));
             }
             (Dialect::Postgres, Some(snapshot)) => {
                 let at = sql.snapshot(snapshot);
-                if is_polled {
-                    sql.push(&format!(" AND v.xid < (SELECT pg_snapshot_xmin({at}))"));
-                } else {
-                    sql.push(&format!(" AND pg_visible_in_snapshot(v.xid, {at})"));
-                }
-            }
-            (Dialect::Postgres, None) if is_polled => {
-                sql.push(" AND v.xid < (SELECT pg_snapshot_xmin(pg_current_snapshot()))");
+                sql.push(&format!(" AND pg_visible_in_snapshot(v.xid, {at})"));
             }
             (_, None) => {}
         }

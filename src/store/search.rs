@@ -106,15 +106,16 @@ pub async fn run(
 ) -> Result<Page> {
     let query = fingerprint(shared, limit, plan);
     let place = from.map(|c| Place::of(c, query, Instant::now().0, shared.settings.page_seconds)).transpose()?;
+    let is_polled = shared.dialect == Dialect::Postgres && !is_writing && mentions_time(&plan.cond);
     let view = match (&place, shared.dialect) {
         (Some(place), _) => View::At(place.snapshot.clone()),
+        (None, Dialect::Postgres) if is_polled => View::At(conn.horizon().await?),
         (None, Dialect::Sqlite) if !is_writing => View::At(shared.snapshot().to_string()),
         (None, _) => View::Current,
     };
     let sight = Sight { dialect: shared.dialect, keys: shared.keys, limit, view: &view };
     let driver = choose(conn, sight, plan).await?;
-    let mut query_of = Query { sight, plan, driver, place: place.as_ref(), is_polled: false };
-    query_of.is_polled = shared.dialect == Dialect::Postgres && !is_writing && mentions_time(&plan.cond);
+    let query_of = Query { sight, plan, driver, place: place.as_ref() };
     if plan.count == 0 {
         let total = count(conn, query_of).await?;
         return Ok(Page { rows: Vec::new(), total: Some(total), next: None });
@@ -238,8 +239,6 @@ struct Query<'a> {
     plan: &'a Plan,
     driver: Driver<'a>,
     place: Option<&'a Place>,
-    /// PostgreSQL: rows of transactions younger than one still running do not count yet.
-    is_polled: bool,
 }
 
 impl Query<'_> {
@@ -286,13 +285,6 @@ impl Query<'_> {
         };
         self.bounds(sql, pk);
         sql.view(sight.view, "v").limit(sight.keys, sight.limit, "v");
-        if self.is_polled {
-            let at = match sight.view {
-                View::Current => "pg_current_snapshot()".to_string(),
-                View::At(snapshot) => sql.snapshot(snapshot),
-            };
-            sql.push(&format!(" AND v.xid < (SELECT pg_snapshot_xmin({at}))"));
-        }
         let mut all = Vec::new();
         flatten(&plan.cond, &mut all);
         for cond in all {

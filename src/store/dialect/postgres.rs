@@ -46,6 +46,25 @@ pub async fn migrate(pool: &PgPool) -> std::result::Result<(), sqlx::migrate::Mi
     sqlx::migrate!("migrations/postgres").run(pool).await
 }
 
+/// The snapshot "all transactions of this database with an id below the oldest that is under way".
+///
+/// It is asked for before the statement that reads by it: what was under way then has an id at or above it, and what was
+/// finished then is visible now. `pg_snapshot_xmin` would count the writes of every database of the server; a backend's
+/// `backend_xid` has 32 bits and is brought to 64 by its distance from the newest.
+pub async fn horizon(conn: &mut PgConnection) -> Result<String> {
+    sqlx::query_scalar(
+        "WITH newest AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS x),
+              oldest AS (SELECT min(n.x - d.distance) AS x
+                         FROM newest n, pg_stat_activity a,
+                              LATERAL (SELECT (n.x - a.backend_xid::text::bigint) & 4294967295 AS distance) d
+                         WHERE a.datname = current_database() AND a.backend_xid IS NOT NULL AND d.distance < 2147483648)
+         SELECT h::text || ':' || h::text || ':' FROM newest n, oldest o, LATERAL (SELECT least(n.x, o.x) AS h) l",
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(failure)
+}
+
 /// Begins a transaction, takes the locks in their order, and then `entries` stamps: one round trip. Answers the first.
 pub async fn begin(conn: &mut PgConnection, locks: &[i64], entries: i64) -> Result<i64> {
     let mut sql = String::from("BEGIN ISOLATION LEVEL READ COMMITTED; ");

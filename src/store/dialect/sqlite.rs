@@ -73,8 +73,8 @@ pub async fn writer(path: &Path) -> Result<SqliteConnection> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("cache_size", "-32768")
-        // 16 MB: a checkpoint writes each changed page once, so rarer is cheaper; a reader searches the WAL by an index.
-        .pragma("wal_autocheckpoint", "4096");
+        // 64 MB: a checkpoint writes each changed page once, so rarer is cheaper; a reader searches the WAL by an index.
+        .pragma("wal_autocheckpoint", "16384");
     SqliteConnection::connect_with(&options)
         .await
         .map_err(|e| Error::fault(format!("cannot open the database file {}: {e}", path.display())).caused_by(e))
@@ -173,6 +173,7 @@ async fn versions(conn: &mut SqliteConnection, buffer: &Buffer) -> Result<()> {
     Ok(())
 }
 
+/// OR IGNORE: rows are unique as they come, and a statement that cannot abort needs no journal of its own.
 async fn search_rows(conn: &mut SqliteConnection, buffer: &Buffer, keys: Keys) -> Result<()> {
     let exact = buffer.exact(|v| keys.of_type(v.target.rtype.as_str()));
     if !exact.is_empty() {
@@ -182,7 +183,7 @@ async fn search_rows(conn: &mut SqliteConnection, buffer: &Buffer, keys: Keys) -
             write!(list, "{}\"{key}\":{pk}", comma(&list)).ok();
         }
         list.push('}');
-        let sql = "INSERT INTO idx (key, pk) SELECT CAST(key AS INTEGER), value FROM json_each($1)";
+        let sql = "INSERT OR IGNORE INTO idx (key, pk) SELECT CAST(key AS INTEGER), value FROM json_each($1)";
         sqlx::query(sql).bind(list).execute(&mut *conn).await.map_err(failure)?;
     }
     let range = buffer.range();
@@ -193,14 +194,14 @@ async fn search_rows(conn: &mut SqliteConnection, buffer: &Buffer, keys: Keys) -
             write!(list, "{}[{key},{pk},{lo},{hi}]", comma(&list)).ok();
         }
         list.push(']');
-        let sql = "INSERT INTO idx_range (key, pk, lo, hi)
+        let sql = "INSERT OR IGNORE INTO idx_range (key, pk, lo, hi)
                    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($1)";
         sqlx::query(sql).bind(list).execute(&mut *conn).await.map_err(failure)?;
     }
     let text = buffer.text();
     if !text.is_empty() {
         let list = serde_json::to_string(&text).map_err(|e| Error::fault("texts are JSON").caused_by(e))?;
-        let sql = "INSERT INTO idx_text (key, pk, text)
+        let sql = "INSERT OR IGNORE INTO idx_text (key, pk, text)
                    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)";
         sqlx::query(sql).bind(list).execute(&mut *conn).await.map_err(failure)?;
     }
