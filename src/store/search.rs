@@ -439,3 +439,6 @@ impl Sql {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,4 +17,5 @@ mod journey;
 mod proof;
 mod rest;
 mod search;
+mod store;
 mod tidy;

@@ -1,0 +1,111 @@
+//! Plans of SQLite: no search scans a table. (PostgreSQL: `tests/it/store/scans.rs`.)
+
+use super::*;
+use crate::fhir::resource::known;
+use crate::store::conn::Arg;
+use crate::store::{Settings, Store};
+
+/// Whether a line of `EXPLAIN QUERY PLAN` reads a table from end to end. What a `SCAN` may be of: lists made in the
+/// query, and `version` in the order of pk where several types are asked for.
+fn is_scan(line: &str, plan: &Plan) -> bool {
+    let of_lists =
+        ["SCAN j", "SCAN d", "SCAN q", "SCAN p", "SCAN t", "SCAN e", "SCAN s", "SCAN json_each", "SCAN CONSTANT"];
+    let in_order = plan.types.len() > 1 && line.starts_with("SCAN v");
+    line.starts_with("SCAN") && !of_lists.iter().any(|l| line == *l || line.starts_with(&format!("{l} "))) && !in_order
+}
+
+#[tokio::test]
+async fn no_search_scans_a_table_of_sqlite() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store =
+        Store::open(&Settings::new(format!("sqlite:{}", dir.path().join("a.db").display()))).await.expect("opens");
+    let (task, patient) = (known("Task"), known("Patient"));
+    let exact = Cond::Exact(vec![1]);
+    let several = Cond::Exact(vec![1, 2]);
+    let text = Cond::Text { key: 3, text: "a".into(), anywhere: false };
+    let range = Cond::Range { key: 4, lo: (Some(1), None), hi: (None, Some(9)) };
+    let until = Cond::Range { key: 4, lo: (None, None), hi: (None, Some(9)) };
+    let chain = |target: &Cond| Cond::Chain { param: 5, types: vec![patient], target: Box::new(target.clone()) };
+    let has = |source: &Cond| Cond::Has { rtype: task, param: 6, source: Box::new(source.clone()) };
+    let ids = Cond::Ids(vec!["a".into(), "b".into()]);
+    let conditions = [
+        Cond::All(vec![]),
+        exact.clone(),
+        several.clone(),
+        text.clone(),
+        range.clone(),
+        until,
+        Cond::All(vec![exact.clone(), text.clone(), range.clone(), several.clone()]),
+        Cond::Any(vec![exact.clone(), text.clone()]),
+        Cond::Any(vec![Cond::All(vec![text.clone(), range.clone()]), several.clone()]),
+        Cond::Not(Box::new(exact.clone())),
+        Cond::Present { param: "status".into(), present: false },
+        ids.clone(),
+        Cond::Updated { from: Some(1), to: Some(2) },
+        chain(&exact),
+        chain(&text),
+        chain(&Cond::All(vec![exact.clone(), range.clone()])),
+        chain(&ids),
+        chain(&Cond::Not(Box::new(exact.clone()))),
+        has(&exact),
+        has(&range),
+        Cond::All(vec![has(&chain(&text)), exact.clone()]),
+    ];
+    let sorts = [
+        vec![],
+        vec![Sort { by: SortBy::Updated, descending: false }],
+        vec![Sort { by: SortBy::Text(3), descending: true }, Sort { by: SortBy::Fact("a".into()), descending: false }],
+        vec![Sort { by: SortBy::Range(4), descending: true }, Sort { by: SortBy::Id, descending: false }],
+    ];
+    let view = View::At("9".into());
+    let limit = Limit::Organization { org: "o".into(), now: Instant(1) };
+    let sight = Sight { dialect: Dialect::Sqlite, keys: store.keys(), limit: &limit, view: &view };
+    let mut looked_at = 0;
+    for types in [vec![task], vec![task, patient]] {
+        for (cond, sort) in conditions.iter().flat_map(|c| sorts.iter().map(move |s| (c, s))) {
+            let plan = Plan { types: types.clone(), cond: cond.clone(), sort: sort.clone(), count: 10, total: false };
+            let mut all = Vec::new();
+            flatten(&plan.cond, &mut all);
+            let named = all.iter().find(|c| matches!(c, Cond::Ids(_))).map(|c| Driver::Listed(c));
+            let mut drivers: Vec<Driver<'_>> = all.into_iter().filter(|c| is_set(c)).map(as_driver).collect();
+            drivers.push(Driver::Types);
+            if let Some(named) = named {
+                drivers = vec![named]; // ids are never looked up row by row
+            }
+            let after = plan.sort.iter().map(|s| match s.by {
+                SortBy::Range(_) => SortValue::Int(5),
+                _ => SortValue::Text("x".into()),
+            });
+            let place = Place { query: 1, made: 1, snapshot: "9".into(), total: None, after: after.collect(), pk: 7 };
+            for (driver, place) in drivers.iter().flat_map(|d| [(*d, None), (*d, Some(&place))]) {
+                let query = Query { sight, plan: &plan, driver, place, is_polled: false };
+                for sql in [query.page(), query.count()] {
+                    for line in explain(&store, &sql).await {
+                        assert!(!is_scan(&line, &plan), "{line}\n{}\n{plan:?}", sql.text);
+                        let is_sorted_late = query.is_direct() && line.contains("TEMP B-TREE FOR ORDER BY");
+                        assert!(!is_sorted_late, "a walk is in order: {line}\n{}", sql.text);
+                        looked_at += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(looked_at > 1000, "{looked_at} lines");
+    for targets in [1, 3] {
+        let targets: Vec<_> = (0..targets).map(|n| crate::fhir::Target::new(task, format!("t{n}"))).collect();
+        for line in explain(&store, &crate::store::read::current(&store.inner.shared, &limit, &targets)).await {
+            assert!(!line.starts_with("SCAN v") && !line.starts_with("SCAN m"), "{line}");
+        }
+    }
+    let found = matches(&store.inner.shared, &limit, &[(0, task, 1), (1, task, 2)]);
+    for line in explain(&store, &found).await {
+        assert!(!line.starts_with("SCAN v") && !line.starts_with("SCAN x") && !line.starts_with("SCAN w"), "{line}");
+    }
+    store.close().await;
+}
+
+async fn explain(store: &Store, sql: &Sql) -> Vec<String> {
+    let args: Vec<Arg> = sql.args.clone();
+    let rows = store.fetch(&format!("EXPLAIN QUERY PLAN {}", sql.text), args).await.expect("it is SQL");
+    rows.iter().map(|row| row.text(3).expect("a detail")).collect()
+}

@@ -1,0 +1,131 @@
+//! Law 8, first half: the pages of a search are of one snapshot, whatever is written meanwhile.
+
+use super::*;
+use baton::access::Limit::Everything;
+use baton::search::Sort;
+use baton::search::plan::SortBy;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const ROWS: i64 = 1500;
+const FAMILIES: [&str; 5] = ["ahn", "berg", "cole", "diaz", "eder"];
+
+fn family(n: i64) -> &'static str {
+    FAMILIES[usize::try_from(n).unwrap() % FAMILIES.len()]
+}
+
+async fn fill(store: &Store) {
+    for start in (0..ROWS).step_by(250) {
+        let work = does(move |tx| {
+            Box::pin(async move {
+                for n in start..start + 250 {
+                    puts(tx, &format!("r{n}"), family(n), n / 3).await?;
+                }
+                Ok(())
+            })
+        });
+        store.write(work).await.unwrap();
+    }
+}
+
+/// Inserts, updates and deletes until told to stop; leaves every row alone whose number divides by 4.
+async fn disturb(store: Store, stop: Arc<AtomicBool>, offset: i64) {
+    let mut n = offset;
+    while !stop.load(Ordering::SeqCst) {
+        n = (n + 37) % ROWS;
+        let victim = if n % 4 == 0 { n + 1 } else { n };
+        let work = does(move |tx| {
+            Box::pin(async move {
+                let id = format!("r{victim}");
+                let is_there = tx.get(&Everything, &target(&id)).await?.is_some_and(|v| !v.is_deleted());
+                if is_there && victim % 3 == 0 {
+                    deletes(tx, &id).await?;
+                } else {
+                    puts(tx, &id, family(victim + 1), victim).await?;
+                }
+                puts(tx, &format!("new-{offset}-{victim}"), family(victim), victim).await
+            })
+        });
+        store.write(work).await.expect("a write passes");
+    }
+}
+
+both_stores!(pages_walk_a_snapshot_while_others_write);
+async fn pages_walk_a_snapshot_while_others_write(store: Store) {
+    fill(&store).await;
+    let keys = store.keys();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..3).map(|k| tokio::spawn(disturb(store.clone(), Arc::clone(&stop), k * 500))).collect();
+    let sort = |by: SortBy, descending| vec![Sort { by, descending }];
+    let (number, name) = (keys.param("Patient", "number"), keys.param("Patient", "family"));
+    let plans = [
+        all(37),
+        only(Cond::Exact(vec![tag(&keys)])),
+        Plan { sort: sort(SortBy::Updated, false), ..all(37) },
+        Plan { sort: sort(SortBy::Id, true), ..all(37) },
+        Plan { sort: sort(SortBy::Range(number), false), ..only(Cond::Exact(vec![tag(&keys)])) },
+        Plan { sort: sort(SortBy::Text(name), true), ..all(37) },
+        Plan { sort: sort(SortBy::Fact("family".into()), false), ..all(37) },
+        only(Cond::Text { key: name, text: "b".into(), anywhere: false }),
+        only(Cond::Range { key: number, lo: (Some(100), None), hi: (None, Some(200)) }),
+    ];
+    for plan in plans {
+        let plan = Plan { count: 37, total: true, ..plan };
+        walk(&store, &plan).await;
+    }
+    stop.store(true, Ordering::SeqCst);
+    for writer in writers {
+        writer.await.expect("the writers wrote");
+    }
+}
+
+async fn walk(store: &Store, plan: &Plan) {
+    let (mut seen, mut from, mut total) = (BTreeSet::new(), None, None);
+    let mut newest = i64::MAX;
+    let mut rows = Vec::new();
+    loop {
+        let page = store.search(&Everything, plan, from.as_ref()).await.unwrap();
+        total = total.or(page.total);
+        assert_eq!(page.total, total, "one total on all pages");
+        if from.is_none() {
+            newest = now().0;
+        }
+        for version in page.rows {
+            assert!(version.pk <= newest, "written after page one: {}", version.target);
+            assert!(seen.insert(version.target.clone()), "twice: {} in {plan:?}", version.target);
+            rows.push(version);
+        }
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(Some(seen.len() as u64), total, "as many as page one counted: {plan:?}");
+    // Rows that nobody touches are there, all of them, when the plan asks for all.
+    if plan.cond == Cond::All(Vec::new()) {
+        for n in (0..ROWS).step_by(4) {
+            assert!(seen.contains(&target(&format!("r{n}"))), "r{n} is missing in {plan:?}");
+        }
+    }
+    assert!(seen.len() > 37, "more than one page: {plan:?}");
+    let sorted = match plan.sort.first().map(|s| &s.by) {
+        None => rows.is_sorted_by_key(|v| -v.pk),
+        Some(SortBy::Updated) => rows.is_sorted_by_key(|v| v.pk),
+        Some(SortBy::Id) => rows.is_sorted_by(|a, b| a.target.id > b.target.id),
+        Some(SortBy::Text(_)) => {
+            rows.is_sorted_by_key(|v| std::cmp::Reverse(v.json().unwrap()["family"].text().to_string()))
+        }
+        Some(SortBy::Fact(_)) => rows.is_sorted_by_key(|v| v.json().unwrap()["family"].text().to_string()),
+        Some(SortBy::Range(_)) => true,
+    };
+    assert!(sorted, "in order: {plan:?}");
+}
+
+both_stores!(a_cursor_of_another_query_or_caller_is_refused);
+async fn a_cursor_of_another_query_or_caller_is_refused(store: Store) {
+    fill(&store).await;
+    let next = store.search(&Everything, &all(37), None).await.unwrap().next.expect("more than a page");
+    assert!(store.search(&Everything, &all(37), Some(&next)).await.is_ok());
+    assert!(store.search(&Everything, &all(38), Some(&next)).await.is_err());
+    assert!(store.search(&Limit::Directory, &all(37), Some(&next)).await.is_err());
+}

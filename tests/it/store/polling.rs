@@ -1,0 +1,86 @@
+//! Law 8, second half: who asks again from the last version seen sees every committed version once.
+
+use super::*;
+use baton::access::Limit::Everything;
+use baton::store::{HistoryQuery, Scope};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+const WRITERS: usize = 16;
+const EACH: usize = 25;
+
+both_stores!(a_poller_sees_every_version_once_while_sixteen_write);
+async fn a_poller_sees_every_version_once_while_sixteen_write(store: Store) {
+    let running = Arc::new(AtomicUsize::new(WRITERS));
+    for writer in 0..WRITERS {
+        let (store, running) = (store.clone(), Arc::clone(&running));
+        tokio::spawn(async move {
+            for n in 0..EACH {
+                let id = format!("w{writer}-{n}");
+                let pause = Duration::from_micros((writer * 7919 + n * 104_729) as u64 % 6000);
+                let work = does(move |tx| {
+                    let id = id.clone();
+                    Box::pin(async move {
+                        puts(tx, &id, "x", 1).await?;
+                        // Stamped early, committed late: others overtake.
+                        tokio::time::sleep(pause).await;
+                        puts(tx, &id, "y", 2).await
+                    })
+                });
+                store.write(work).await.expect("a plain write passes");
+            }
+            running.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+    let since = std::time::Instant::now();
+    let (mut by_history, mut by_search) = (BTreeMap::new(), BTreeMap::new());
+    let (mut mark, mut searched) = (0, 0);
+    loop {
+        let is_over = running.load(Ordering::SeqCst) == 0;
+        mark = poll_history(&store, mark, &mut by_history).await;
+        searched = poll_search(&store, searched, &mut by_search).await;
+        // PostgreSQL holds rows back while any older transaction of the cluster runs, one of a neighbour test, say.
+        let is_complete = by_history.len() >= WRITERS * EACH * 2 && by_search.len() >= WRITERS * EACH;
+        if is_over && (is_complete || since.elapsed() > Duration::from_secs(30)) {
+            break;
+        }
+    }
+    assert_eq!(by_history.len(), WRITERS * EACH * 2, "both versions of each");
+    assert!(by_history.values().all(|seen| *seen == 1));
+    assert_eq!(by_search.len(), WRITERS * EACH, "the current one of each");
+    assert!(by_search.values().all(|seen| *seen == 1));
+}
+
+async fn poll_history(store: &Store, mark: i64, seen: &mut BTreeMap<i64, usize>) -> i64 {
+    let mut query =
+        HistoryQuery { scope: Scope::System, since: Some(mark), at: None, count: 50, total: false, from: None };
+    let mut newest = mark;
+    loop {
+        let page = store.history(&Everything, &query).await.unwrap();
+        for version in &page.rows {
+            newest = newest.max(version.pk + 1);
+            *seen.entry(version.pk).or_default() += 1;
+        }
+        query.from = page.next;
+        if query.from.is_none() {
+            return newest;
+        }
+    }
+}
+
+async fn poll_search(store: &Store, mark: i64, seen: &mut BTreeMap<i64, usize>) -> i64 {
+    let plan = Plan { cond: Cond::Updated { from: Some(mark), to: None }, ..all(50) };
+    let (mut newest, mut from) = (mark, None);
+    loop {
+        let page = store.search(&Everything, &plan, from.as_ref()).await.unwrap();
+        for version in &page.rows {
+            newest = newest.max(version.pk + 1);
+            *seen.entry(version.pk).or_default() += 1;
+        }
+        from = page.next;
+        if from.is_none() {
+            return newest;
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! No search reads a table from end to end, on PostgreSQL as its statistics tell it. (SQLite: `store::search::tests`.)
+
+use super::*;
+use crate::harness::postgres;
+use baton::access::Limit::Everything;
+use baton::search::Sort;
+use baton::search::plan::SortBy;
+
+#[test]
+fn no_search_scans_a_table_of_postgresql() {
+    with_database(Database::Postgres, |settings| async move {
+        let store = Store::open(&Settings::new(&settings.database_url)).await.expect("it opens");
+        let fill = does(|tx| {
+            Box::pin(async move {
+                for n in 0..400 {
+                    puts(tx, &format!("p{n}"), if n % 2 == 0 { "even" } else { "odd" }, n).await?;
+                }
+                Ok(())
+            })
+        });
+        store.write(fill).await.unwrap();
+        let keys = store.keys();
+        let (name, number) = (keys.param("Patient", "family"), keys.param("Patient", "number"));
+        let even = Cond::Exact(vec![keys.exact("Patient", "family", "", &["even"])]);
+        let text = Cond::Text { key: name, text: "o".into(), anywhere: false };
+        let range = Cond::Range { key: number, lo: (Some(10), None), hi: (None, Some(20)) };
+        let chain = Cond::Chain { param: 5, types: vec![patient()], target: Box::new(text.clone()) };
+        let has = Cond::Has { rtype: patient(), param: 5, source: Box::new(even.clone()) };
+        let conditions = [
+            Cond::All(vec![]),
+            even.clone(),
+            Cond::All(vec![even.clone(), text.clone(), range.clone()]),
+            Cond::Any(vec![text.clone(), range.clone()]),
+            Cond::Not(Box::new(even.clone())),
+            Cond::Present { param: "family".into(), present: true },
+            Cond::Ids(vec!["p1".into(), "p2".into()]),
+            Cond::Updated { from: Some(1), to: None },
+            chain,
+            has,
+        ];
+        let sorts = [vec![], vec![Sort { by: SortBy::Range(number), descending: true }]];
+        let own = Limit::Organization { org: "o".into(), now: now() };
+        // Each plan often enough for the server to settle on a plan that serves all values.
+        for _ in 0..7 {
+            for (cond, sort) in conditions.iter().flat_map(|c| sorts.iter().map(move |s| (c, s))) {
+                let plan = Plan { cond: cond.clone(), sort: sort.clone(), count: 5, total: true, ..all(5) };
+                let page = store.search(&own, &plan, None).await.unwrap();
+                if let Some(next) = page.next {
+                    store.search(&own, &plan, Some(&next)).await.unwrap();
+                }
+            }
+        }
+        assert_eq!(store.search(&Everything, &only(even), None).await.unwrap().rows.len(), 50);
+        store.close().await;
+        let scans = "DO $$ DECLARE t TEXT; BEGIN
+            PERFORM pg_stat_clear_snapshot();
+            SELECT string_agg(relname || ' ' || seq_scan, ', ') INTO t FROM pg_stat_user_tables s
+            WHERE relname IN ('version', 'idx', 'idx_range', 'idx_text', 'share')
+              -- Making an index counts as one scan.
+              AND seq_scan > (SELECT count(*) FROM pg_index i WHERE i.indrelid = s.relid);
+            IF t IS NOT NULL THEN RAISE EXCEPTION 'scanned: %', t; END IF; END $$";
+        postgres::execute(&settings.database_url, scans);
+    });
+}
