@@ -78,7 +78,7 @@ async fn no_search_scans_a_table_of_sqlite() {
             });
             let place = Place { query: 1, made: 1, snapshot: "9".into(), total: None, after: after.collect(), pk: 7 };
             for (driver, place) in drivers.iter().flat_map(|d| [(*d, None), (*d, Some(&place))]) {
-                let query = Query { sight, plan: &plan, driver, place, is_polled: false };
+                let query = Query { sight, plan: &plan, driver, place };
                 for sql in [query.page(), query.count()] {
                     for line in explain(&store, &sql).await {
                         assert!(!is_scan(&line, &plan), "{line}\n{}\n{plan:?}", sql.text);
