@@ -3,11 +3,12 @@
 //! For: SQL that both databases take. Not for: bulk inserts and transactions (`dialect/`).
 
 use super::dialect::Dialect;
+use super::loss;
+use super::pool::Pooled;
 use crate::error::{Error, Kind, Result};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Postgres, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 /// A statement under construction: text with `$1`, `$2` … and what they stand for. Client text is always an argument.
 #[derive(Debug, Clone)]
@@ -117,7 +118,7 @@ pub enum Conn {
     /// SQLite's.
     Sqlite(SqliteConnection),
     /// PostgreSQL's, out of a pool.
-    Postgres(PoolConnection<Postgres>),
+    Postgres(Pooled),
 }
 
 impl Conn {
@@ -131,8 +132,10 @@ impl Conn {
             }
             Self::Postgres(conn) => {
                 let query = bind!(sql, same);
-                let rows = query.fetch_all(&mut **conn).await.map_err(failure)?;
-                Ok(rows.into_iter().map(Row::Postgres).collect())
+                let patience = conn.patience;
+                let rows = query.fetch_all(conn.raw());
+                let rows = loss::within(patience, async { rows.await.map_err(failure) }).await;
+                Ok(conn.judge(rows)?.into_iter().map(Row::Postgres).collect())
             }
         }
     }
@@ -141,7 +144,10 @@ impl Conn {
     pub async fn horizon(&mut self) -> Result<String> {
         match self {
             Self::Sqlite(_) => Err(Error::fault("SQLite's snapshot is the last commit")),
-            Self::Postgres(conn) => super::dialect::postgres::horizon(conn).await,
+            Self::Postgres(conn) => {
+                let horizon = loss::within(conn.patience, super::dialect::postgres::horizon(conn.raw())).await;
+                conn.judge(horizon)
+            }
         }
     }
 
@@ -154,7 +160,10 @@ impl Conn {
             }
             Self::Postgres(conn) => {
                 let query = bind!(sql, same);
-                Ok(query.execute(&mut **conn).await.map_err(failure)?.rows_affected())
+                let patience = conn.patience;
+                let done = query.execute(conn.raw());
+                let done = loss::within(patience, async { done.await.map_err(failure) }).await;
+                Ok(conn.judge(done)?.rows_affected())
             }
         }
     }
@@ -262,10 +271,14 @@ pub fn asks_again(error: &Error) -> Option<&Again> {
 
 /// Tells failures of the database apart.
 pub fn failure(error: sqlx::Error) -> Error {
+    if loss::is_one(&error) {
+        return loss::lost(error.to_string());
+    }
     match &error {
         sqlx::Error::PoolTimedOut => {
             return Error::busy("the database has no free connection; try again").caused_by(error);
         }
+        sqlx::Error::PoolClosed => return Error::busy("the server is shutting down").caused_by(error),
         sqlx::Error::Database(of) => match of.code().as_deref() {
             // PostgreSQL: unique_violation, serialization_failure, deadlock_detected, lock_not_available.
             Some(code @ ("23505" | "40001" | "40P01" | "55P03")) => return again(format!("{code}: {of}"), None),
@@ -274,13 +287,14 @@ pub fn failure(error: sqlx::Error) -> Error {
             // query_canceled (statement_timeout); SQLITE_INTERRUPT.
             Some("57014" | "9") => {
                 return Error::too_costly(
-                    "the search takes too long; narrow it, with a patient, an identifier or dates, say",
+                    "the search takes longer than this server allows (limit query-seconds); narrow it, with a patient, an \
+                     identifier or dates, say",
                 )
                 .caused_by(error);
             }
-            // The server is going away or full: admin_shutdown, cannot_connect_now, too_many_connections; SQLITE_FULL.
-            Some("57P01" | "57P03" | "53300") => {
-                return Error::busy("the database is not ready; try again").caused_by(error);
+            // No room or no memory: disk_full, out_of_memory, io_error; SQLITE_FULL, SQLITE_BUSY.
+            Some("53100" | "53200" | "58030" | "13" | "5") => {
+                return Error::busy("the database cannot do it at the moment; try again").caused_by(error);
             }
             _ => {}
         },

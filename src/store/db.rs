@@ -3,7 +3,7 @@
 use super::cache::Cache;
 use super::conn::{Conn, Row, Sql, failure};
 use super::dialect::{Dialect, postgres, sqlite};
-use super::pool::{Readers, Reading};
+use super::pool::{Pooled, Readers, Reading};
 use super::{Tx, Work, writer};
 use crate::error::{Error, Result};
 use crate::search::Keys;
@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use std::fs::File;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -158,10 +159,11 @@ impl Store {
     }
 
     async fn open_postgres(settings: &Settings) -> Result<Self> {
+        postgres::knock(&settings.url).await?;
         let write = postgres::pool(&settings.url, settings.writers, settings.query_ms, true).await?;
         postgres::migrate(&write).await.map_err(schema)?;
         let read = postgres::pool(&settings.url, settings.readers, settings.query_ms, false).await?;
-        let mut conn = Conn::Postgres(write.acquire().await.map_err(failure)?);
+        let mut conn = Conn::Postgres(Pooled::new(write.acquire().await.map_err(failure)?, postgres::WRITE_PATIENCE));
         let keys = hash_keys(&mut conn, Dialect::Postgres).await?;
         drop(conn);
         Ok(Self::build(settings, Dialect::Postgres, keys, 0, Backend::Postgres { read, write }))
@@ -255,7 +257,11 @@ impl Store {
     pub(super) async fn reading(&self) -> Result<Reading<'_>> {
         match &self.inner.backend {
             Backend::Sqlite { readers, .. } => readers.take(self.inner.shared.settings.query_ms).await,
-            Backend::Postgres { read, .. } => Ok(Reading::of(Conn::Postgres(read.acquire().await.map_err(failure)?))),
+            Backend::Postgres { read, .. } => {
+                // The server ends a statement first, if it can.
+                let patience = Duration::from_millis(self.inner.shared.settings.query_ms) + Duration::from_secs(3);
+                Ok(Reading::of(Conn::Postgres(Pooled::new(read.acquire().await.map_err(failure)?, patience))))
+            }
         }
     }
 

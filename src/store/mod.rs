@@ -5,7 +5,7 @@
 //! unique in the database: it is `meta.lastUpdated`, the commit sequence and the order of every index at once.
 //!
 //! Where things are: opening `db.rs`, what differs between the two databases `dialect/`, writing `work.rs tx.rs buffer.rs`,
-//! reading `read.rs search.rs history.rs`, continuing a page `page.rs`.
+//! reading `read.rs search.rs history.rs`, continuing a page `page.rs`, a database that goes away `loss.rs`.
 
 pub mod audit;
 pub mod history;
@@ -20,6 +20,7 @@ mod condition;
 mod conn;
 mod db;
 mod dialect;
+mod loss;
 mod pool;
 mod read;
 mod search;

@@ -1,13 +1,53 @@
-//! Connections for reads: SQLite's own few, each with a time limit that interrupts a statement.
+//! Connections: SQLite's own few readers, each with a time limit that interrupts a statement; PostgreSQL's out of pools.
 
 use super::conn::Conn;
 use super::dialect::sqlite;
+use super::loss;
 use crate::clock::Instant;
 use crate::error::{Error, Result};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Postgres};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// A connection out of a pool of PostgreSQL's; one that was lost does not go back.
+#[derive(Debug)]
+pub struct Pooled {
+    conn: PoolConnection<Postgres>,
+    /// How long an answer is waited for: longer than the server's own time-out, so that only a dead one takes so long.
+    pub patience: Duration,
+    /// Whether it was lost.
+    pub is_lost: bool,
+}
+
+impl Pooled {
+    /// A connection that has just been taken.
+    pub fn new(conn: PoolConnection<Postgres>, patience: Duration) -> Self {
+        Self { conn, patience, is_lost: false }
+    }
+
+    /// The driver's connection.
+    pub fn raw(&mut self) -> &mut PgConnection {
+        &mut self.conn
+    }
+
+    /// Looks at what came of a statement.
+    pub fn judge<T>(&mut self, done: Result<T>) -> Result<T> {
+        if done.as_ref().is_err_and(loss::is_lost) {
+            self.discard();
+        }
+        done
+    }
+
+    /// Whatever happens, nobody else gets it.
+    pub fn discard(&mut self) {
+        self.is_lost = true;
+        self.conn.close_on_drop();
+    }
+}
 
 /// SQLite's readers: opened when needed, kept.
 pub struct Readers {

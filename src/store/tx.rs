@@ -5,13 +5,14 @@ use super::buffer::{AuditRow, Buffer, Mark};
 use super::conn::{Arg, Conn, Row, Sql, again};
 use super::db::Shared;
 use super::dialect::{Dialect, postgres, sqlite};
-use super::{Audit, Cursor, Method, Page, Share, Version, read, search};
+use super::{Audit, Cursor, Method, Page, Share, Version, loss, read, search};
 use crate::access::Limit;
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::Target;
 use crate::fhir::meta::Stampable;
 use crate::search::{Keys, Plan, Rows};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -123,6 +124,32 @@ impl Tx {
         Ok(out)
     }
 
+    /// Those of these that are there, not deleted, and visible; in one statement. Sees what was put before.
+    pub async fn present(&mut self, limit: &Limit, targets: &[Target]) -> Result<HashSet<Target>> {
+        let keys = self.shared.keys;
+        if targets.iter().filter_map(|t| self.waiting(t)).any(|v| read::may_see(keys, limit, v).is_none()) {
+            self.flush().await?;
+        }
+        let mut found = HashSet::new();
+        let mut asked = Vec::new();
+        for target in targets {
+            match self.waiting(target) {
+                Some(v) if !v.is_deleted() && read::may_see(keys, limit, v) == Some(true) => {
+                    found.insert(target.clone());
+                }
+                Some(_) => {}
+                None => asked.push(target.clone()),
+            }
+        }
+        if !asked.is_empty() {
+            let sql = read::present(&self.shared, limit, &asked);
+            for row in self.fetch_sql(sql).await? {
+                found.insert(read::target(&row, 0, 1)?);
+            }
+        }
+        Ok(found)
+    }
+
     fn waiting(&self, target: &Target) -> Option<&Version> {
         let key = self.shared.keys.target(target.rtype.as_str(), &target.id);
         self.buffer.get(key).filter(|v| v.target == *target)
@@ -232,7 +259,8 @@ impl Tx {
         match self.conn()? {
             Conn::Sqlite(_) => Ok(()),
             Conn::Postgres(conn) => {
-                let done = postgres::lock(conn, keys).await;
+                let done = loss::within(conn.patience, postgres::lock(conn.raw(), keys)).await;
+                let done = conn.judge(done);
                 self.is_broken |= done.is_err();
                 done
             }
@@ -294,7 +322,10 @@ impl Tx {
         self.open_savepoint().await?;
         match self.conn.as_mut() {
             Some(Conn::Sqlite(conn)) => sqlite::flush(conn, &mut self.buffer, keys).await,
-            Some(Conn::Postgres(conn)) => postgres::flush(conn, &mut self.buffer, keys).await,
+            Some(Conn::Postgres(conn)) => {
+                let done = loss::within(conn.patience, postgres::flush(conn.raw(), &mut self.buffer, keys)).await;
+                conn.judge(done)
+            }
             None => Err(Error::fault("a transaction has its connection until its end")),
         }
     }
@@ -422,12 +453,19 @@ impl Tx {
         self.statement("COMMIT").await
     }
 
+    /// `pk` of a version that it made, if it made any.
+    pub(super) fn a_version(&self) -> Option<i64> {
+        self.made.map(|made| made.0)
+    }
+
     /// Undoes everything; a connection that does not answer is not given to others.
     pub(super) async fn roll_back(mut self) {
-        if self.statement("ROLLBACK").await.is_err()
-            && let Some(Conn::Postgres(conn)) = self.conn.take()
+        let is_lost = matches!(&self.conn, Some(Conn::Postgres(conn)) if conn.is_lost);
+        if !is_lost
+            && self.statement("ROLLBACK").await.is_err()
+            && let Some(Conn::Postgres(conn)) = self.conn.as_mut()
         {
-            conn.close().await.ok(); // it is broken already
+            conn.discard();
         }
     }
 }

@@ -5,8 +5,9 @@
 
 use super::conn::{Conn, asks_again, failure};
 use super::db::Shared;
-use super::dialect::postgres;
-use super::{Tx, Work};
+use super::dialect::postgres::{self, Begun};
+use super::pool::Pooled;
+use super::{Tx, Work, loss};
 use crate::error::{Error, Result};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -22,6 +23,8 @@ const GROUP: usize = 64;
 const OPEN_FOR: Duration = Duration::from_millis(25);
 /// Runs of one work on PostgreSQL before the client is told to come again.
 const RUNS: u32 = 12;
+/// How long a work that lost its connection begins again.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// The writer's queue.
 pub type Queue = mpsc::Sender<Box<dyn Job>>;
@@ -174,14 +177,18 @@ fn conflict(error: Error) -> Error {
     error
 }
 
-/// Runs a work in a PostgreSQL transaction, again when it lost a race.
+/// Runs a work in a PostgreSQL transaction, again when it lost a race, or lost the database before its commit.
 pub async fn run_on_postgres<W: Work>(shared: &Arc<Shared>, pool: &PgPool, work: &W) -> Result<W::Out> {
     let mut entries = work.entries();
     let mut run = 0;
+    let start = Instant::now();
     loop {
         run += 1;
         match once(shared, pool, work, entries).await {
             Ok(out) => return Ok(out),
+            Err(error) if loss::is_lost(&error) && run < RUNS && start.elapsed() < WAIT => {
+                tracing::debug!(run, "a write runs again after a lost connection");
+            }
             Err(error) => {
                 let Some(mark) = asks_again(&error) else { return Err(error) };
                 if run >= RUNS {
@@ -199,24 +206,34 @@ pub async fn run_on_postgres<W: Work>(shared: &Arc<Shared>, pool: &PgPool, work:
 }
 
 async fn once<W: Work>(shared: &Arc<Shared>, pool: &PgPool, work: &W, entries: usize) -> Result<W::Out> {
-    let mut conn = pool.acquire().await.map_err(failure)?;
+    let conn = pool.acquire().await.map_err(failure)?;
+    let mut conn = Pooled::new(conn, postgres::WRITE_PATIENCE);
     let block = i64::try_from(entries).unwrap_or(i64::MAX / 4) * 2 + 64;
-    let first = match postgres::begin(&mut conn, &work.locks(), block).await {
-        Ok(first) => first,
-        Err(error) => {
-            // The session may hold the lock of `take_stamps`: only its end is sure to give it back.
-            conn.close().await.ok();
-            return Err(error);
-        }
-    };
+    let begun = loss::within(conn.patience, postgres::begin(conn.raw(), &work.locks(), block)).await;
+    let Begun { first, xid } = begun.inspect_err(|_| {
+        // The session may hold the lock of `take_stamps`: only its end is sure to give it back.
+        conn.discard();
+    })?;
     let mut tx = Tx::new(Arc::clone(shared), Conn::Postgres(conn), first - 1);
     tx.begin_work(first + block - 1);
     let out = match guarded(work, &mut tx).await {
-        Ok(out) => tx.commit().await.map(|()| out),
-        Err(error) => Err(error),
+        Ok(out) => out,
+        Err(error) => {
+            tx.roll_back().await;
+            return Err(error);
+        }
     };
-    match out {
-        Ok(out) => Ok(out),
+    match tx.commit().await {
+        Ok(()) => Ok(out),
+        Err(error) if loss::is_lost(&error) => {
+            let made = tx.a_version();
+            drop(tx);
+            match loss::outcome(pool, &xid, made).await {
+                Some(true) => Ok(out),
+                Some(false) => Err(error),
+                None => Err(loss::unknown()),
+            }
+        }
         Err(error) => {
             tx.roll_back().await;
             Err(error)

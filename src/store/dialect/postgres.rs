@@ -4,8 +4,9 @@ use crate::error::{Error, Result};
 use crate::search::Keys;
 use crate::store::buffer::{Buffer, CURRENT, facts};
 use crate::store::conn::{again, failure};
+use crate::store::loss;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool, Row};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Row};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,14 +16,58 @@ const PLANS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET en
      SET enable_bitmapscan = off; SET enable_material = off; SET join_collapse_limit = 1; SET jit = off; \
      SET plan_cache_mode = force_generic_plan; SET timezone = 'UTC'; ";
 
+/// How long a write waits for one answer; its statements end after 30 s by themselves, its locks after 10.
+pub const WRITE_PATIENCE: Duration = Duration::from_secs(35);
+/// How long a free connection is waited for; a restart of the database fits in.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+fn options(url: &str) -> Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|e| Error::invalid(format!("the database URL of PostgreSQL does not read: {e}")))?;
+    Ok(options.application_name("baton").statement_cache_capacity(256))
+}
+
+/// Connects once, so that an operator learns at once, and in one sentence, why that is not possible.
+///
+/// # Errors
+/// `Busy` or `Fault` with the sentence.
+pub async fn knock(url: &str) -> Result<()> {
+    let options = options(url)?;
+    let place = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let error = match tokio::time::timeout(ACQUIRE, PgConnection::connect_with(&options)).await {
+        Ok(Ok(conn)) => {
+            conn.close().await.ok(); // it has said what it was for
+            return Ok(());
+        }
+        Ok(Err(error)) => error,
+        Err(_) => {
+            let text = format!("PostgreSQL at {place} does not answer; look whether it runs and can be reached");
+            return Err(Error::busy(text));
+        }
+    };
+    let code = error.as_database_error().and_then(|e| e.code()).unwrap_or_default().into_owned();
+    let said = error.as_database_error().map_or_else(|| error.to_string(), |e| e.message().to_owned());
+    Err(match (&error, code.as_str()) {
+        (sqlx::Error::Io(why), _) => Error::busy(format!(
+            "PostgreSQL at {place} cannot be reached ({why}); start it, or correct the database URL"
+        )),
+        (_, "57P03") => Error::busy(format!("PostgreSQL at {place} is not ready yet ({said}); try again in a moment")),
+        (_, "3D000") => {
+            let name = options.get_database().unwrap_or_else(|| options.get_username());
+            Error::fault(format!("PostgreSQL at {place} has no database '{name}'; make it with createdb"))
+        }
+        _ => Error::fault(format!("PostgreSQL at {place} lets nobody in: {said}")),
+    })
+}
+
 /// A pool of connections for reads or for writes.
 pub async fn pool(url: &str, size: u32, timeout_ms: u64, is_writer: bool) -> Result<PgPool> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|e| Error::fault("the database URL of PostgreSQL does not parse").caused_by(e))?
-        .application_name("baton")
-        .statement_cache_capacity(256);
+    let options = options(url)?;
     let mode = if is_writer {
-        "SET lock_timeout = 10000; SET idle_in_transaction_session_timeout = 60000; SET statement_timeout = 60000"
+        "SET lock_timeout = 10000; SET idle_in_transaction_session_timeout = 60000; SET statement_timeout = 30000"
             .to_string()
     } else {
         format!("SET statement_timeout = {timeout_ms}; SET default_transaction_read_only = on")
@@ -30,8 +75,10 @@ pub async fn pool(url: &str, size: u32, timeout_ms: u64, is_writer: bool) -> Res
     let setup: std::sync::Arc<str> = format!("{PLANS}{mode}").into();
     PgPoolOptions::new()
         .max_connections(size)
-        .acquire_timeout(Duration::from_secs(10))
+        .acquire_timeout(ACQUIRE)
         .test_before_acquire(false)
+        // After a loss the others are not tried one by one.
+        .before_acquire(|_, meta| Box::pin(async move { Ok(loss::is_since(meta.age)) }))
         .after_connect(move |conn, _| {
             let setup = std::sync::Arc::clone(&setup);
             Box::pin(async move { conn.execute(sqlx::raw_sql(AssertSqlSafe(setup))).await.map(|_| ()) })
@@ -65,17 +112,53 @@ pub async fn horizon(conn: &mut PgConnection) -> Result<String> {
     .map_err(failure)
 }
 
-/// Begins a transaction, takes the locks in their order, and then `entries` stamps: one round trip. Answers the first.
-pub async fn begin(conn: &mut PgConnection, locks: &[i64], entries: i64) -> Result<i64> {
+/// What a transaction begins with.
+#[derive(Debug)]
+pub struct Begun {
+    /// The first of its stamps.
+    pub first: i64,
+    /// Its id: what [`outcome`] asks by.
+    pub xid: String,
+}
+
+/// Begins a transaction, takes the locks in their order, and then `entries` stamps: one round trip.
+pub async fn begin(conn: &mut PgConnection, locks: &[i64], entries: i64) -> Result<Begun> {
     let mut sql = String::from("BEGIN ISOLATION LEVEL READ COMMITTED; ");
     if !locks.is_empty() {
         sql.push_str(&lock_statement(locks));
         sql.push_str("; ");
     }
-    sql.push_str(&format!("SELECT take_stamps({entries})"));
+    // The function first: it takes the id, under its lock.
+    sql.push_str(&format!("SELECT s, pg_current_xact_id()::text FROM take_stamps({entries}) s"));
     let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(conn).await.map_err(failure)?;
     let row = rows.last().ok_or_else(|| Error::fault("take_stamps answers one row"))?;
-    row.try_get(0).map_err(failure)
+    Ok(Begun { first: row.try_get(0).map_err(failure)?, xid: row.try_get(1).map_err(failure)? })
+}
+
+/// Whether a transaction was committed; `None` while it runs. `pk`: of a version that it made.
+///
+/// A crash may lose an id that was given out and never reached the disk, and give it out again: so where there is a
+/// version to look for, it decides.
+pub async fn outcome(conn: &mut PgConnection, xid: &str, pk: Option<i64>) -> Result<Option<bool>> {
+    let status = sqlx::query_scalar::<_, Option<String>>("SELECT pg_xact_status($1::text::xid8)");
+    let status = match status.bind(xid).fetch_one(&mut *conn).await {
+        Ok(status) => status,
+        // invalid_parameter_value: the id lies in the future, so the one that was given out is lost.
+        Err(error) if error.as_database_error().is_some_and(|e| e.code().as_deref() == Some("22023")) => {
+            return Ok(Some(false));
+        }
+        Err(error) => return Err(failure(error)),
+    };
+    match (status.as_deref(), pk) {
+        (Some("in progress"), _) => Ok(None),
+        (Some("aborted"), _) => Ok(Some(false)),
+        (status, None) => Ok(Some(status.is_some())),
+        // A statement of its own, with a snapshot that is newer than the status.
+        (_, Some(pk)) => {
+            let made = "SELECT EXISTS(SELECT 1 FROM version WHERE pk = $1 AND xid = $2::text::xid8)";
+            sqlx::query_scalar(made).bind(pk).bind(xid).fetch_one(conn).await.map(Some).map_err(failure)
+        }
+    }
 }
 
 /// Takes more locks.

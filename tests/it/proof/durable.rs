@@ -16,6 +16,8 @@ const PARTS: usize = 4;
 #[derive(Default)]
 struct Round {
     acknowledged: Mutex<BTreeSet<u64>>,
+    /// Answered that nothing of it is stored.
+    refused: Mutex<BTreeSet<u64>>,
     /// Counter resource → (last value acknowledged, last value sent).
     counters: Mutex<BTreeMap<u64, (u64, u64)>>,
     is_over: AtomicBool,
@@ -51,7 +53,12 @@ async fn write(client: Client, round: u64, writer: u64, next: Arc<AtomicU64>, lo
             Ok(answer) if answer.status == 200 => {
                 log.acknowledged.lock().expect("not poisoned").insert(number);
             }
-            Ok(answer) if answer.status >= 500 => {}
+            Ok(answer) if answer.status == 503 => {
+                answer.refuses(503, "transient", "");
+                if !answer.body.to_string().contains("is unknown") {
+                    log.refused.lock().expect("not poisoned").insert(number);
+                }
+            }
             Ok(answer) => panic!("refused: {} {}", answer.status, answer.body),
             Err(_) if log.is_over.load(Ordering::Relaxed) => return,
             Err(_) => {}
@@ -95,6 +102,9 @@ async fn check(server: &TestServer, round: u64, log: &Round) {
     }
     let lost: Vec<_> = acknowledged.iter().filter(|n| !counts.contains_key(n)).collect();
     assert!(lost.is_empty(), "round {round}: acknowledged and lost: {lost:?}");
+    let refused = log.refused.lock().expect("not poisoned").clone();
+    let kept: Vec<_> = refused.iter().filter(|n| counts.contains_key(n)).collect();
+    assert!(kept.is_empty(), "round {round}: refused with 503 and stored: {kept:?}");
     let counters = log.counters.lock().expect("not poisoned").clone();
     for (writer, (acknowledged, sent)) in counters {
         let answer = client.read(&format!("Basic/counter-{round}-{writer}")).await;

@@ -2,5 +2,6 @@
 
 mod durable;
 mod exactly_once;
+mod lost;
 mod real_data;
 mod schema;
