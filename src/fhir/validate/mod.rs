@@ -20,6 +20,9 @@ use super::Json;
 use super::path::Path;
 use crate::error::{Error, Issue, Kind, Result, Severity};
 
+/// Code of an issue about a narrative that is XHTML and holds what may not be in one.
+const FORBIDDEN: &str = "business-rule";
+
 /// All issues of a resource; at most a hundred.
 #[must_use]
 pub fn resource(resource: &Json) -> Vec<Issue> {
@@ -32,11 +35,13 @@ pub fn resource(resource: &Json) -> Vec<Issue> {
 /// Refuses a resource that is not valid.
 ///
 /// # Errors
-/// `Invalid` with all issues.
+/// `Invalid` with all issues; `BusinessRule` when all that is wrong is a narrative with what runs or calls out.
 pub fn check(resource: &Json) -> Result<()> {
     let issues = self::resource(resource);
-    match issues.iter().any(|i| i.severity == Severity::Error) {
-        true => Err(Error::with_issues(Kind::Invalid, issues)),
-        false => Ok(()),
+    let mut errors = issues.iter().filter(|i| i.severity == Severity::Error).peekable();
+    if errors.peek().is_none() {
+        return Ok(());
     }
+    let kind = if errors.all(|i| i.code == FORBIDDEN) { Kind::BusinessRule } else { Kind::Invalid };
+    Err(Error::with_issues(kind, issues))
 }

@@ -249,7 +249,10 @@ impl<'j> Walk<'j> {
             Type::Xhtml => match value {
                 Json::String(div) => {
                     for problem in xhtml::problems(div) {
-                        self.error("invalid", path, &problem);
+                        match problem {
+                            xhtml::Problem::Form(what) => self.error("invalid", path, &what),
+                            xhtml::Problem::Forbidden(what) => self.error(super::FORBIDDEN, path, &what),
+                        }
                     }
                 }
                 other => {

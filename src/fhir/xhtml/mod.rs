@@ -121,9 +121,19 @@ const ATTRIBUTES: [&str; 47] = [
     "xmlns",
 ];
 
-/// What is wrong with a `div`; empty when nothing is. At most ten phrases, each naming what was found and what to do.
+/// What is wrong with a `div`: a phrase that names what was found and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// It is no XHTML of the form that a narrative has.
+    Form(String),
+    /// It is, and holds what a narrative may not hold: what runs, calls out, or is no text.
+    Forbidden(String),
+}
+
+/// What is wrong with a `div`; empty when nothing is. At most ten problems.
 #[must_use]
-pub fn problems(div: &str) -> Vec<String> {
+pub fn problems(div: &str) -> Vec<Problem> {
+    use Problem::{Forbidden, Form};
     let mut found = Vec::new();
     let mut scan = Scan::new(div);
     let mut open: Vec<Range<usize>> = Vec::new();
@@ -133,7 +143,7 @@ pub fn problems(div: &str) -> Vec<String> {
             Ok(Some(event)) => event,
             Ok(None) => break,
             Err(what) => {
-                found.push(format!("{what}; send well-formed XHTML"));
+                found.push(Form(format!("{what}; send well-formed XHTML")));
                 return found;
             }
         };
@@ -141,29 +151,30 @@ pub fn problems(div: &str) -> Vec<String> {
             Event::Text { span } => {
                 let text = scan.get(&span);
                 if open.is_empty() && !text.trim().is_empty() {
-                    found.push("there is text outside the div; put it inside".into());
+                    found.push(Form("there is text outside the div; put it inside".into()));
                 }
                 content |= !text.trim().is_empty();
                 entities(text, &mut found);
             }
             Event::Comment { span } => {
                 if scan.get(&span).contains(['<', '>']) || scan.get(&span).contains("--") {
-                    found.push("a comment holds markup; remove it".into());
+                    found.push(Forbidden("a comment holds markup; remove it".into()));
                 }
             }
             Event::Open { name, empty } => {
                 let tag = scan.get(&name);
                 if open.is_empty() {
                     if begun || tag != "div" {
-                        found.push(format!("found <{tag}> at the top; a narrative is one <div>"));
+                        found.push(Form(format!("found <{tag}> at the top; a narrative is one <div>")));
                     }
                     if !scan.attributes.iter().any(|(n, v)| scan.get(n) == "xmlns" && scan.get(v) == NAMESPACE) {
-                        found.push(format!("the div has no namespace; write <div xmlns=\"{NAMESPACE}\">"));
+                        found.push(Form(format!("the div has no namespace; write <div xmlns=\"{NAMESPACE}\">")));
                     }
                     begun = true;
                 }
                 if !ELEMENTS.contains(&tag) {
-                    found.push(format!("found <{}>, which a narrative may not have; remove it", short(tag)));
+                    let what = format!("found <{}>, which a narrative may not have; remove it", short(tag));
+                    found.push(Forbidden(what));
                 }
                 content |= tag == "img";
                 for (n, v) in &scan.attributes {
@@ -176,21 +187,19 @@ pub fn problems(div: &str) -> Vec<String> {
             Event::Close { name } => match open.pop() {
                 Some(opened) if scan.get(&opened) == scan.get(&name) => {}
                 _ => {
-                    found.push(format!(
-                        "found </{}> where another element is open; close it first",
-                        short(scan.get(&name))
-                    ));
+                    let tag = short(scan.get(&name));
+                    found.push(Form(format!("found </{tag}> where another element is open; close it first")));
                     return found;
                 }
             },
         }
     }
     if let Some(name) = open.last().filter(|_| found.is_empty()) {
-        found.push(format!("<{}> is not closed; close it", short(scan.get(name))));
+        found.push(Form(format!("<{}> is not closed; close it", short(scan.get(name)))));
     } else if !begun && found.is_empty() {
-        found.push(format!("found no element; a narrative is <div xmlns=\"{NAMESPACE}\">…</div>"));
+        found.push(Form(format!("found no element; a narrative is <div xmlns=\"{NAMESPACE}\">…</div>")));
     } else if !content && found.is_empty() {
-        found.push("the div has neither text nor image; write some".into());
+        found.push(Form("the div has neither text nor image; write some".into()));
     }
     found
 }
@@ -200,12 +209,13 @@ fn short(text: &str) -> String {
 }
 
 /// XML knows five named entities; `&nbsp;` is HTML's.
-fn entities(text: &str, found: &mut Vec<String>) {
+fn entities(text: &str, found: &mut Vec<Problem>) {
     for (_, rest) in text.match_indices('&').filter_map(|(n, _)| text.split_at_checked(n + 1)) {
         let name = rest.split(';').next().filter(|name| name.len() < rest.len()).unwrap_or_default();
         if decode_entity(name).is_none() {
             let name = short(name.get(..name.len().min(12)).unwrap_or_default());
-            found.push(format!("found the entity '&{name}', which XML does not have; write the character itself"));
+            let what = format!("found the entity '&{name}', which XML does not have; write the character itself");
+            found.push(Problem::Form(what));
             return;
         }
     }
@@ -253,10 +263,11 @@ fn decode(text: &str) -> String {
     out
 }
 
-fn attribute(tag: &str, name: &str, value: &str, found: &mut Vec<String>) {
+fn attribute(tag: &str, name: &str, value: &str, found: &mut Vec<Problem>) {
     if !ATTRIBUTES.contains(&name) {
         let (name, tag) = (short(name), short(tag));
-        found.push(format!("found the attribute '{name}' of <{tag}>, which a narrative may not have; remove it"));
+        let what = format!("found the attribute '{name}' of <{tag}>, which a narrative may not have; remove it");
+        found.push(Problem::Forbidden(what));
         return;
     }
     entities(value, found);
@@ -280,7 +291,7 @@ fn attribute(tag: &str, name: &str, value: &str, found: &mut Vec<String>) {
         },
     };
     if let Some(what) = refused {
-        found.push(format!("the attribute '{name}' of <{}> holds {what}; remove it", short(tag)));
+        found.push(Problem::Forbidden(format!("the attribute '{name}' of <{}> holds {what}; remove it", short(tag))));
     }
 }
 

@@ -17,7 +17,7 @@ fn a_narrative_of_allowed_elements_passes() {
         "<b title='it is > 1'>x</b>",
         "<a href=\"urn:uuid:1\">x</a>",
     ] {
-        assert_eq!(problems(&div(inner)), Vec::<String>::new(), "{inner}");
+        assert_eq!(problems(&div(inner)), Vec::new(), "{inner}");
     }
 }
 
@@ -63,7 +63,7 @@ fn what_runs_or_calls_out_or_is_no_xml_is_refused() {
         "  ",
         "<p xmlns=\"http://x\">a</p>",
     ] {
-        assert_ne!(problems(&div(inner)), Vec::<String>::new(), "{inner}");
+        assert_ne!(problems(&div(inner)), Vec::new(), "{inner}");
     }
     for text in [
         "",
@@ -73,7 +73,23 @@ fn what_runs_or_calls_out_or_is_no_xml_is_refused() {
         &(div("a") + "b"),
         &div("a").repeat(2),
     ] {
-        assert_ne!(problems(text), Vec::<String>::new(), "{text}");
+        assert_ne!(problems(text), Vec::new(), "{text}");
+    }
+}
+
+#[test]
+fn what_runs_or_calls_out_is_told_from_what_is_no_xhtml() {
+    let is_forbidden = |text: &str| problems(text).iter().any(|p| matches!(p, Problem::Forbidden(_)));
+    for inner in [
+        "<script>1</script>",
+        "<p onclick=\"x\">a</p>",
+        "<a href=\"javascript:x\">a</a>",
+        "<img src=\"http://x/y.png\"/>",
+    ] {
+        assert!(is_forbidden(&div(inner)), "{inner}");
+    }
+    for inner in ["<p>a", "a & b", "&nbsp;a", ""] {
+        assert!(!is_forbidden(&div(inner)), "{inner}");
     }
 }
 

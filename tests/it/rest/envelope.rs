@@ -12,6 +12,7 @@ both_databases!(
     prefer_decides_what_comes_back,
     every_issue_of_a_bad_resource_comes_at_once,
     tags_of_an_update_are_those_that_were_sent,
+    a_narrative_that_runs_or_calls_out_breaks_a_rule_and_one_that_is_no_xhtml_is_malformed,
 );
 
 async fn what_was_sent_comes_back_digit_for_digit(server: TestServer) {
@@ -74,6 +75,27 @@ async fn every_issue_of_a_bad_resource_comes_at_once(server: TestServer) {
         .send("POST", "Patient", r#"{"resourceType":"Observation","status":"final","code":{"text":"x"}}"#, &[])
         .await
         .refuses(400, "invalid", "resourceType");
+}
+
+async fn a_narrative_that_runs_or_calls_out_breaks_a_rule_and_one_that_is_no_xhtml_is_malformed(server: TestServer) {
+    let client = server.everyone();
+    for (inner, status, code) in [
+        ("<script>1</script>", 422, "business-rule"),
+        ("<p onclick='x'>a</p>", 422, "business-rule"),
+        ("<a href='javascript:x'>a</a>", 422, "business-rule"),
+        ("<img src='http://x.example/y.png'/>", 422, "business-rule"),
+        ("<p>a", 400, "invalid"),
+        ("<script>1</script><p>a", 400, "invalid"),
+    ] {
+        let div = format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{inner}</div>");
+        let mut body = patient("1");
+        body["text"] = json!({"status": "generated", "div": div});
+        client.create(&body).await.refuses(status, code, "Patient.text.div");
+        let entry = json!({"resource": body, "request": {"method": "POST", "url": "Patient"}});
+        let in_bundle = client.post(&super::transaction(&[entry])).await;
+        in_bundle.refuses(status, code, "Bundle.entry[0].resource.text.div");
+    }
+    assert_eq!(client.search("Patient?identifier=1").await.len(), 0);
 }
 
 async fn tags_of_an_update_are_those_that_were_sent(server: TestServer) {
