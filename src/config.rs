@@ -24,6 +24,16 @@ pub enum AuthMode {
     Off,
 }
 
+/// Which references of a write must lead to something. Those into the same Bundle always must.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum References {
+    /// Those of callers with an organisation, to what organisations own: it must be there, and the caller must see it.
+    #[default]
+    Visible,
+    /// Those of every caller, to every type.
+    Strict,
+}
+
 /// What commands need that open the database.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct StoreArgs {
@@ -57,6 +67,9 @@ pub struct ServeArgs {
     /// Accept a base URL of http:// that is not loopback: tokens and patients' data travel readable
     #[arg(long, env = "BATON_INSECURE_HTTP", num_args = 0..=1, default_missing_value = "true")]
     pub insecure_http: Option<bool>,
+    /// Which references must lead to something: visible (of callers with an organisation) or strict (all) [default: visible]
+    #[arg(long, env = "BATON_REFERENCES", value_enum)]
+    pub references: Option<References>,
     /// Limits, each refused with an OperationOutcome when passed.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -190,6 +203,8 @@ pub struct Settings {
     pub base_url: Option<String>,
     /// Folder of profiles; `None`: the built-in ones.
     pub profiles: Option<PathBuf>,
+    /// Which references must lead to something.
+    pub references: References,
     /// See [`Limits`].
     pub limits: Limits,
 }
@@ -202,12 +217,14 @@ impl Default for Settings {
             auth: AuthMode::Embedded,
             base_url: None,
             profiles: None,
+            references: References::default(),
             limits: Limits::default(),
         }
     }
 }
 
-const KEYS: [&str; 7] = ["listen", "database-url", "auth", "base-url", "profiles", "insecure-http", "limits"];
+const KEYS: [&str; 8] =
+    ["listen", "database-url", "auth", "base-url", "profiles", "references", "insecure-http", "limits"];
 
 impl Settings {
     /// Reads the file, lays variables and flags over it, and checks the whole.
@@ -249,6 +266,10 @@ impl Settings {
             settings.auth = <AuthMode as clap::ValueEnum>::from_str(name, false)
                 .map_err(|_| Error::invalid(format!("'auth' is \"{name}\"; write embedded, external or off")))?;
         }
+        if let Some(name) = text(&table, "references")? {
+            settings.references = <References as clap::ValueEnum>::from_str(name, false)
+                .map_err(|_| Error::invalid(format!("'references' is \"{name}\"; write visible or strict")))?;
+        }
         settings.base_url = text(&table, "base-url")?.map(Into::into);
         settings.profiles = text(&table, "profiles")?.map(Into::into);
         let insecure = match table.get("insecure-http") {
@@ -264,6 +285,9 @@ impl Settings {
         }
         if let Some(auth) = args.auth {
             settings.auth = auth;
+        }
+        if let Some(references) = args.references {
+            settings.references = references;
         }
         if let Some(url) = &args.store.base_url {
             settings.base_url = Some(url.clone());
@@ -466,6 +490,7 @@ mod tests {
             ("listen = 8080", &[], "'listen' in the settings file is a text"),
             ("listen = \"here\"", &[], "ADDR:PORT"),
             ("auth = \"none\"", &[], "embedded, external or off"),
+            ("references = \"no\"", &[], "visible or strict"),
             ("auth = \"external\"", &[], "not built yet"),
             ("a = ", &[], "the settings file"),
             ("", &["--auth", "off", "--listen", "0.0.0.0:8080"], "loopback only"),

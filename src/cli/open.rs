@@ -4,7 +4,7 @@ use crate::access::Policy;
 use crate::config::{AuthMode, Limits, Settings};
 use crate::error::Result;
 use crate::interaction::{Engine, Parts};
-use crate::search::{Env, Registry};
+use crate::search::{Caps, Env, Registry};
 use crate::store::{self, Store};
 use crate::workflow::Programme;
 use std::sync::Arc;
@@ -38,13 +38,24 @@ pub async fn store(settings: &Settings) -> Result<Store> {
     Store::open(&how).await
 }
 
+fn caps(limits: &Limits) -> Caps {
+    Caps {
+        count_default: Limits::size(limits.count_default),
+        count_max: Limits::size(limits.count_max),
+        parameters: Limits::size(limits.search_parameters),
+        values: Limits::size(limits.search_values),
+        chain: Limits::size(limits.chain_depth),
+        has: Limits::size(limits.has_depth),
+    }
+}
+
 /// Opens all of it. `root`: `Settings::root` of the bound address.
 ///
 /// # Errors
 /// `Fault` or `Invalid` with a sentence for the operator: the database, or a profile that is wrong.
 pub async fn engine(settings: &Settings, root: &str) -> Result<Opened> {
     let store = store(settings).await?;
-    let env = Env::utc(&format!("{root}/fhir"));
+    let env = Env { caps: caps(&settings.limits), ..Env::utc(&format!("{root}/fhir")) };
     let registry = Arc::new(Registry::builtin());
     let policy = Arc::new(Policy::load(settings.profiles.as_deref())?);
     let secret = store.secret("workflow").await?;
@@ -56,6 +67,7 @@ pub async fn engine(settings: &Settings, root: &str) -> Result<Opened> {
         policy: Arc::clone(&policy),
         env,
         limits: settings.limits.clone(),
+        references: settings.references,
         has_auth: settings.auth != AuthMode::Off,
     };
     Ok(Opened { store, policy, engine: Engine::new(parts).await? })

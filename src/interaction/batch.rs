@@ -12,7 +12,7 @@ use super::write::at;
 use crate::access::Ctx;
 use crate::error::{Error, Result};
 use crate::fhir::resource::printable;
-use crate::fhir::{Json, outcome};
+use crate::fhir::{Json, json, outcome};
 use bytes::Bytes;
 use std::borrow::Cow;
 
@@ -30,7 +30,7 @@ pub(super) struct Entry {
 impl Engine {
     /// batch or transaction.
     pub(super) async fn bundle(&self, ctx: &Ctx, body: Body, prefer: Prefer) -> Result<Answer> {
-        let mut bundle = body.json()?;
+        let mut bundle = body.json(&self.house().json)?;
         match bundle["resourceType"].as_str() {
             Some("Bundle") => {}
             Some(other) => {
@@ -50,12 +50,14 @@ impl Engine {
         };
         let most = self.house().limits.bundle_entries;
         if u64::try_from(entries.len()).unwrap_or(u64::MAX) > most {
-            let text =
-                format!("a Bundle holds at most {most} entries and this one has {}; send several", entries.len());
+            let text = format!(
+                "a Bundle holds at most {most} entries (limit bundle-entries) and this one has {}; send several",
+                entries.len()
+            );
             return Err(Error::too_large(text).code("too-costly").at("Bundle.entry"));
         }
-        let base = ctx.base.as_ref();
-        let entries = entries.into_iter().enumerate().map(|(n, entry)| Entry::read(n, entry, base)).collect();
+        let (base, limits) = (ctx.base.as_ref(), &self.house().json);
+        let entries = entries.into_iter().enumerate().map(|(n, entry)| Entry::read(n, entry, base, limits)).collect();
         match bundle["type"].as_str() {
             Some("transaction") => self.transaction(ctx, entries, prefer).await,
             Some("batch") => self.batch(ctx, entries, prefer).await,
@@ -89,13 +91,13 @@ impl Entry {
     ///
     /// # Errors
     /// `Invalid` and the like, with the place of the entry.
-    pub(super) fn read(n: usize, entry: Json, base: &str) -> Result<Self> {
+    fn read(n: usize, entry: Json, base: &str, limits: &json::Limits) -> Result<Self> {
         let place = format!("Bundle.entry[{n}]");
-        read(entry, base, &place).map_err(|e| at(e, &place))
+        read(entry, base, &place, limits).map_err(|e| at(e, &place))
     }
 }
 
-fn read(mut entry: Json, base: &str, place: &str) -> Result<Entry> {
+fn read(mut entry: Json, base: &str, place: &str, limits: &json::Limits) -> Result<Entry> {
     const MEMBERS: [&str; 7] = ["id", "extension", "modifierExtension", "link", "fullUrl", "resource", "request"];
     const REQUEST: [&str; 9] = [
         "id",
@@ -153,7 +155,7 @@ fn read(mut entry: Json, base: &str, place: &str) -> Result<Entry> {
         }
         _ => {}
     }
-    wire.body = Body::Tree(if verb == Verb::Patch { patch_document(resource)? } else { resource });
+    wire.body = Body::Tree(if verb == Verb::Patch { patch_document(resource, limits)? } else { resource });
     if wire.body.is_empty() {
         wire.body = Body::default();
     }
@@ -197,7 +199,7 @@ fn below(url: &str, base: &str) -> Result<(String, String)> {
 }
 
 /// In a Bundle a JSON Patch travels as a Binary of its media type, data in base64.
-fn patch_document(resource: Json) -> Result<Json> {
+fn patch_document(resource: Json, limits: &json::Limits) -> Result<Json> {
     use base64::Engine as _;
     if resource["resourceType"].as_str() == Some("Parameters") {
         return Err(Error::unsupported_media("FHIRPath Patch is not taken yet; send a JSON Patch as a Binary"));
@@ -213,7 +215,7 @@ fn patch_document(resource: Json) -> Result<Json> {
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(data)
         .map_err(|_| Error::invalid("the Binary's data is not base64").at("Binary.data"))?;
-    crate::fhir::json::parse(&bytes)
+    json::parse_with(&bytes, limits)
 }
 
 /// `Prefer` of a write; `None` for everything else.

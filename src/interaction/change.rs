@@ -26,7 +26,8 @@ impl Change {
     ///
     /// # Errors
     /// All issues of a body that is no JSON; `Fault` for a request that is no write.
-    pub(super) fn of(request: Request) -> Result<Self> {
+    pub(super) fn of(engine: &Engine, request: Request) -> Result<Self> {
+        let limits = &engine.house().json;
         let draft = |method, at, body, when| Draft {
             method,
             at,
@@ -39,16 +40,16 @@ impl Change {
         Ok(match request {
             Request::Create { rtype, body, if_none_exist, prefer } => {
                 let action = if if_none_exist.is_some() { Action::ConditionalCreate } else { Action::Create };
-                let draft = draft(Method::Post, At::Query(rtype, String::new()), body.json()?, When::default());
+                let draft = draft(Method::Post, At::Query(rtype, String::new()), body.json(limits)?, When::default());
                 Self { action, draft: Draft { if_none_exist, ..draft }, prefer }
             }
             Request::Update { at, body, when, prefer } => {
                 let action = by(&at, Action::Update, Action::ConditionalUpdate);
-                Self { action, draft: draft(Method::Put, at, body.json()?, when), prefer }
+                Self { action, draft: draft(Method::Put, at, body.json(limits)?, when), prefer }
             }
             Request::Patch { at, body, when, prefer } => {
                 let action = by(&at, Action::Patch, Action::ConditionalPatch);
-                Self { action, draft: draft(Method::Patch, at, body.json()?, when), prefer }
+                Self { action, draft: draft(Method::Patch, at, body.json(limits)?, when), prefer }
             }
             Request::Delete { at, when, prefer } => {
                 let action = by(&at, Action::Delete, Action::ConditionalDelete);
@@ -68,7 +69,7 @@ fn by(at: &At, id: Action, query: Action) -> Action {
 
 impl Engine {
     pub(super) async fn change(&self, ctx: &Ctx, request: Request) -> Result<Answer> {
-        let Change { action, draft, prefer } = Change::of(request)?;
+        let Change { action, draft, prefer } = Change::of(self, request)?;
         let rtype = draft.at.rtype();
         self.permit(ctx, action, Some(rtype))?;
         let name = format!("{} {rtype}", draft.method.as_str());

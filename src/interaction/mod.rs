@@ -28,9 +28,9 @@ pub use route::{Verb, Wire, route};
 use crate::access::Ctx;
 use crate::access::policy::Policy;
 use crate::access::scope::Action;
-use crate::config::Limits;
+use crate::config::{Limits, References};
 use crate::error::{Error, Result};
-use crate::fhir::{ResourceType, Target};
+use crate::fhir::{ResourceType, Target, json};
 use crate::search::{Env, Keys, Registry};
 use crate::store::Store;
 use crate::workflow::Programme;
@@ -56,6 +56,8 @@ pub struct Parts {
     pub env: Env,
     /// How much of everything.
     pub limits: Limits,
+    /// Which references must lead to something.
+    pub references: References,
     /// Whether tokens are asked for: `metadata` says so.
     pub has_auth: bool,
 }
@@ -69,6 +71,9 @@ pub(crate) struct House {
     pub(crate) keys: Keys,
     pub(crate) env: Env,
     pub(crate) limits: Limits,
+    pub(crate) references: References,
+    /// Those of [`Limits`] that the reader of JSON takes.
+    pub(crate) json: json::Limits,
     has_auth: bool,
     pages: page::Signer,
     metadata: OnceLock<Bytes>,
@@ -80,9 +85,11 @@ impl Engine {
     /// # Errors
     /// What the database says when its page secret cannot be read.
     pub async fn new(parts: Parts) -> Result<Self> {
-        let Parts { store, registry, programme, policy, env, limits, has_auth } = parts;
-        let pages = page::Signer::new(&store.secret("page-links").await?);
+        let Parts { store, registry, programme, policy, env, limits, references, has_auth } = parts;
+        let pages = page::Signer::new(&store.secret("page-links").await?, limits.page_seconds);
         let keys = store.keys();
+        let json =
+            json::Limits { depth: Limits::size(limits.json_depth), string_bytes: Limits::size(limits.string_bytes) };
         Ok(Self(Arc::new(House {
             store,
             registry,
@@ -91,6 +98,8 @@ impl Engine {
             keys,
             env,
             limits,
+            references,
+            json,
             has_auth,
             pages,
             metadata: OnceLock::new(),

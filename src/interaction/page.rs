@@ -13,30 +13,29 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// How long a link holds, in seconds: less than the store keeps the rows of replaced versions.
-const LIFE_SECONDS: i64 = 3000;
-
 /// The parameter that holds the token.
 pub(super) const PARAMETER: &str = "_page";
 
 /// Signs and reads page tokens.
 pub(super) struct Signer {
     key: [u8; 64],
+    /// How long a link holds.
+    seconds: i64,
 }
 
 impl Signer {
-    /// A signer with the database's secret.
-    pub(super) fn new(secret: &str) -> Self {
+    /// A signer with the database's secret; its links hold for so many seconds.
+    pub(super) fn new(secret: &str, seconds: u64) -> Self {
         let mut key = [0; 64];
         for (slot, byte) in key.iter_mut().zip(Sha256::digest(secret.as_bytes())) {
             *slot = byte;
         }
-        Self { key }
+        Self { key, seconds: i64::try_from(seconds).unwrap_or(i64::MAX / 2) }
     }
 
     /// The token of a page. `link`: what the page belongs to, path and parameters.
     pub(super) fn sign(&self, ctx: &Ctx, link: &str, cursor: &Cursor) -> String {
-        let expires = Instant::now().plus_seconds(LIFE_SECONDS).0 / 1_000_000;
+        let expires = Instant::now().plus_seconds(self.seconds).0 / 1_000_000;
         let mac = URL_SAFE_NO_PAD.encode(self.mac(ctx, link, &cursor.0, expires));
         format!("{}.{expires:x}.{mac}", cursor.0)
     }
@@ -116,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_token_works_for_its_caller_and_link_only() {
-        let signer = Signer::new("s");
+        let signer = Signer::new("s", 60);
         let token = signer.sign(&ctx("a"), "Task?status=requested", &Cursor("abc_1-2".into()));
         let read = |ctx: &Ctx, link: &str, token: &str| {
             signer.read(ctx, link, token).map(|c| c.0).map_err(|e| e.kind.status())
@@ -128,7 +127,7 @@ mod tests {
         for broken in ["", ".", "..", "a.b.c", "é.1.é"] {
             assert_eq!(read(&ctx("a"), "Task?status=requested", broken), Err(404), "{broken}");
         }
-        assert!(Signer::new("t").read(&ctx("a"), "Task?status=requested", &token).is_err());
+        assert!(Signer::new("t", 60).read(&ctx("a"), "Task?status=requested", &token).is_err());
     }
 
     #[test]

@@ -121,12 +121,12 @@ impl Body {
     ///
     /// # Errors
     /// `Invalid` with all issues of the JSON.
-    pub fn json(self) -> Result<Json> {
+    pub fn json(self, limits: &json::Limits) -> Result<Json> {
         match self {
             Self::Raw(bytes) if bytes.is_empty() => {
                 Err(Error::invalid("the interaction needs a body and came without"))
             }
-            Self::Raw(bytes) => json::parse(&bytes),
+            Self::Raw(bytes) => json::parse_with(&bytes, limits),
             Self::Tree(tree) => Ok(tree),
         }
     }

@@ -85,7 +85,7 @@ impl Engine {
 
     /// Reads and judges a write of an entry.
     fn entry(&self, ctx: &Ctx, request: Request) -> Result<Draft> {
-        let Change { action, draft, .. } = Change::of(request)?;
+        let Change { action, draft, .. } = Change::of(self, request)?;
         self.permit(ctx, action, Some(draft.at.rtype()))?;
         Ok(draft)
     }

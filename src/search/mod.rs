@@ -28,12 +28,37 @@ pub struct Env {
     pub base: String,
     /// The zone of dates and times that name none.
     pub zone: jiff::tz::TimeZone,
+    /// How much a query may ask for.
+    pub caps: Caps,
+}
+
+/// How much one query may ask for; over it is 400 `too-costly`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// Rows a page when the query does not say.
+    pub count_default: usize,
+    /// Rows a page at most.
+    pub count_max: usize,
+    /// Search parameters.
+    pub parameters: usize,
+    /// Values (comma) of one parameter.
+    pub values: usize,
+    /// Steps of a chain.
+    pub chain: usize,
+    /// `_has` inside each other.
+    pub has: usize,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { count_default: 50, count_max: 1_000, parameters: 32, values: 100, chain: 3, has: 2 }
+    }
 }
 
 impl Env {
     /// An environment in UTC.
     #[must_use]
     pub fn utc(base: &str) -> Self {
-        Self { base: base.trim_end_matches('/').into(), zone: jiff::tz::TimeZone::UTC }
+        Self { base: base.trim_end_matches('/').into(), zone: jiff::tz::TimeZone::UTC, caps: Caps::default() }
     }
 }

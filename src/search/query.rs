@@ -16,17 +16,6 @@ use crate::fhir::ResourceType;
 pub use compartment::compartment;
 pub use text::pairs;
 
-/// Rows a page when the query does not say.
-pub const DEFAULT_COUNT: usize = 50;
-/// Rows a page at most.
-pub const MAX_COUNT: usize = 1_000;
-/// Search parameters of one query at most.
-pub const MAX_PARAMS: usize = 32;
-/// Values (comma) of one parameter at most.
-pub const MAX_VALUES: usize = 100;
-/// Steps of a chain at most, `_has` counted in.
-pub const MAX_DEPTH: usize = 3;
-
 /// `Prefer: handling=…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Handling {
@@ -150,7 +139,6 @@ pub(in crate::search) struct House<'a> {
 struct Issues {
     errors: Vec<Issue>,
     warnings: Vec<Issue>,
-    other_than_costly: bool,
 }
 
 impl Issues {
@@ -162,7 +150,6 @@ impl Issues {
             self.warnings.push(issue);
             return;
         }
-        self.other_than_costly |= !matches!(refusal, Refusal::Costly(_));
         self.errors.push(issue);
     }
 
@@ -170,15 +157,14 @@ impl Issues {
         if self.errors.is_empty() {
             return Ok(self.warnings);
         }
-        let kind = if self.other_than_costly { Kind::Invalid } else { Kind::Unprocessable };
-        Err(Error::with_issues(kind, self.errors))
+        Err(Error::with_issues(Kind::Invalid, self.errors))
     }
 }
 
 /// Reads a search. `types`: one, or several for a system search (`_type` narrows them).
 ///
 /// # Errors
-/// `Invalid` with one issue for each bad parameter; 422 `too-costly` over a limit.
+/// `Invalid` with one issue for each bad parameter, `too-costly` for one over a limit.
 pub fn parse(
     registry: &Registry,
     keys: &Keys,
@@ -197,7 +183,13 @@ pub fn parse(
         }
     };
     let mut query = Query {
-        plan: Plan { types: types.clone(), cond: Cond::All(vec![]), sort: vec![], count: DEFAULT_COUNT, total: false },
+        plan: Plan {
+            types: types.clone(),
+            cond: Cond::All(vec![]),
+            sort: vec![],
+            count: env.caps.count_default,
+            total: false,
+        },
         includes: vec![],
         revincludes: vec![],
         summary: Summary::False,
@@ -215,8 +207,9 @@ pub fn parse(
             Err(Refusal::Bad("it may stand once only".into()))
         } else if result::is_result(name) {
             result::read(&house, &mut query, name, value)
-        } else if conds.len() >= MAX_PARAMS {
-            Err(Refusal::Costly(format!("a query has at most {MAX_PARAMS} search parameters")))
+        } else if conds.len() >= env.caps.parameters {
+            let most = env.caps.parameters;
+            Err(Refusal::Costly(format!("a query has at most {most} search parameters (limit search-parameters)")))
         } else {
             criterion::over_types(&house, &types, name, value, &mut query.touched).map(|cond| conds.push(cond))
         };
@@ -262,8 +255,9 @@ pub fn criteria(
                 "it does not restrict what matches, so it has no place in the criteria of a conditional interaction"
                     .into(),
             ))
-        } else if conds.len() >= MAX_PARAMS {
-            Err(Refusal::Costly(format!("criteria have at most {MAX_PARAMS} search parameters")))
+        } else if conds.len() >= env.caps.parameters {
+            let most = env.caps.parameters;
+            Err(Refusal::Costly(format!("criteria have at most {most} search parameters (limit search-parameters)")))
         } else {
             criterion::over_types(&house, &[rtype], name, value, &mut Vec::new()).map(|cond| conds.push(cond))
         };

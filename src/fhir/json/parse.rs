@@ -180,7 +180,10 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let most = self.limits.depth;
-        self.stop(path, &format!("more than {most} objects and arrays inside each other; send it flatter"))
+        self.stop(
+            path,
+            &format!("more than {most} objects and arrays inside each other (limit json-depth); send it flatter"),
+        )
     }
 
     fn array(&mut self, path: &Path<'_>, depth: usize) -> Result<Json, Stop> {
@@ -349,7 +352,12 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let most = self.limits.string_bytes;
-        self.report(path, at, "too-long", &format!("a string has {bytes} bytes; the most is {most}"))
+        self.report(
+            path,
+            at,
+            "too-long",
+            &format!("a string has {bytes} bytes; the most is {most} (limit string-bytes)"),
+        )
     }
 
     fn escape(&mut self, path: &Path<'_>, out: &mut String) -> Result<(), Stop> {

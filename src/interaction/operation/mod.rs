@@ -5,6 +5,8 @@
 
 use super::answer::{Answer, Done, Stamp};
 use super::request::{Operation, Scope};
+use super::write::Faults;
+use super::write::outward::{self, Inside, Judged, Which};
 use super::{Engine, House, unknown};
 use crate::access::scope::Action;
 use crate::access::{Ctx, Limit};
@@ -76,7 +78,7 @@ impl Engine {
             return Err(Error::method_not_allowed(format!("${} changes something: call it by POST", row.name)));
         }
         self.permit(ctx, Action::Update, Some(target.rtype))?;
-        let params = if call.body.is_empty() { None } else { Some(parameters(call.body.json()?)?) };
+        let params = if call.body.is_empty() { None } else { Some(parameters(call.body.json(&self.house().json)?)?) };
         let work = Run {
             house: Arc::clone(&self.0),
             ctx: ctx.clone(),
@@ -124,6 +126,19 @@ struct Run {
     if_match: Option<i64>,
 }
 
+impl Run {
+    /// References of the parameters end up in what the operation writes: the caller must see where they lead.
+    async fn check_references(&self, tx: &mut Tx) -> Result<()> {
+        let Some(body) = &self.params else { return Ok(()) };
+        let limit = Limit::of(&self.ctx);
+        let targets = Which::of(&self.house, &limit).targets(&self.house.env.base, body);
+        let judged = [Judged { body, targets: &targets, was: None, place: "" }];
+        let mut faults = Faults::default();
+        outward::judge(tx, &self.house, &limit, &judged, &Inside::default(), &mut faults).await?;
+        faults.end()
+    }
+}
+
 impl Work for Run {
     type Out = Json;
 
@@ -137,6 +152,7 @@ impl Work for Run {
                 Some(_) => {}
             }
             let (id, params) = (self.target.id.as_str(), self.params.as_ref());
+            self.check_references(tx).await?;
             let done = match self.kind {
                 Kind::Claim => workflow::claim(ctx, tx, programme, id, params, self.if_match).await,
                 Kind::Release => workflow::release(ctx, tx, programme, id, params, self.if_match).await,

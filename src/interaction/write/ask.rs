@@ -30,10 +30,21 @@ pub(in crate::interaction) struct Ask {
     pub(super) place: String,
     /// The id it gets when it creates and the client names none. Drawn once, so that a retry gives the same.
     pub(super) fresh_id: String,
-    /// Conditional references of the body, as (text, criterion).
-    pub(super) links: Vec<(String, usize)>,
+    /// Conditional references of the body.
+    pub(super) links: Vec<Conditional>,
     /// Whether a reference of the body is to name a version.
     pub(super) is_versioned: bool,
+}
+
+/// `Type?criteria` where a reference should be.
+#[derive(Debug)]
+pub(super) struct Conditional {
+    /// As sent.
+    pub(super) text: String,
+    /// Its criterion.
+    pub(super) criterion: usize,
+    /// Where it stands.
+    pub(super) path: String,
 }
 
 /// Which resource a write is for.
@@ -126,14 +137,15 @@ impl Asks {
         Ok(())
     }
 
-    /// `Type?criteria` where a reference should be.
-    fn conditional_references(&mut self, engine: &Engine, body: &Json) -> Result<Vec<(String, usize)>> {
+    fn conditional_references(&mut self, engine: &Engine, body: &Json) -> Result<Vec<Conditional>> {
         let mut links = Vec::new();
         let mut faults = Faults::default();
         bundle::each_reference(body, &mut |path, text| {
             if let Link::Conditional(rtype, raw) = Link::parse(text) {
                 match self.criteria.add(engine, rtype, raw) {
-                    Ok(criterion) => links.push((text.to_owned(), criterion)),
+                    Ok(criterion) => {
+                        links.push(Conditional { text: text.to_owned(), criterion, path: path.to_string() });
+                    }
                     Err(error) => faults.add(error.at(path.to_string()), ""),
                 }
             }

@@ -3,18 +3,18 @@
 //! Order inside: DELETE, POST, PUT and PATCH, whatever order they came in. Every failure leaves nothing behind.
 //! Source: <https://hl7.org/fhir/R4/http.html#trules>.
 
-use super::ask::{Ask, Where};
+use super::ask::Ask;
 use super::criteria::{Criteria, Found};
 use super::faults::Faults;
-use super::prepare::{Prepared, Ready, patched};
+use super::judge::Step;
+use super::outward::{self, Inside, Judged};
+use super::prepare::{Prepared, Ready};
 use super::resolve::Fate;
 use super::versioned;
 use crate::access::limit::DIRECTORY;
-use crate::access::scope::Action;
-use crate::access::{Ctx, Limit, Role};
-use crate::error::{Error, Result};
-use crate::fhir::resource::known;
-use crate::fhir::{Json, Target};
+use crate::access::{Ctx, Limit};
+use crate::error::{Error, Kind, Result};
+use crate::fhir::Target;
 use crate::interaction::answer::Done;
 use crate::interaction::{House, unknown};
 use crate::search::Rows;
@@ -73,16 +73,6 @@ impl Work for Commit {
     }
 }
 
-/// One write inside the transaction.
-struct Step<'a> {
-    ask: &'a Ask,
-    target: &'a Target,
-    before: Option<Version>,
-    ready: Option<Cow<'a, Ready>>,
-    /// The tree of `before`, where that is no deletion.
-    was: Option<Json>,
-}
-
 impl Commit {
     async fn commit(&self, tx: &mut Tx) -> Result<Vec<Outcome>> {
         let limit = Limit::of(&self.ctx);
@@ -126,6 +116,11 @@ impl Commit {
                 Some(Fate::Matched(_)) => {}
                 Some(Fate::Create(target) | Fate::Write(target)) => {
                     let judged = self.judge(tx, ask, target, before, ready).await;
+                    if judged.as_ref().is_err_and(|e| matches!(e.kind, Kind::Busy | Kind::Fault)) {
+                        // The database's, not the entry's: what it marks is for the writer to see.
+                        judged?;
+                        continue;
+                    }
                     match faults.keep(judged, &ask.place) {
                         Some(Some(step)) => steps.push((n, step)),
                         Some(None) => set(&mut outcomes, n, Outcome { done: Done::NoContent, version: None }),
@@ -136,6 +131,7 @@ impl Commit {
             }
         }
         self.check_reads(tx, &limit, prepared, &mut faults).await?;
+        self.check_references(tx, &limit, prepared, &steps, &mut faults).await?;
         faults.end()?;
 
         self.versions(tx, &limit, &mut steps).await?;
@@ -165,119 +161,6 @@ impl Commit {
             }
         }
         Ok(outcomes.into_iter().flatten().collect())
-    }
-
-    /// Preconditions, access and the programme's rules of one write. `None`: a delete that has nothing to do.
-    async fn judge<'a>(
-        &'a self,
-        tx: &mut Tx,
-        ask: &'a Ask,
-        target: &'a Target,
-        before: Option<Version>,
-        ready: Option<&'a Ready>,
-    ) -> Result<Option<Step<'a>>> {
-        let current = before.as_ref().filter(|v| !v.is_deleted());
-        if ask.method == Method::Delete && current.is_none() {
-            return match (ask.when.if_match, &before) {
-                (Some(want), Some(gone)) if want != gone.version => Err(stale(want, Some(gone))),
-                (Some(want), None) => Err(stale(want, None)),
-                _ => Ok(None),
-            };
-        }
-        if before.is_none() && matches!(ask.at, Where::Id(_) | Where::Query(..)) && ask.method != Method::Post {
-            self.may_make(tx, ask, target).await?;
-        }
-        if let Some(want) = ask.when.if_match
-            && before.as_ref().map(|v| v.version) != Some(want)
-        {
-            return Err(stale(want, before.as_ref()));
-        }
-        if ask.when.if_none && current.is_some() {
-            return Err(Error::version_mismatch(format!(
-                "{target} exists already, and If-None-Match: * asks that it does not"
-            )));
-        }
-        if ask.method == Method::Patch && current.is_none() {
-            return Err(Error::gone(format!("{target} is deleted; PUT it to bring it back")));
-        }
-        if let Some(before) = &before {
-            self.may_change(ask.method, before)?;
-        }
-        let ready = match (ask.method, ready) {
-            (Method::Delete, _) => None,
-            (Method::Patch, Some(ready)) if ready.base == before.as_ref().map(|v| v.pk) => Some(Cow::Borrowed(ready)),
-            (Method::Patch, _) => match &before {
-                Some(before) => Some(Cow::Owned(patched(&self.house, ask, before)?)),
-                None => return Err(unknown(target)),
-            },
-            (_, Some(ready)) => Some(Cow::Borrowed(ready)),
-            (_, None) => return Err(Error::fault("a write without a prepared body")),
-        };
-        let was = match &before {
-            Some(v) if !v.is_deleted() => Some(v.json()?),
-            _ => None,
-        };
-        let ready = self.by_the_rules(ask, target, was.as_ref(), ready)?;
-        Ok(Some(Step { ask, target, before, ready, was }))
-    }
-
-    /// The programme's judgement, and what it alone writes. A create was judged when it was prepared, unless it came under
-    /// an id of the client's.
-    fn by_the_rules<'a>(
-        &self,
-        ask: &Ask,
-        target: &Target,
-        was: Option<&Json>,
-        ready: Option<Cow<'a, Ready>>,
-    ) -> Result<Option<Cow<'a, Ready>>> {
-        if ask.method == Method::Post {
-            return Ok(ready);
-        }
-        let programme = &self.house.programme;
-        workflow::guard(&self.ctx, programme, was, ready.as_ref().map(|r| &*r.json))?;
-        let Some(ready) = ready else { return Ok(None) };
-        // Only Tasks hold elements that the server alone writes.
-        if target.rtype != known("Task") {
-            return Ok(Some(ready));
-        }
-        let mut body = (*ready.json).clone();
-        workflow::stamp(&self.ctx, programme, was, &mut body);
-        Ok(Some(if body == *ready.json { ready } else { Cow::Owned(Ready::new(&self.house, body, target)) }))
-    }
-
-    /// Whether the caller may make a resource under an id of its own choice.
-    async fn may_make(&self, tx: &mut Tx, ask: &Ask, target: &Target) -> Result<()> {
-        let free = matches!(self.ctx.principal.role, Role::SuperUser | Role::RuleEngine | Role::Admin);
-        // One text for "not there" and "not yours", and the same as a read's: an id must not tell.
-        if ask.method == Method::Patch || !free {
-            return Err(unknown(target));
-        }
-        if let Some(want) = ask.when.if_match {
-            return Err(stale(want, None));
-        }
-        match tx.get(&Limit::Everything, target).await? {
-            Some(_) => Err(unknown(target)),
-            None => Ok(()),
-        }
-    }
-
-    /// Rows of another organisation that are shared with the caller are changed only where the matrix says so.
-    fn may_change(&self, method: Method, before: &Version) -> Result<()> {
-        let principal = &self.ctx.principal;
-        let own = principal.org.as_ref().map(|id| self.house.keys.org(id));
-        if before.org == 0 || own == Some(before.org) {
-            return Ok(());
-        }
-        let action = match method {
-            Method::Delete => Action::Delete,
-            Method::Patch => Action::Patch,
-            Method::Put | Method::Post => Action::Update,
-        };
-        if self.house.policy.judge(principal).may_change_shared(action, before.target.rtype) {
-            return Ok(());
-        }
-        let text = format!("{} belongs to another organisation and is shared for reading only", before.target);
-        Err(Error::forbidden(text))
     }
 
     /// Fills versions into the references that ask for them.
@@ -326,6 +209,33 @@ impl Commit {
             }
         }
         Ok(())
+    }
+
+    /// References of what is written must lead to what is there after it and the caller may see.
+    async fn check_references(
+        &self,
+        tx: &mut Tx,
+        limit: &Limit,
+        prepared: &Prepared,
+        steps: &[(usize, Step<'_>)],
+        faults: &mut Faults,
+    ) -> Result<()> {
+        let mut judged = Vec::new();
+        for (_, step) in steps {
+            if let Some(ready) = step.ready.as_deref().filter(|r| !r.refs.is_empty()) {
+                let was = step.was.as_ref();
+                judged.push(Judged { body: &ready.json, targets: &ready.refs, was, place: &step.ask.place });
+            }
+        }
+        if judged.is_empty() {
+            return Ok(());
+        }
+        let mut inside = Inside::default();
+        for (ask, fate) in self.asks.iter().zip(&prepared.fates) {
+            let side = if ask.method == Method::Delete { &mut inside.gone } else { &mut inside.made };
+            side.extend(fate.target());
+        }
+        outward::judge(tx, &self.house, limit, &judged, &inside, faults).await
     }
 
     async fn put(&self, tx: &mut Tx, step: &Step<'_>) -> Result<Outcome> {
@@ -392,9 +302,4 @@ const fn order(method: Method) -> u8 {
         Method::Post => 1,
         Method::Put | Method::Patch => 2,
     }
-}
-
-fn stale(want: i64, current: Option<&Version>) -> Error {
-    let now = current.map_or_else(|| "there is none".to_owned(), |v| format!("it is version {}", v.version));
-    Error::version_mismatch(format!("If-Match asks for version {want} and {now}; read it again and repeat the change"))
 }

@@ -7,14 +7,14 @@ const MAX_ISSUES: usize = 200;
 
 /// Failures collected so far. The first one decides the status.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
+pub(in crate::interaction) struct Faults {
     kind: Option<Kind>,
     issues: Vec<Issue>,
 }
 
 impl Faults {
     /// Adds a failure of the entry at `place` (`Bundle.entry[3]`, or "" for a request without a Bundle).
-    pub(super) fn add(&mut self, error: Error, place: &str) {
+    pub(in crate::interaction) fn add(&mut self, error: Error, place: &str) {
         let error = at(error, place);
         self.kind.get_or_insert(error.kind);
         let room = MAX_ISSUES.saturating_sub(self.issues.len());
@@ -22,12 +22,12 @@ impl Faults {
     }
 
     /// Keeps the value, or the failure.
-    pub(super) fn keep<T>(&mut self, result: Result<T>, place: &str) -> Option<T> {
+    pub(in crate::interaction) fn keep<T>(&mut self, result: Result<T>, place: &str) -> Option<T> {
         result.map_err(|e| self.add(e, place)).ok()
     }
 
     /// Fails when anything failed.
-    pub(super) fn end(self) -> Result<()> {
+    pub(in crate::interaction) fn end(self) -> Result<()> {
         match self.kind {
             Some(kind) => Err(Error::with_issues(kind, self.issues)),
             None => Ok(()),

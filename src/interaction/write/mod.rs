@@ -2,7 +2,7 @@
 //!
 //! [`ask`] what was asked for, checked without the database · [`criteria`] conditional interactions · [`resolve`] which
 //! resource each write is about, and references · [`prepare`] the costly part, outside the transaction · [`commit`] the
-//! transaction. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
+//! transaction · [`judge`] whether one write may be done · [`outward`] references to other resources. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
 //! prepares again.
 //! Source: <https://hl7.org/fhir/R4/http.html>.
 
@@ -10,13 +10,15 @@ mod ask;
 mod commit;
 mod criteria;
 mod faults;
+mod judge;
+pub(super) mod outward;
 mod prepare;
 mod resolve;
 mod versioned;
-mod within;
 
 pub(super) use ask::{Asks, Draft};
 pub(super) use commit::Outcome;
+pub(super) use faults::Faults;
 pub(crate) use faults::at;
 
 use super::Engine;

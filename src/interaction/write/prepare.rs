@@ -3,6 +3,7 @@
 use super::ask::Ask;
 use super::criteria::Found;
 use super::faults::Faults;
+use super::outward::Which;
 use super::resolve::{self, Fate, Links};
 use crate::access::{Ctx, Limit};
 use crate::error::{Error, Result};
@@ -23,6 +24,8 @@ pub(super) struct Ready {
     pub(super) stampable: Arc<Stampable>,
     /// What it is found by.
     pub(super) rows: Arc<Rows>,
+    /// Where its references lead that are to be judged.
+    pub(super) refs: Vec<Target>,
     /// Of a patch: the version (`pk`) that it was applied to.
     pub(super) base: Option<i64>,
 }
@@ -46,22 +49,23 @@ impl Prepared {
     pub(super) fn new(ctx: &Ctx, house: &House, asks: &[Ask], plans: &[Plan], found: Found) -> Result<Self> {
         let fates = resolve::fates(asks, &found)?;
         let links = Links::new(house, asks, plans, &fates, &found)?;
+        let which = Which::of(house, &Limit::of(ctx));
         let mut faults = Faults::default();
         let mut ready = Vec::with_capacity(asks.len());
         for (ask, fate) in asks.iter().zip(&fates) {
             let body = match (ask.method, fate) {
                 (Method::Post | Method::Put, Fate::Create(target) | Fate::Write(target)) => {
                     let mut body = ask.body.clone();
-                    let applied = links.apply(ask, &mut body).and_then(|()| {
+                    let applied = links.apply(house, which, ask, &mut body).and_then(|refs| {
                         meta::set_id(&mut body, &target.id);
                         // What cannot exist yet is judged here; the rest when the version it replaces is known.
                         if matches!(fate, Fate::Create(_)) {
                             workflow::guard(ctx, &house.programme, None, Some(&body))?;
                             workflow::stamp(ctx, &house.programme, None, &mut body);
                         }
-                        Ok(())
+                        Ok(refs)
                     });
-                    faults.keep(applied, &ask.place).map(|()| Ready::new(house, body, target))
+                    faults.keep(applied, &ask.place).map(|refs| Ready { refs, ..Ready::new(house, body, target) })
                 }
                 _ => None,
             };
@@ -77,7 +81,7 @@ impl Prepared {
                 && let Some(before) = house.store.get(limit, target).await?
                 && !before.is_deleted()
                 // A failure is judged inside the transaction, where a stale If-Match goes first.
-                && let Ok(ready) = patched(house, ask, &before)
+                && let Ok(ready) = patched(house, Which::of(house, limit), ask, &before)
             {
                 *slot = Some(ready);
             }
@@ -90,7 +94,7 @@ impl Prepared {
 ///
 /// # Errors
 /// A patch that does not apply, a result that is no valid resource or another one.
-pub(super) fn patched(house: &House, ask: &Ask, before: &Version) -> Result<Ready> {
+pub(super) fn patched(house: &House, which: Which, ask: &Ask, before: &Version) -> Result<Ready> {
     let stored = before.json()?;
     let mut after = patch::apply(&stored, &ask.body)?;
     for fixed in ["resourceType", "id"] {
@@ -102,8 +106,9 @@ pub(super) fn patched(house: &House, ask: &Ask, before: &Version) -> Result<Read
     patch::prune(&mut after);
     // What the patch made of the resource is not what the client wrote: 422, not 400.
     validate::check(&after).map_err(|e| Error { kind: crate::error::Kind::Unprocessable, ..e })?;
+    let refs = which.targets(&house.env.base, &after);
     let ready = Ready::new(house, after, &before.target);
-    Ok(Ready { base: Some(before.pk), ..ready })
+    Ok(Ready { refs, base: Some(before.pk), ..ready })
 }
 
 impl Ready {
@@ -111,6 +116,12 @@ impl Ready {
     pub(super) fn new(house: &House, body: Json, target: &Target) -> Self {
         let stampable = Stampable::new(&body, &target.id);
         let rows = house.registry.extract(&house.keys, &body, &house.env);
-        Self { json: Arc::new(body), stampable: Arc::new(stampable), rows: Arc::new(rows), base: None }
+        Self {
+            json: Arc::new(body),
+            stampable: Arc::new(stampable),
+            rows: Arc::new(rows),
+            refs: Vec::new(),
+            base: None,
+        }
     }
 }

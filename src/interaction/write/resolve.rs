@@ -2,16 +2,18 @@
 //!
 //! Source: <https://hl7.org/fhir/R4/http.html#trules>, <https://hl7.org/fhir/R4/bundle.html#references>.
 
-use super::ask::{Ask, Where};
+use super::ask::{Ask, Conditional, Where};
 use super::criteria::Found;
 use super::faults::Faults;
-use super::within::meets;
+use super::outward::Which;
+use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::bundle::{self, Link};
 use crate::fhir::resource::{known, printable};
 use crate::fhir::{Json, Target};
 use crate::interaction::House;
 use crate::search::Plan;
+use crate::search::matches::{Doc, matches};
 use crate::store::Method;
 use std::collections::{HashMap, HashSet};
 
@@ -105,10 +107,11 @@ impl<'a> Links<'a> {
     /// Collects fullUrls and conditional references.
     ///
     /// # Errors
-    /// A fullUrl that stands twice; a conditional reference that matches none or many.
+    /// A fullUrl that stands twice; a conditional reference that matches none (422) or many (412).
     pub(super) fn new(house: &House, asks: &'a [Ask], plans: &[Plan], fates: &[Fate], found: &Found) -> Result<Self> {
         let mut faults = Faults::default();
         let mut links = Self::default();
+        let mut brought = None;
         for (ask, fate) in asks.iter().zip(fates) {
             if let (Some(url), Some(target)) = (&ask.full_url, fate.target())
                 && links.by_url.insert(url, target.to_string()).is_some()
@@ -119,24 +122,25 @@ impl<'a> Links<'a> {
             }
         }
         for ask in asks {
-            for (text, criterion) in &ask.links {
+            for Conditional { text, criterion, path } in &ask.links {
                 if links.by_criteria.contains_key(text.as_str()) {
                     continue;
                 }
                 let known = found.0.get(*criterion).map_or(&[][..], Vec::as_slice);
-                let all = plans.get(*criterion).map(|plan| after(house, asks, fates, plan, known)).unwrap_or_default();
-                match all.as_slice() {
+                let brought = brought.get_or_insert_with(|| docs(house, asks, fates));
+                let all = plans.get(*criterion).map(|plan| after(house, asks, fates, plan, known, brought));
+                match all.unwrap_or_default().as_slice() {
                     [target] => {
                         links.by_criteria.insert(text, target.to_string());
                     }
                     [] => {
                         let text = format!("the conditional reference '{}' matches no resource", printable(text));
-                        faults.add(Error::invalid(text).code("not-found"), &ask.place);
+                        faults.add(Error::unprocessable(text).code("not-found").at(path), &ask.place);
                     }
                     _ => {
                         let text =
                             format!("the conditional reference '{}' matches more than one resource", printable(text));
-                        faults.add(Error::many_matches(text), &ask.place);
+                        faults.add(Error::many_matches(text).at(path), &ask.place);
                     }
                 }
             }
@@ -149,29 +153,33 @@ impl<'a> Links<'a> {
         self.by_url.is_empty() && self.by_criteria.is_empty()
     }
 
-    /// Rewrites a body's links, then refuses those that only this Bundle could have resolved.
+    /// Rewrites a body's links, then refuses those that only this Bundle could have resolved. Answers where those of
+    /// `which` lead.
     ///
     /// # Errors
     /// `Unprocessable` at each `urn:uuid:` or `urn:oid:` reference that no entry has as fullUrl.
-    pub(super) fn apply(&self, ask: &Ask, body: &mut Json) -> Result<()> {
+    pub(super) fn apply(&self, house: &House, which: Which, ask: &Ask, body: &mut Json) -> Result<Vec<Target>> {
         if body["resourceType"].text() == known("Bundle").as_str() {
-            return Ok(()); // a document or collection keeps its own links
+            return Ok(Vec::new()); // a document or collection keeps its own links
         }
         let root = ask.full_url.as_deref().and_then(root_of);
         if !self.is_empty() {
             bundle::rewrite(body, &|text| self.lookup(text, root));
         }
-        if ask.place.is_empty() {
-            return Ok(());
+        let in_bundle = !ask.place.is_empty();
+        let mut targets = Vec::new();
+        if !in_bundle && which == Which::None {
+            return Ok(targets);
         }
         let mut faults = Faults::default();
         bundle::each_reference(body, &mut |path, text| {
-            if let Link::Urn(urn) = Link::parse(text) {
+            if in_bundle && let Link::Urn(urn) = Link::parse(text) {
                 let text = format!("no entry of this Bundle has the fullUrl '{}'", printable(urn));
                 faults.add(Error::unprocessable(text).code("not-found").at(path.to_string()), "");
             }
+            targets.extend(which.target(&house.env.base, text));
         });
-        faults.end()
+        faults.end().map(|()| targets)
     }
 
     fn lookup(&self, text: &str, root: Option<&str>) -> Option<String> {
@@ -190,21 +198,32 @@ impl<'a> Links<'a> {
     }
 }
 
-/// What criteria match after the Bundle: what was there, but for what it deletes, and what it brings.
-fn after(house: &House, asks: &[Ask], fates: &[Fate], plan: &Plan, known: &[Target]) -> Vec<Target> {
-    let mut all = known.to_vec();
-    for (ask, fate) in asks.iter().zip(fates) {
-        let (Fate::Create(target) | Fate::Write(target)) = fate else { continue };
-        if !plan.types.contains(&target.rtype) {
-            continue;
+/// What a Bundle brings, as criteria see it: a conditional reference may name a resource of the same transaction.
+fn docs(house: &House, asks: &[Ask], fates: &[Fate]) -> Vec<Doc> {
+    let pk = Instant::now().0;
+    let doc = |(ask, fate): (&Ask, &Fate)| match (ask.method, fate) {
+        (Method::Post | Method::Put, Fate::Create(target) | Fate::Write(target)) => {
+            Some(Doc { target: target.clone(), pk, rows: house.registry.extract(&house.keys, &ask.body, &house.env) })
         }
-        if ask.method == Method::Delete {
-            all.retain(|t| t != target);
-        } else if !all.contains(target)
-            && ask.method != Method::Patch
-            && meets(&plan.cond, target, &house.registry.extract(&house.keys, &ask.body, &house.env))
+        _ => None,
+    };
+    asks.iter().zip(fates).filter_map(doc).collect()
+}
+
+/// What criteria match after the Bundle: what was there, but for what it deletes, and what it brings. Chains and `_has`
+/// see what it brings, too, and nothing else.
+fn after(house: &House, asks: &[Ask], fates: &[Fate], plan: &Plan, known: &[Target], brought: &[Doc]) -> Vec<Target> {
+    let gone = |target: &Target| {
+        let mut deletes = asks.iter().zip(fates).filter(|(ask, _)| ask.method == Method::Delete);
+        deletes.any(|(_, fate)| fate.target() == Some(target))
+    };
+    let mut all: Vec<Target> = known.iter().filter(|t| !gone(t)).cloned().collect();
+    for doc in brought {
+        if plan.types.contains(&doc.target.rtype)
+            && !all.contains(&doc.target)
+            && matches(&plan.cond, doc, brought, &house.keys)
         {
-            all.push(target.clone());
+            all.push(doc.target.clone());
         }
     }
     all

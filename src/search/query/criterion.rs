@@ -3,7 +3,7 @@
 //! Source: <https://hl7.org/fhir/R4/search.html#modifiers>, `#chaining`, `#has`, `#combining`.
 
 use super::text::{nearest, split, unescape};
-use super::{House, MAX_DEPTH, MAX_VALUES, Refusal};
+use super::{House, Refusal};
 use crate::fhir::ResourceType;
 use crate::fhir::resource::{is_id, printable};
 use crate::search::param::{Bounds, Place, composite, date, number, quantity, reference, string, token, uri};
@@ -21,7 +21,7 @@ pub(super) fn over_types(
     touched: &mut Vec<ResourceType>,
 ) -> Made {
     if let [rtype] = types {
-        return one(house, *rtype, name, value, touched, 0);
+        return one(house, *rtype, name, value, touched, Steps::default());
     }
     let common = |refusal| match refusal {
         Refusal::Unknown(why) => {
@@ -29,7 +29,7 @@ pub(super) fn over_types(
         }
         other => other,
     };
-    let conds = types.iter().map(|t| Ok((*t, one(house, *t, name, value, touched, 0)?)));
+    let conds = types.iter().map(|t| Ok((*t, one(house, *t, name, value, touched, Steps::default())?)));
     let conds = conds.collect::<Made<Vec<_>>>().map_err(common)?;
     let mut conds = conds.into_iter();
     let Some((first_type, first)) = conds.next() else { return Ok(Cond::Exact(vec![])) };
@@ -48,23 +48,23 @@ pub(super) fn over_types(
     ))
 }
 
-/// The condition of one parameter on resources of one type. `depth`: steps of chains before it.
+/// The condition of one parameter on resources of one type. `steps`: those before it.
 fn one(
     house: &House<'_>,
     rtype: ResourceType,
     name: &str,
     value: &str,
     touched: &mut Vec<ResourceType>,
-    depth: usize,
+    steps: Steps,
 ) -> Made {
     if let Some(rest) = name.strip_prefix("_has:") {
-        return has(house, rtype, rest, value, touched, depth);
+        return has(house, rtype, rest, value, touched, steps);
     }
     let (head, chain) = name.split_once('.').map_or((name, None), |(head, chain)| (head, Some(chain)));
     let (code, modifier) = head.split_once(':').map_or((head, None), |(code, modifier)| (code, Some(modifier)));
     let param = find(house, rtype, code)?;
     if let Some(chain) = chain {
-        return chained(house, rtype, param, modifier, chain, value, touched, depth);
+        return chained(house, rtype, param, modifier, chain, value, touched, steps);
     }
     if modifier == Some("missing") {
         return missing(param, value);
@@ -94,12 +94,12 @@ fn chained(
     chain: &str,
     value: &str,
     touched: &mut Vec<ResourceType>,
-    depth: usize,
+    steps: Steps,
 ) -> Made {
     if param.kind != ParamType::Reference {
         return Err(format!("'{}' is no reference, so nothing can follow it", param.code).into());
     }
-    deeper(depth)?;
+    let steps = steps.along(house)?;
     let wanted = modifier.map(|name| target_type(param, name)).transpose()?;
     let mut list = Vec::new();
     let mut refusals = Vec::new();
@@ -108,7 +108,7 @@ fn chained(
         if uses.is_empty() {
             continue;
         }
-        match one(house, *target, chain, value, touched, depth + 1) {
+        match one(house, *target, chain, value, touched, steps) {
             Ok(cond) => {
                 touched.push(*target);
                 list.extend(uses.iter().map(|u| Cond::Chain {
@@ -130,11 +130,31 @@ fn chained(
     Ok(Cond::any(list))
 }
 
-fn deeper(depth: usize) -> Made<()> {
-    if depth >= MAX_DEPTH {
-        return Err(Refusal::Costly(format!("a chain has at most {MAX_DEPTH} steps")));
+/// How far a parameter is from what is searched.
+#[derive(Debug, Clone, Copy, Default)]
+struct Steps {
+    chain: usize,
+    has: usize,
+}
+
+impl Steps {
+    /// One step of a chain more.
+    fn along(self, house: &House<'_>) -> Made<Self> {
+        let most = house.env.caps.chain;
+        if self.chain >= most {
+            return Err(Refusal::Costly(format!("a chain has at most {most} steps (limit chain-depth)")));
+        }
+        Ok(Self { chain: self.chain + 1, ..self })
     }
-    Ok(())
+
+    /// One `_has` more.
+    fn back(self, house: &House<'_>) -> Made<Self> {
+        let most = house.env.caps.has;
+        if self.has >= most {
+            return Err(Refusal::Costly(format!("at most {most} _has stand inside each other (limit has-depth)")));
+        }
+        Ok(Self { has: self.has + 1, ..self })
+    }
 }
 
 /// The type that a modifier names, when the parameter can lead to it.
@@ -173,9 +193,9 @@ fn has(
     rest: &str,
     value: &str,
     touched: &mut Vec<ResourceType>,
-    depth: usize,
+    steps: Steps,
 ) -> Made {
-    deeper(depth)?;
+    let steps = steps.back(house)?;
     let mut parts = rest.splitn(3, ':');
     let (Some(source), Some(code), Some(inner)) = (parts.next(), parts.next(), parts.next()) else {
         return Err("it is _has:Type:reference-parameter:parameter".into());
@@ -186,7 +206,7 @@ fn has(
     if param.kind != ParamType::Reference || !param.targets.contains(&rtype) {
         return Err(format!("{source}.{code} is no reference to {rtype}").into());
     }
-    let cond = one(house, source, inner, value, touched, depth + 1)?;
+    let cond = one(house, source, inner, value, touched, steps)?;
     touched.push(source);
     let uses = param.uses.iter().filter(|u| u.restrict.is_none_or(|r| r == rtype));
     Ok(Cond::any(
@@ -233,10 +253,14 @@ fn missing(param: &Param, value: &str) -> Made {
 }
 
 /// The values of a parameter, still escaped, none of them empty.
-fn values(value: &str) -> Made<Vec<&str>> {
+fn values<'v>(house: &House<'_>, value: &'v str) -> Made<Vec<&'v str>> {
     let values = split(value, ',');
-    if values.len() > MAX_VALUES {
-        return Err(Refusal::Costly(format!("it has {} values; at most {MAX_VALUES} are allowed", values.len())));
+    let most = house.env.caps.values;
+    if values.len() > most {
+        let found = values.len();
+        return Err(Refusal::Costly(format!(
+            "it has {found} values; at most {most} are allowed (limit search-values)"
+        )));
     }
     if values.iter().any(|v| v.trim().is_empty()) {
         return Err("a value is empty".into());
@@ -253,7 +277,7 @@ fn plain(house: &House<'_>, rtype: ResourceType, param: &Param, modifier: Option
     if let Some(unknown) = modifier.filter(|m| !has_it(m)) {
         return Err(unknown_modifier(param, unknown));
     }
-    let values = values(value)?;
+    let values = values(house, value)?;
     if matches!((param.kind, modifier), (ParamType::Token, Some("not"))) {
         let list = values.into_iter().map(|v| value_of(house, rtype, param, None, v)).collect::<Made<Vec<_>>>()?;
         return Ok(Cond::Not(Box::new(Cond::any(list))));

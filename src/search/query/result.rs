@@ -3,7 +3,7 @@
 //! Source: <https://hl7.org/fhir/R4/search.html#return>.
 
 use super::text::{nearest, split};
-use super::{House, Include, MAX_COUNT, MAX_VALUES, Query, Refusal, Summary, Total};
+use super::{House, Include, Query, Refusal, Summary, Total};
 use crate::fhir::ResourceType;
 use crate::fhir::resource::printable;
 use crate::search::ParamType;
@@ -74,9 +74,11 @@ pub(super) fn read(house: &House<'_>, query: &mut Query, name: &str, value: &str
     match base(name) {
         "_format" | "_pretty" | "_type" => {}
         "_count" => {
-            let count = value.parse().ok().filter(|n: &usize| *n <= MAX_COUNT && !value.starts_with('+'));
+            let most = house.env.caps.count_max;
+            let count = value.parse().ok().filter(|n: &usize| *n <= most && !value.starts_with('+'));
             query.plan.count = count.ok_or_else(|| {
-                format!("'{}' is no number of rows a page; give a whole number from 0 to {MAX_COUNT}", printable(value))
+                let value = printable(value);
+                format!("'{value}' is no number of rows a page; give a whole number from 0 to {most} (limit count-max)")
             })?;
         }
         "_summary" => {
@@ -216,7 +218,7 @@ fn touch(
 
 fn sort(house: &House<'_>, types: &[ResourceType], value: &str) -> Result<Vec<Sort>, Refusal> {
     let parts = split(value, ',');
-    if parts.len() > MAX_VALUES.min(8) {
+    if parts.len() > 8 {
         return Err(Refusal::Costly("at most 8 sort parameters".into()));
     }
     let mut out = Vec::new();

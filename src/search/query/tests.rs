@@ -163,7 +163,7 @@ fn result_parameters_become_the_plan() {
         let query = parse(&registry, &KEYS, &[known("Task")], &pairs(raw).unwrap(), &env(), Handling::Strict).unwrap();
         (query.plan.count, query.plan.total)
     };
-    assert_eq!(count(""), (DEFAULT_COUNT, false));
+    assert_eq!(count(""), (env().caps.count_default, false));
     assert_eq!(count("_count=0"), (0, true));
     assert_eq!(count("_summary=count"), (0, true));
 }

@@ -5,6 +5,7 @@ mod envelope;
 mod history;
 mod lifecycle;
 mod pages;
+mod references;
 mod transaction;
 mod wire;
 

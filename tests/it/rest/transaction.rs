@@ -170,12 +170,16 @@ async fn a_conditional_reference_resolves_inside_and_0_or_2_matches_fail_all(ser
     let answer = client.post(&bundle("identifier=http://rest.example/mrn|one")).await.is(200).body;
     let stored = client.read(&place(&answer, 0)).await.ok().body;
     assert_eq!(stored["subject"]["reference"], path.as_str());
-    client.post(&bundle("identifier=http://rest.example/mrn|none")).await.refuses(400, "not-found", "Bundle.entry[0]");
+    client.post(&bundle("identifier=http://rest.example/mrn|none")).await.refuses(
+        422,
+        "not-found",
+        "Bundle.entry[0].resource.subject.reference",
+    );
     client.create(&patient("one")).await.is(201);
     client.post(&bundle("identifier=http://rest.example/mrn|one")).await.refuses(
         412,
         "multiple-matches",
-        "Bundle.entry[0]",
+        "Bundle.entry[0].resource.subject.reference",
     );
     assert_eq!(client.search("Observation").await.len(), 1);
 }

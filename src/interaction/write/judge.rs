@@ -1,0 +1,155 @@
+//! Whether one write may be done, given what is stored now: preconditions, access, the programme's rules.
+//!
+//! Source: <https://hl7.org/fhir/R4/http.html#concurrency>, `#upsert`; who may change what: `profiles/policy`.
+
+use super::ask::{Ask, Where};
+use super::commit::Commit;
+use super::outward::Which;
+use super::prepare::{Ready, patched};
+use crate::access::scope::Action;
+use crate::access::{Limit, Role};
+use crate::error::{Error, Result};
+use crate::fhir::resource::known;
+use crate::fhir::{Json, Target};
+use crate::interaction::unknown;
+use crate::store::{Method, Tx, Version};
+use crate::workflow;
+use std::borrow::Cow;
+
+/// One write inside the transaction.
+pub(super) struct Step<'a> {
+    pub(super) ask: &'a Ask,
+    pub(super) target: &'a Target,
+    pub(super) before: Option<Version>,
+    pub(super) ready: Option<Cow<'a, Ready>>,
+    /// The tree of `before`, where that is no deletion.
+    pub(super) was: Option<Json>,
+}
+
+impl Commit {
+    /// Preconditions, access and the programme's rules of one write. `None`: a delete that has nothing to do.
+    pub(super) async fn judge<'a>(
+        &'a self,
+        tx: &mut Tx,
+        ask: &'a Ask,
+        target: &'a Target,
+        before: Option<Version>,
+        ready: Option<&'a Ready>,
+    ) -> Result<Option<Step<'a>>> {
+        let current = before.as_ref().filter(|v| !v.is_deleted());
+        if ask.method == Method::Delete && current.is_none() {
+            return match (ask.when.if_match, &before) {
+                (Some(want), Some(gone)) if want != gone.version => Err(stale(want, Some(gone))),
+                (Some(want), None) => Err(stale(want, None)),
+                _ => Ok(None),
+            };
+        }
+        if before.is_none() && matches!(ask.at, Where::Id(_) | Where::Query(..)) && ask.method != Method::Post {
+            self.may_make(tx, ask, target).await?;
+        }
+        if let Some(want) = ask.when.if_match
+            && before.as_ref().map(|v| v.version) != Some(want)
+        {
+            return Err(stale(want, before.as_ref()));
+        }
+        if ask.when.if_none && current.is_some() {
+            return Err(Error::version_mismatch(format!(
+                "{target} exists already, and If-None-Match: * asks that it does not"
+            )));
+        }
+        if ask.method == Method::Patch && current.is_none() {
+            return Err(Error::gone(format!("{target} is deleted; PUT it to bring it back")));
+        }
+        if let Some(before) = &before {
+            self.may_change(ask.method, before)?;
+        }
+        let ready = match (ask.method, ready) {
+            (Method::Delete, _) => None,
+            (Method::Patch, Some(ready)) if ready.base == before.as_ref().map(|v| v.pk) => Some(Cow::Borrowed(ready)),
+            (Method::Patch, _) => match &before {
+                Some(before) => {
+                    let which = Which::of(&self.house, &Limit::of(&self.ctx));
+                    Some(Cow::Owned(patched(&self.house, which, ask, before)?))
+                }
+                None => return Err(unknown(target)),
+            },
+            (_, Some(ready)) => Some(Cow::Borrowed(ready)),
+            (_, None) => return Err(Error::fault("a write without a prepared body")),
+        };
+        let was = match &before {
+            Some(v) if !v.is_deleted() => Some(v.json()?),
+            _ => None,
+        };
+        let ready = self.by_the_rules(ask, target, was.as_ref(), ready)?;
+        Ok(Some(Step { ask, target, before, ready, was }))
+    }
+
+    /// The programme's judgement, and what it alone writes. A create was judged when it was prepared, unless it came under
+    /// an id of the client's.
+    fn by_the_rules<'a>(
+        &self,
+        ask: &Ask,
+        target: &Target,
+        was: Option<&Json>,
+        ready: Option<Cow<'a, Ready>>,
+    ) -> Result<Option<Cow<'a, Ready>>> {
+        if ask.method == Method::Post {
+            return Ok(ready);
+        }
+        let programme = &self.house.programme;
+        workflow::guard(&self.ctx, programme, was, ready.as_ref().map(|r| &*r.json))?;
+        let Some(ready) = ready else { return Ok(None) };
+        // Only Tasks hold elements that the server alone writes.
+        if target.rtype != known("Task") {
+            return Ok(Some(ready));
+        }
+        let mut body = (*ready.json).clone();
+        workflow::stamp(&self.ctx, programme, was, &mut body);
+        Ok(Some(if body == *ready.json {
+            ready
+        } else {
+            // What the server itself writes leads to what it found.
+            Cow::Owned(Ready { refs: ready.refs.clone(), ..Ready::new(&self.house, body, target) })
+        }))
+    }
+
+    /// Whether the caller may make a resource under an id of its own choice.
+    async fn may_make(&self, tx: &mut Tx, ask: &Ask, target: &Target) -> Result<()> {
+        let free = matches!(self.ctx.principal.role, Role::SuperUser | Role::RuleEngine | Role::Admin);
+        // One text for "not there" and "not yours", and the same as a read's: an id must not tell.
+        if ask.method == Method::Patch || !free {
+            return Err(unknown(target));
+        }
+        if let Some(want) = ask.when.if_match {
+            return Err(stale(want, None));
+        }
+        match tx.get(&Limit::Everything, target).await? {
+            Some(_) => Err(unknown(target)),
+            None => Ok(()),
+        }
+    }
+
+    /// Rows of another organisation that are shared with the caller are changed only where the matrix says so.
+    fn may_change(&self, method: Method, before: &Version) -> Result<()> {
+        let principal = &self.ctx.principal;
+        let own = principal.org.as_ref().map(|id| self.house.keys.org(id));
+        if before.org == 0 || own == Some(before.org) {
+            return Ok(());
+        }
+        let action = match method {
+            Method::Delete => Action::Delete,
+            Method::Patch => Action::Patch,
+            Method::Put | Method::Post => Action::Update,
+        };
+        if self.house.policy.judge(principal).may_change_shared(action, before.target.rtype) {
+            return Ok(());
+        }
+        let text = format!("{} belongs to another organisation and is shared for reading only", before.target);
+        Err(Error::forbidden(text))
+    }
+}
+
+fn stale(want: i64, current: Option<&Version>) -> Error {
+    let now = current.map_or_else(|| "there is none".to_owned(), |v| format!("it is version {}", v.version));
+    Error::version_mismatch(format!("If-Match asks for version {want} and {now}; read it again and repeat the change"))
+}

@@ -1,0 +1,177 @@
+//! Where references may lead: to what is there and the writer may see. What another organisation owns is answered like
+//! what never was, at every door (leak paths 10 to 12 and 17 of the security contract).
+
+use super::{patient, transaction};
+use crate::harness::{Answer, Client, Database, Settings, TestServer, with_database};
+use serde_json::{Value, json};
+
+both_databases!(
+    a_reference_to_what_the_writer_may_not_see_is_answered_like_one_to_nothing,
+    an_operation_takes_no_reference_that_its_caller_may_not_see,
+    what_the_stored_version_said_already_is_not_judged_again,
+    references_inside_one_bundle_and_to_the_directory_need_nothing_stored,
+    whoever_sees_everything_may_leave_references_dangling,
+);
+
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
+fn observation(subject: &str) -> Value {
+    json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {"reference": subject}})
+}
+
+/// The answer with the id taken out: what is left must not differ.
+fn without(answer: &Answer, id: &str) -> (u16, String) {
+    (answer.status, String::from_utf8_lossy(&answer.bytes).replace(id, "ID"))
+}
+
+/// Sends a body with this subject through every door; (door, answer, path of the reference).
+async fn every_door(server: &TestServer, client: &Client, own: &str, id: &str) -> Vec<(String, Answer, &'static str)> {
+    let subject = "Observation.subject.reference";
+    let in_bundle = "Bundle.entry[0].resource.subject.reference";
+    let made = client.create(&observation(own)).await.is(201);
+    let (path, version) = (made.reference(), made.header("etag").to_owned());
+    let tag = [("If-Match", version.as_str())];
+    let mut answers = Vec::new();
+    for text in [
+        format!("Patient/{id}"),
+        format!("Patient/{id}/_history/1"),
+        format!("{}/Patient/{id}", server.base),
+        format!("Patient/{id}#x"),
+    ] {
+        let body = observation(&text);
+        answers.push((format!("create {text}"), client.create(&body).await, subject));
+        let mut put = body.clone();
+        put["id"] = path.trim_start_matches("Observation/").into();
+        answers.push((format!("update {text}"), client.send("PUT", &path, put.to_string(), &tag).await, subject));
+        let url = format!("Observation?_id={}", path.trim_start_matches("Observation/"));
+        answers.push((format!("by criteria {text}"), client.send("PUT", &url, put.to_string(), &[]).await, subject));
+        let patch = json!([{"op": "replace", "path": "/subject/reference", "value": text}]);
+        answers.push((format!("patch {text}"), client.patch(&path, &patch).await, subject));
+        let post = transaction(&[json!({"resource": body, "request": {"method": "POST", "url": "Observation"}})]);
+        answers.push((format!("transaction post {text}"), client.post(&post).await, in_bundle));
+        let entry = json!({"resource": put, "request": {"method": "PUT", "url": path, "ifMatch": version}});
+        answers.push((format!("transaction put {text}"), client.post(&transaction(&[entry])).await, in_bundle));
+    }
+    let entry = json!({"resource": observation(&format!("Patient?_id={id}")), "request": {"method": "POST", "url": "Observation"}});
+    answers.push(("conditional reference".into(), client.post(&transaction(&[entry])).await, in_bundle));
+    let mut inside = observation(own);
+    inside["contained"] =
+        json!([{"resourceType": "Condition", "id": "c", "subject": {"reference": format!("Patient/{id}")}}]);
+    inside["extension"] = json!([{"url": "http://x.example/a", "valueReference": {"reference": "#c"}}]);
+    answers.push(("contained".into(), client.create(&inside).await, "Observation.contained[0].subject.reference"));
+    answers
+}
+
+async fn a_reference_to_what_the_writer_may_not_see_is_answered_like_one_to_nothing(server: TestServer) {
+    let (client, other) = (server.hospital(), server.other_hospital());
+    let own = client.create(&patient("own")).await.is(201).reference();
+    let hidden = other.create(&patient("hidden")).await.is(201).reference();
+    let hidden = hidden.trim_start_matches("Patient/");
+    let gone = client.create(&patient("gone")).await.is(201).reference();
+    server.everyone().delete(&gone).await.is(204);
+    let gone = gone.trim_start_matches("Patient/");
+    let of_nobody = every_door(&server, &client, &own, NOBODY).await;
+    let of_hidden = every_door(&server, &client, &own, hidden).await;
+    let of_gone = every_door(&server, &client, &own, gone).await;
+    for (n, (door, nobody, path)) in of_nobody.iter().enumerate() {
+        nobody.refuses(422, "not-found", path);
+        let nobody = without(nobody, NOBODY);
+        assert_eq!(nobody, without(&of_hidden[n].1, hidden), "{door}: another's");
+        assert_eq!(nobody, without(&of_gone[n].1, gone), "{door}: deleted");
+    }
+    assert_eq!(client.search("Observation?status=final").await.len(), 3, "only what the doors were tried on");
+}
+
+async fn an_operation_takes_no_reference_that_its_caller_may_not_see(server: TestServer) {
+    let story = crate::journey::discharge("04-duplicate-therapy", server.now());
+    server.user(story.hospital).post(&story.bundle).await.ok();
+    let hidden = server.hospital().create(&patient("hidden")).await.is(201).reference();
+    let pharmacy = server.pharmacy();
+    let task = pharmacy.search("Task?status=requested&code=first-call").await.remove(0);
+    let path = format!("Task/{}", task["id"].as_str().expect("an id"));
+    pharmacy.operation(&format!("{path}/$claim"), &Value::Null, task["meta"]["versionId"].as_str()).await.ok();
+    let call = |recipient: String| {
+        json!({"resourceType": "Parameters", "parameter": [
+            {"name": "outcome", "valueCode": "reached"},
+            {"name": "recipient", "valueReference": {"reference": recipient}}]})
+    };
+    let technician = server.technician();
+    let attempt = format!("{path}/$attempt");
+    let nobody = technician.operation(&attempt, &call(format!("Patient/{NOBODY}")), None).await;
+    nobody.refuses(422, "not-found", "Parameters.parameter[1].valueReference.reference");
+    let another = technician.operation(&attempt, &call(hidden.clone()), None).await;
+    assert_eq!(without(&nobody, NOBODY), without(&another, hidden.trim_start_matches("Patient/")));
+    let patient = task["for"]["reference"].as_str().expect("a patient").to_owned();
+    technician.operation(&attempt, &call(patient), None).await.ok();
+}
+
+async fn what_the_stored_version_said_already_is_not_judged_again(server: TestServer) {
+    let client = server.hospital();
+    let own = client.create(&patient("own")).await.is(201).reference();
+    let made = client.create(&observation(&own)).await.is(201);
+    server.everyone().delete(&own).await.is(204);
+    let mut body = made.body.clone();
+    body["note"] = json!([{"text": "corrected"}]);
+    client.update(&body).await.is(200);
+    let patch = json!([{"op": "replace", "path": "/status", "value": "amended"}]);
+    client.patch(&made.reference(), &patch).await.is(200);
+    client.create(&observation(&own)).await.refuses(422, "not-found", "Observation.subject.reference");
+}
+
+async fn references_inside_one_bundle_and_to_the_directory_need_nothing_stored(server: TestServer) {
+    let client = server.hospital();
+    let mut seen = observation("urn:uuid:6a1f0b1e-0000-4000-8000-000000000000");
+    seen["performer"] = json!([{"reference": "Practitioner/of-another-register"}, {"reference": "https://elsewhere.example/fhir/Patient/1"},
+        {"identifier": {"value": "1"}, "type": "Patient"}]);
+    let bundle = transaction(&[
+        json!({"resource": seen, "request": {"method": "POST", "url": "Observation"}}),
+        json!({"fullUrl": "urn:uuid:6a1f0b1e-0000-4000-8000-000000000000", "resource": patient("in"), "request": {"method": "POST", "url": "Patient"}}),
+    ]);
+    let made = client.post(&bundle).await.ok().body;
+    let subject = super::place(&made, 1);
+    // A resource that the same Bundle takes away is no longer there to be referred to.
+    let everyone = server.everyone();
+    let gone = transaction(&[
+        json!({"resource": observation(&subject), "request": {"method": "POST", "url": "Observation"}}),
+        json!({"request": {"method": "DELETE", "url": subject}}),
+    ]);
+    everyone.post(&gone).await.ok();
+    client.create(&observation(&subject)).await.refuses(422, "not-found", "Observation.subject.reference");
+}
+
+async fn whoever_sees_everything_may_leave_references_dangling(server: TestServer) {
+    let client = server.everyone();
+    client.create(&observation("Patient/nobody")).await.is(201);
+    let entry = json!({"resource": observation("Patient/nobody"), "request": {"method": "POST", "url": "Observation"}});
+    client.post(&transaction(&[entry])).await.ok();
+}
+
+fn strictly(database: Database) {
+    with_database(database, |mut settings: Settings| async move {
+        settings.arguments.extend(["--references".into(), "strict".into()]);
+        let server = TestServer::start(settings).await;
+        let client = server.everyone();
+        client.create(&observation("Patient/nobody")).await.refuses(422, "not-found", "Observation.subject.reference");
+        let own = client.create(&patient("own")).await.is(201).reference();
+        let mut seen = observation(&own);
+        seen["performer"] = json!([{"reference": "Practitioner/mara-lind"}, {"reference": "Practitioner/nobody"}]);
+        client.create(&seen).await.refuses(422, "not-found", "Observation.performer[1].reference");
+        seen["performer"] = json!([{"reference": "Practitioner/mara-lind"}]);
+        client.create(&seen).await.is(201);
+        let gone = transaction(&[
+            json!({"resource": observation(&own), "request": {"method": "POST", "url": "Observation"}}),
+            json!({"request": {"method": "DELETE", "url": own}}),
+        ]);
+        client.post(&gone).await.refuses(422, "not-found", "Bundle.entry[0].resource.subject.reference");
+    });
+}
+
+#[test]
+fn a_strict_site_wants_every_reference_to_lead_to_something_on_sqlite() {
+    strictly(Database::Sqlite);
+}
+
+#[test]
+fn a_strict_site_wants_every_reference_to_lead_to_something_on_postgres() {
+    strictly(Database::Postgres);
+}
