@@ -102,6 +102,8 @@ pub struct Known {
     pub has_later_stay: bool,
     /// This discharge is followed up already: what has begun does not end because time passes.
     pub is_followed: bool,
+    /// The patient does not want to be followed up.
+    pub refuses: bool,
 }
 
 /// Why a stay is not followed up.
@@ -163,6 +165,9 @@ pub fn decide(programme: &Programme, stay: &Stay, known: &Known, now: Instant) -
         }
         if known.is_duplicate {
             because("episode", "duplicate-discharge");
+        }
+        if known.refuses {
+            because("consent", "consent-refused");
         }
         if known.has_later_stay {
             because("episode", "later-stay-known");

@@ -23,6 +23,10 @@ pub struct Criteria {
     pub horizon_days: i64,
     /// How many medicines must be known.
     pub min_medicines: i64,
+    /// Scopes of Consents that are about the follow-up: (system, code).
+    pub consent_scopes: Vec<(String, String)>,
+    /// Purposes of use whose refusal is a refusal of the follow-up: (system, code).
+    pub consent_purposes: Vec<(String, String)>,
     /// Days after discharge in which a new stay counts as a readmission: first and last.
     pub readmission_days: (i64, i64),
 }
@@ -40,6 +44,10 @@ pub fn read(file: &str, group: &Json, complaints: &mut Complaints) -> Criteria {
             let codings = element::codings(&characteristic["valueCodeableConcept"]);
             codings.into_iter().filter(|(s, _)| *s == ACT_CODE).map(|(_, c)| c.to_string()).collect::<Vec<_>>()
         };
+        let pairs = || {
+            let codings = element::codings(&characteristic["valueCodeableConcept"]);
+            codings.into_iter().map(|(s, c)| (s.to_string(), c.to_string())).collect::<Vec<_>>()
+        };
         let number = |value: Option<i64>| value.filter(|v| *v >= 0);
         let ok = match code {
             "recorded-class" => set(&mut criteria.recorded, Some(classes()).filter(|c| !c.is_empty())),
@@ -51,6 +59,8 @@ pub fn read(file: &str, group: &Json, complaints: &mut Complaints) -> Criteria {
             "age" => set(&mut criteria.min_age, number(low)),
             "horizon" => set(&mut criteria.horizon_days, number(characteristic["valueQuantity"]["value"].as_i64())),
             "medicines" => set(&mut criteria.min_medicines, number(low)),
+            "consent" => set(&mut criteria.consent_scopes, Some(pairs()).filter(|p| !p.is_empty())),
+            "consent-purpose" => set(&mut criteria.consent_purposes, Some(pairs()).filter(|p| !p.is_empty())),
             "readmission-window" => {
                 let high = number(range["high"]["value"].as_i64());
                 set(&mut criteria.readmission_days, number(low).zip(high))

@@ -57,7 +57,7 @@ impl Findings {
 }
 
 /// Types that the programme makes and nobody deletes.
-const KEPT: [&str; 6] = ["CarePlan", "EpisodeOfCare", "Flag", "List", "Observation", "Task"];
+const KEPT: [&str; 7] = ["CarePlan", "Consent", "EpisodeOfCare", "Flag", "List", "Observation", "Task"];
 
 /// Refuses a write that the caller's role may not make, or that the state of the resource forbids. Pure.
 ///
@@ -82,6 +82,12 @@ pub fn guard(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: Opt
         (None, None) => {}
     }
     findings.settle()
+}
+
+/// Whether a plain write, by whatever door, must say by `If-Match` which version was read: a claim must. Pure.
+#[must_use]
+pub fn needs_if_match(ctx: &Ctx, before: &Json, after: &Json) -> bool {
+    element::type_of(after) == "Task" && task::is_claim(ctx, before, after)
 }
 
 fn deletion(before: &Json, findings: &mut Findings) {

@@ -8,6 +8,7 @@
 
 pub mod build;
 pub mod calendar;
+pub mod consent;
 pub mod discharge;
 pub mod dtp;
 pub mod element;
@@ -26,10 +27,11 @@ pub mod task;
 #[cfg(test)]
 mod world;
 
-pub use guard::{guard, stamp};
+pub use guard::{guard, needs_if_match, stamp};
 pub use operation::{attempt, claim, release, resolve};
 pub use programme::Programme;
 pub use react::react;
+pub use task::{needs_version, standing};
 
 use crate::fhir::{Json, Target};
 use crate::search::Keys;

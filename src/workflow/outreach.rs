@@ -40,6 +40,13 @@ pub fn task_of(communication: &Json, base: &str) -> Option<Target> {
     parts.into_iter().find_map(|r| element::leads_to_a("Task", r, base))
 }
 
+/// Whether the patient said in it that they do not want to be called.
+#[must_use]
+pub fn is_objection(communication: &Json) -> bool {
+    communication["status"].text() == "not-done"
+        && element::has_code(&communication["statusReason"], NOT_DONE, "patient-objection")
+}
+
 /// Whether the patient was reached.
 #[must_use]
 pub fn is_reached(communication: &Json) -> bool {
@@ -78,6 +85,10 @@ fn attempt(ctx: &Ctx, after: &Json, findings: &mut Findings) {
     let reason = &after["statusReason"];
     if after["status"].text() == "not-done" && element::codings(reason).is_empty() && reason["text"].text().is_empty() {
         findings.refuse("Communication.statusReason", "an attempt that reached nobody needs a statusReason");
+    }
+    if after["status"].text() == "not-done" && !after["payload"].items().is_empty() {
+        let text = "what was left for somebody who was not reached holds no health content: no payload, only a note";
+        findings.refuse("Communication.payload", text);
     }
     match element::earliest(after["sent"].text(), &TimeZone::UTC) {
         None => findings.refuse("Communication.sent", "an attempt needs the time it was made at, as sent"),

@@ -186,6 +186,7 @@ pub fn lock_names<'a>(keys: &Keys, resources: impl IntoIterator<Item = &'a Json>
             | "MedicationStatement"
             | "MedicationDispense"
             | "List"
+            | "Consent"
             | "Patient"
             | "MedicationAdministration"
             | "ServiceRequest" => add(element::patient_of(resource, base)),
@@ -195,6 +196,7 @@ pub fn lock_names<'a>(keys: &Keys, resources: impl IntoIterator<Item = &'a Json>
                 add(element::leads_to_a("DetectedIssue", &resource["focus"], base));
             }
             "Communication" => {
+                add(element::patient_of(resource, base));
                 for part in ["basedOn", "partOf"].iter().flat_map(|n| resource[*n].items()) {
                     add(element::leads_to_a("Task", part, base));
                 }
@@ -220,6 +222,9 @@ mod tests {
             ("MedicationRequest", "patient", "Patient"),
             ("MedicationStatement", "patient", "Patient"),
             ("AllergyIntolerance", "patient", "Patient"),
+            ("Consent", "patient", "Patient"),
+            ("Encounter", "patient", "Patient"),
+            ("Task", "focus", "Task"),
             ("MedicationDispense", "patient", "Patient"),
             ("MedicationAdministration", "context", "Encounter"),
             ("List", "encounter", "Encounter"),

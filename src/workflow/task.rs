@@ -11,11 +11,19 @@ use crate::access::{Ctx, Role};
 use crate::fhir::Json;
 use jiff::tz::TimeZone;
 
-/// HL7's extension that names who may claim a Task.
-pub const CANDIDATES: &str = "http://hl7.org/fhir/StructureDefinition/task-candidateList";
+mod claim;
+
+pub use claim::{CANDIDATES, TAKEN, candidates, is_candidate, is_claim, needs_version, standing};
+use claim::{claims_late, ownership};
 
 /// HL7's extension that names the Task which this one takes the place of.
 pub const REPLACES: &str = "http://hl7.org/fhir/StructureDefinition/task-replaces";
+
+/// First part of the identifier of Tasks that ask for the end of another one.
+pub const ABORT: &str = "abort";
+
+/// HL7's codes of what a Task asks for.
+const TASK_CODE: &str = "http://hl7.org/fhir/CodeSystem/task-code";
 
 /// Whose step it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,16 +101,22 @@ pub fn is_started(task: &Json) -> bool {
     matches!(task["status"].text(), "in-progress" | "on-hold")
 }
 
+/// Whether the Task is the programme's and asks for the end of another one.
+#[must_use]
+pub fn is_abort(task: &Json) -> bool {
+    own_identifier(task, "task").is_some_and(|v| v.split('/').next() == Some(ABORT))
+}
+
+/// Whether a client's Task asks for the end of another one, by R4's code.
+#[must_use]
+pub fn asks_abort(task: &Json) -> bool {
+    !is_handoff(task) && element::has_code(&task["code"], TASK_CODE, "abort")
+}
+
 /// Who owns the Task: the reference's text; "" for nobody.
 #[must_use]
 pub fn owner(task: &Json) -> &str {
     task["owner"]["reference"].text()
-}
-
-/// References of the organisations that may claim it.
-pub fn candidates(task: &Json) -> Vec<&str> {
-    let named = task["extension"].items().iter().filter(|e| e["url"].text() == CANDIDATES);
-    named.map(|e| e["valueReference"]["reference"].text()).collect()
 }
 
 /// Whether the caller acts for the Task's owner.
@@ -115,16 +129,8 @@ pub fn is_owner(ctx: &Ctx, task: &Json) -> bool {
             && (principal.organization().as_deref() == Some(owner) || principal.practitioner.as_deref() == Some(owner)))
 }
 
-/// Whether the caller may claim the Task: a candidate, or anybody who sees it where none is named.
-#[must_use]
-pub fn is_candidate(ctx: &Ctx, task: &Json) -> bool {
-    let candidates = candidates(task);
-    unbound(ctx)
-        || candidates.is_empty()
-        || ctx.principal.organization().is_some_and(|o| candidates.contains(&o.as_str()))
-}
-
-fn is_requester(ctx: &Ctx, task: &Json, to: &str) -> bool {
+/// Whether the caller acts for who asked for the Task; `to`: the status that it is to get.
+pub fn is_requester(ctx: &Ctx, task: &Json, to: &str) -> bool {
     let own = ctx.principal.organization();
     unbound(ctx)
         || own.is_some_and(|o| o == task["requester"]["reference"].text())
@@ -187,6 +193,9 @@ fn in_place(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
         if changed.iter().any(|n| *n != "note") {
             let text = format!("the Task is {}: only a note can be added", before["status"].text());
             findings.refuse("Task.status", text);
+        } else if !unbound(ctx) && ctx.principal.role != Role::Admin {
+            let text = "only an administrator adds a note to a Task that has ended (rule task-note)";
+            findings.forbid("Task.note", text);
         }
     } else if before["status"].text() == "requested" && changed.contains(&"owner") && owner(before).is_empty() {
         findings.refuse("Task.status", "who takes a Task sets it to received or accepted, or calls $claim");
@@ -196,12 +205,6 @@ fn in_place(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
             "only the organisation that owns the Task changes it (rule task-owner); claim it first",
         );
     }
-}
-
-/// A claim that came too late: that is a conflict (see [`ownership`]), and nothing forbidden.
-fn claims_late(ctx: &Ctx, before: &Json, after: &Json) -> bool {
-    let own = ctx.principal.organization();
-    owner(before) != owner(after) && own.as_deref() == Some(owner(after)) && is_candidate(ctx, before)
 }
 
 /// A change of the status.
@@ -221,7 +224,7 @@ fn step(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
             findings.forbid("Task.owner", "the caller's organisation is not among those that may claim this Task");
         }
         Who::Claimer if held.is_empty() || is_owner(ctx, before) => {}
-        Who::Claimer => findings.conflict("Task.owner", format!("the Task is taken already, by {held}")),
+        Who::Claimer => findings.conflict("Task.owner", TAKEN),
         Who::Owner if is_owner(ctx, before) => {}
         Who::Owner => {
             findings.forbid("Task.owner", "only the organisation that owns the Task takes this step (rule task-owner)");
@@ -240,28 +243,6 @@ fn step(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
     }
     if to == "completed" && after["output"].items().is_empty() {
         findings.refuse("Task.output", "a completed Task needs an output: what came of it");
-    }
-}
-
-/// Who holds the Task after the change.
-fn ownership(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
-    let (old, new) = (owner(before), owner(after));
-    let own = ctx.principal.organization();
-    let claims = old.is_empty() && matches!(after["status"].text(), "received" | "accepted");
-    if claims && before["status"].text() == "requested" {
-        if new.is_empty() {
-            findings.refuse("Task.owner", "who takes a Task becomes its owner: set owner to the own organisation");
-        } else if !unbound(ctx) && own.as_deref() != Some(new) {
-            findings.forbid("Task.owner", "a Task is claimed for the caller's own organisation only (rule task-claim)");
-        }
-    } else if old != new && !(unbound(ctx) || ctx.principal.role == Role::Admin) {
-        if own.as_deref() == Some(new) {
-            findings.conflict("Task.owner", format!("the Task is taken already, by {old}"));
-        } else if new.is_empty() {
-            findings.refuse("Task.owner", "an owner gives a Task back by $release, not by leaving owner out");
-        } else {
-            findings.forbid("Task.owner", "a Task is not handed to somebody else; release it, and they claim it");
-        }
     }
 }
 

@@ -50,7 +50,10 @@ impl Commit {
         if let Some(want) = ask.when.if_match
             && before.as_ref().map(|v| v.version) != Some(want)
         {
-            return Err(stale(want, before.as_ref()));
+            return Err(match current {
+                Some(now) => lost(want, now, workflow::standing(&self.ctx, &now.json()?)),
+                None => stale(want, before.as_ref()),
+            });
         }
         if ask.when.if_none && current.is_some() {
             return Err(Error::version_mismatch(format!(
@@ -80,6 +83,11 @@ impl Commit {
             Some(v) if !v.is_deleted() => Some(v.json()?),
             _ => None,
         };
+        if let (None, Some(was), Some(ready)) = (ask.when.if_match, &was, &ready)
+            && workflow::needs_if_match(&self.ctx, was, &ready.json)
+        {
+            return Err(workflow::needs_version());
+        }
         let ready = self.by_the_rules(ask, target, was.as_ref(), ready)?;
         Ok(Some(Step { ask, target, before, ready, was }))
     }
@@ -152,4 +160,11 @@ impl Commit {
 fn stale(want: i64, current: Option<&Version>) -> Error {
     let now = current.map_or_else(|| "there is none".to_owned(), |v| format!("it is version {}", v.version));
     Error::version_mismatch(format!("If-Match asks for version {want} and {now}; read it again and repeat the change"))
+}
+
+/// The same of what is there, with what the programme says about it: a race for a Task was lost.
+fn lost(want: i64, now: &Version, standing: Option<&str>) -> Error {
+    let Some(standing) = standing else { return stale(want, Some(now)) };
+    let text = format!("If-Match asks for version {want} and it is version {}: {standing}; read it again", now.version);
+    Error::version_mismatch(text)
 }

@@ -12,7 +12,9 @@ fn a_claim_needs_the_version_that_was_read() {
     assert_eq!(status(world.claim("elm", &call, Some(1))), 200);
     let late = world.claim("harbour", &call, Some(1)).unwrap_err();
     assert_eq!(late.kind.status(), 412);
-    assert!(late.to_string().contains("owned by Organization/elm"), "the loser learns why: {late}");
+    let text = late.to_string();
+    assert!(text.contains("another organisation has the Task"), "the loser learns why: {text}");
+    assert!(!text.contains("elm"), "and not who: {text}");
     assert_eq!(status(world.claim_now("harbour", &call)), 409);
     let puts = world.memory.puts;
     assert_eq!(status(world.claim_now("elm", &call)), 200, "again: nothing new");

@@ -30,6 +30,8 @@ pub struct Programme {
     pub follow_up: Plan,
     /// What follows a discharge without a word on medicines.
     pub list_not_sent: Plan,
+    /// What follows when work that has begun is to be stopped.
+    pub abort_work: Plan,
     /// What follows a drug therapy problem; actions by severity.
     pub review: Plan,
     /// Who is followed up.
@@ -90,6 +92,7 @@ impl Programme {
         let mut plan = |name: &str| protocol::read(name, &file(name), &shelf, complaints);
         let follow_up = plan("protocol/safemed-45-day.json");
         let list_not_sent = plan("protocol/list-not-sent.json");
+        let abort_work = plan("protocol/abort-work.json");
         let review = plan("protocol/dtp-review.json");
         if review.action("moderate").is_none() {
             let why = "an action 'moderate' is needed: it also stands for problems without a severity";
@@ -99,6 +102,7 @@ impl Programme {
         Self {
             follow_up,
             list_not_sent,
+            abort_work,
             review,
             criteria: eligibility::read("protocol/eligibility.json", &file("protocol/eligibility.json"), complaints),
             destinations: Destinations::read(

@@ -267,8 +267,8 @@ impl<R: Records> Round<'_, R> {
         self.ensure_review(&dtp, &issue).await
     }
 
-    /// The patient has died: open problems are not decided any more.
-    pub(super) async fn withdraw_problems(&mut self, patient: &Target) -> Result<()> {
+    /// The patient has died, or does not want it: open problems are not decided any more.
+    pub(super) async fn withdraw_problems(&mut self, patient: &Target, reason: &str) -> Result<()> {
         let (programme, now) = (self.programme, self.now());
         for dtp in self.desk.referring(&[("DetectedIssue", "patient", patient.clone())]).await? {
             if !self.desk.peek(&dtp).is_some_and(is_open) {
@@ -276,7 +276,11 @@ impl<R: Records> Round<'_, R> {
             }
             self.desk.edit(&dtp, |d| d.set("status", "cancelled"));
             if let Ok(at) = self.open_review(&dtp).await? {
-                self.desk.edit(&at, |t| build::end_task(programme, t, "cancelled", "deceased", now));
+                if self.desk.peek(&at).is_some_and(task::is_started) {
+                    self.hold(&at, reason).await?;
+                } else {
+                    self.desk.edit(&at, |t| build::end_task(programme, t, "cancelled", reason, now));
+                }
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::{Round, organization};
 use crate::error::Result;
+use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
 use crate::workflow::build::{self, Addresses, care, offer};
 use crate::workflow::element::{self, own_identifier, patient_of};
@@ -17,6 +18,13 @@ impl<R: Records> Round<'_, R> {
         if after["status"].text() == "completed" && before["status"].text() != "completed" {
             self.check_output(after).await?;
         }
+        self.on_record(change).await?;
+        if task::is_final(after) && !task::is_final(before) {
+            self.settle_aborts(&change.target, "work-ended").await?;
+        }
+        if task::is_abort(after) {
+            return self.abort_moved(change).await;
+        }
         let Some(episode_id) = episode_of(after) else { return Ok(()) };
         let at = Addresses::of_episode(self.programme, episode_id);
         let tasks = self.tasks_of(&at.plan).await?;
@@ -26,6 +34,17 @@ impl<R: Records> Round<'_, R> {
         let taken = |s: &str| matches!(s, "received" | "accepted");
         if taken(is) && (old != new || !taken(was)) {
             self.claimed(&at, &tasks, new).await?;
+        }
+        if is == "in-progress" && was == "on-hold" && tasks.contains(&change.target) {
+            self.desk.load(std::slice::from_ref(&at.episode)).await?;
+            let status = self.status_of(&at.episode).to_string();
+            if status != "active" {
+                let text = format!("the episode is {status}: what was put on hold with it does not go on; let it fail");
+                self.findings.refuse("Task.status", text);
+            }
+        }
+        if is == "failed" && was != is && tasks.contains(&change.target) {
+            self.failed(&at, change).await?;
         }
         if !old.is_empty() && (new.is_empty() || (is == "rejected" && was != is)) {
             self.given_back(&at, &tasks, change, old).await?;
@@ -64,14 +83,10 @@ impl<R: Records> Round<'_, R> {
     async fn given_back(&mut self, at: &Addresses, tasks: &[Target], change: &Change, owner: &str) -> Result<()> {
         let Some(episode) = self.desk.get(&at.episode).await? else { return Ok(()) };
         let declined = change.after.as_ref().is_some_and(|t| t["status"].text() == "rejected");
-        let mut candidates = match self.stay_of(&episode).await? {
-            Some(stay) => self.candidates_of(&stay).await?,
-            None => Vec::new(),
-        };
-        candidates.retain(|c| !declined || c.to_string() != owner);
+        let candidates = self.candidates_now(&episode).await?;
         let until = self.shared_until(&episode);
         if declined {
-            self.succeed(at, &change.target, &candidates, &episode).await?;
+            self.succeed(at, &change.target, candidates.clone(), &episode).await?;
         } else {
             self.reopen(&change.target, &candidates, until).await?;
         }
@@ -82,7 +97,7 @@ impl<R: Records> Round<'_, R> {
                 self.reopen(other, &candidates, until).await?;
             }
         }
-        let still = self.holders(tasks).iter().any(|o| owner == format!("Organization/{o}"));
+        let still = self.workers(tasks).iter().any(|o| owner == format!("Organization/{o}"));
         if let (false, Some(org)) = (still, organization(owner)) {
             let key = self.desk.records.keys().org(&org.id);
             self.desk.records.unshare(&care(&at.episode.id), Some(key)).await?;
@@ -101,12 +116,48 @@ impl<R: Records> Round<'_, R> {
         self.share_offer(at, until).await
     }
 
-    /// Opens the Task that takes a declined one's place: same due time, offered to the others.
-    async fn succeed(&mut self, at: &Addresses, old: &Target, candidates: &[Target], episode: &Json) -> Result<()> {
+    /// Pharmacies that may claim the Tasks of an episode as the data are now.
+    async fn candidates_now(&mut self, episode: &Json) -> Result<Vec<Target>> {
+        match self.stay_of(episode).await? {
+            Some(stay) => self.candidates_of(&stay).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// An owner has let a Task fail: unless the reason ends the matter, the others may try.
+    async fn failed(&mut self, at: &Addresses, change: &Change) -> Result<()> {
+        let Some(episode) = self.desk.get(&at.episode).await? else { return Ok(()) };
+        let reason = change.after.as_ref().and_then(|t| element::own_code(&t["statusReason"], "task-status-reason"));
+        let concept = reason.and_then(|code| self.programme.concept("task-status-reason", code));
+        let ends = concept.is_some_and(|c| c.properties.get("ends").is_some_and(|v| v == "true"));
+        if ends || episode["status"].text() != "active" {
+            return Ok(());
+        }
+        let candidates = self.candidates_now(&episode).await?;
+        self.succeed(at, &change.target, candidates, &episode).await
+    }
+
+    /// Opens the Task that takes a declined or failed one's place: same due time, offered to those who have not had it. Where
+    /// nobody is left, the old one says so.
+    async fn succeed(
+        &mut self,
+        at: &Addresses,
+        old: &Target,
+        mut candidates: Vec<Target>,
+        episode: &Json,
+    ) -> Result<()> {
         let Some(task) = self.desk.peek(old).cloned() else { return Ok(()) };
         let Some((action, nth)) = own_identifier(&task, "task").and_then(parts) else { return Ok(()) };
         let (action, nth) = (action.to_string(), nth + 1);
-        if nth >= MOST_SUCCESSORS {
+        for earlier in 0..nth {
+            if let Some(had) = self.desk.get(&at.task(self.programme, &action, earlier)).await? {
+                let refused = matches!(had["status"].text(), "rejected" | "failed");
+                candidates.retain(|c| !refused || c.to_string() != task::owner(&had));
+            }
+        }
+        if nth >= MOST_SUCCESSORS || candidates.is_empty() {
+            let nobody = self.programme.coded("business-status", "nobody-left");
+            self.desk.edit(old, |t| t.set("businessStatus", nobody));
             return Ok(());
         }
         let target = at.task(self.programme, &action, nth);
@@ -127,7 +178,7 @@ impl<R: Records> Round<'_, R> {
         let now = self.now().to_seconds_text();
         next.set("authoredOn", now.as_str());
         next.set("lastModified", now);
-        build::offer_to(self.programme, &mut next, None, candidates);
+        build::offer_to(self.programme, &mut next, None, &candidates);
         crate::fhir::meta::set_id(&mut next, &target.id);
         self.desk.set(&target, next, org).await?;
         self.add_activity(&at.plan, &target);
@@ -151,6 +202,26 @@ impl<R: Records> Round<'_, R> {
         self.desk.edit(&at.episode, |e| build::move_episode(e, "finished", now));
         self.desk.edit(&at.plan, |p| p.set("status", "completed"));
         Ok(())
+    }
+
+    /// What a Provenance tells of: a Task given back, and a note on one that has ended.
+    async fn on_record(&mut self, change: &Change) -> Result<()> {
+        let (Some(before), Some(after)) = (&change.before, &change.after) else { return Ok(()) };
+        let given_back =
+            !task::owner(before).is_empty() && task::owner(after).is_empty() && after["status"].text() == "requested";
+        let annotated = task::is_final(before) && before["note"] != after["note"];
+        let (activity, reason) = match (given_back, annotated) {
+            (true, _) => ("release", after["statusReason"].clone()),
+            (_, true) => ("annotate", Json::Null),
+            _ => return Ok(()),
+        };
+        let version = before["meta"]["versionId"].text();
+        let id = self.programme.id(&["provenance", &change.target.id, version]);
+        let at = Target::new(known("Provenance"), id);
+        let json = build::provenance(self.ctx, self.programme, &change.target, before, activity, &reason);
+        self.desk.load(std::slice::from_ref(&change.target)).await?;
+        let org = self.desk.org(&change.target).unwrap_or_default();
+        self.write(&at, json, org).await
     }
 
     /// What a Task puts out belongs to its patient.

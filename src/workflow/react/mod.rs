@@ -4,6 +4,8 @@
 //! resource alone decides (`guard.rs`).
 //! The order of the entries does not matter: stays are taken in the order of their time, everything else by address.
 
+mod abort;
+mod consent;
 mod dtp;
 mod handoff;
 mod opening;
@@ -47,6 +49,7 @@ fn concerns(change: &Change) -> bool {
         "AllergyIntolerance"
             | "Communication"
             | "Condition"
+            | "Consent"
             | "DetectedIssue"
             | "Encounter"
             | "List"
@@ -100,6 +103,8 @@ struct Around {
     clinical: Vec<Target>,
     /// The Patient itself.
     patient: bool,
+    /// Whether the patient wants it.
+    consent: bool,
 }
 
 impl<R: Records> Round<'_, R> {
@@ -107,8 +112,11 @@ impl<R: Records> Round<'_, R> {
         let around = self.around();
         let of = |rtype: &str| self.changes.iter().filter(|c| c.target.rtype.as_str() == rtype).collect::<Vec<_>>();
         let (issues, communications, tasks) = (of("DetectedIssue"), of("Communication"), of("Task"));
+        let asks = |c: &&Change| c.before.is_none() && c.after.as_ref().is_some_and(task::asks_abort);
+        let aborts: Vec<&Change> = tasks.iter().copied().filter(asks).collect();
         let tasks: Vec<&Change> = tasks.into_iter().filter(|c| is_handoff(c)).collect();
-        if around.is_empty() && issues.is_empty() && communications.is_empty() && tasks.is_empty() {
+        let is_quiet = issues.is_empty() && communications.is_empty() && tasks.is_empty() && aborts.is_empty();
+        if around.is_empty() && is_quiet {
             return Ok(());
         }
         // Nobody else knows a patient who came with this transaction: no lock for what is about them alone.
@@ -123,6 +131,9 @@ impl<R: Records> Round<'_, R> {
         self.one_patient_a_stay().await?;
         for (patient, around) in around {
             self.patient(&patient, &around).await?;
+        }
+        for change in &aborts {
+            self.abort_asked(change).await?;
         }
         for change in &tasks {
             self.handoff(change).await?;
@@ -154,6 +165,7 @@ impl<R: Records> Round<'_, R> {
                         out.entry(patient).or_default().stays.push(change.target.clone());
                     }
                     "Patient" if change.before.is_some() => out.entry(patient).or_default().patient = true,
+                    "Consent" => out.entry(patient).or_default().consent = true,
                     "AllergyIntolerance"
                     | "Condition"
                     | "List"
@@ -244,8 +256,25 @@ impl<R: Records> Round<'_, R> {
         plan.ends_at(start.unwrap_or(self.now())).plus_seconds(plan.share_seconds)
     }
 
-    /// Organisations that care for the patient of an episode: they own a Task that they have taken.
+    /// Organisations that care for the patient of an episode: they work on a Task of it, or had taken one that the list then
+    /// made needless, and the other Tasks wait for them.
     fn holders(&self, tasks: &[Target]) -> BTreeSet<String> {
+        let settled = |t: &Json| {
+            t["status"].text() == "cancelled"
+                && element::own_code(&t["statusReason"], "task-status-reason") == Some("list-arrived")
+                && element::own_code(&t["businessStatus"], "business-status") == Some("claimed")
+        };
+        let waits = |owner: &str| {
+            let of = |t: &Json| t["status"].text() == "requested" && task::owner(t) == owner;
+            tasks.iter().filter_map(|t| self.desk.peek(t)).any(of)
+        };
+        let had = tasks.iter().filter_map(|t| self.desk.peek(t)).filter(|t| settled(t) && waits(task::owner(t)));
+        let had = had.filter_map(|t| task::owner(t).strip_prefix("Organization/").map(String::from));
+        had.chain(self.workers(tasks)).collect()
+    }
+
+    /// Organisations that own a Task which they have taken.
+    fn workers(&self, tasks: &[Target]) -> BTreeSet<String> {
         let taken = |t: &Json| !matches!(t["status"].text(), "draft" | "requested" | "rejected" | "cancelled");
         let owned = tasks.iter().filter_map(|t| self.desk.peek(t)).filter(|t| taken(t));
         owned.filter_map(|t| task::owner(t).strip_prefix("Organization/").map(String::from)).collect()
@@ -310,7 +339,8 @@ impl<R: Records> Round<'_, R> {
         Addresses::of_episode(self.programme, &episode.id)
     }
 
-    /// Ends the Tasks of an episode: those not begun are cancelled, those begun get `started`.
+    /// Ends the Tasks of an episode: those not begun are cancelled, those begun get `started`. On hold, their owners are asked
+    /// to end them.
     async fn end_tasks(&mut self, plan: &Target, reason: &str, started: &str, except: Option<&Target>) -> Result<()> {
         let (programme, now) = (self.programme, self.now());
         for at in self.tasks_of(plan).await? {
@@ -319,12 +349,15 @@ impl<R: Records> Round<'_, R> {
             }
             let Some(task) = self.desk.peek(&at).filter(|t| !task::is_final(t)) else { continue };
             let status = if task::is_started(task) { started } else { "cancelled" };
-            if task["status"].text() == status {
+            if status == "on-hold" {
+                self.hold(&at, reason).await?;
                 continue;
             }
+            let was_started = task::is_started(task);
             self.desk.edit(&at, |t| build::end_task(programme, t, status, reason, now));
-            if status != "on-hold" {
-                self.desk.records.unshare(&build::offer(&at), None).await?;
+            self.desk.records.unshare(&build::offer(&at), None).await?;
+            if was_started {
+                self.settle_aborts(&at, reason).await?;
             }
         }
         Ok(())

@@ -44,10 +44,11 @@ impl<R: Records> Round<'_, R> {
             }
         } else {
             let e = &stay.encounter;
-            let asks: [Ask; 9] = [
+            let asks: [Ask; 10] = [
                 ("MedicationRequest", "patient", patient.clone()),
                 ("MedicationStatement", "patient", patient.clone()),
                 ("AllergyIntolerance", "patient", patient.clone()),
+                ("Consent", "patient", patient.clone()),
                 ("MedicationDispense", "patient", patient.clone()),
                 ("MedicationAdministration", "context", e.clone()),
                 ("List", "encounter", e.clone()),
@@ -213,13 +214,22 @@ impl<R: Records> Round<'_, R> {
         }
         let now = self.now();
         for target in self.tasks_of(&at.plan).await? {
-            let waits = |t: &Json| {
+            let asks = |t: &Json| {
                 !task::is_final(t)
-                    && !task::is_started(t)
                     && element::own_identifier(t, "task")
                         .is_some_and(|v| plan.actions.iter().any(|a| v.split('/').nth(1) == Some(a.id.as_str())))
             };
-            if self.desk.peek(&target).is_some_and(waits) {
+            let Some(task) = self.desk.peek(&target).filter(|t| asks(t)) else { continue };
+            if task::is_started(task) {
+                // Who is asking for the list learns that it is here, and ends the Task.
+                let arrived = programme.coded("business-status", "list-arrived");
+                if task["businessStatus"] != arrived {
+                    self.desk.edit(&target, |t| {
+                        t.set("businessStatus", arrived);
+                        t.set("lastModified", now.to_seconds_text());
+                    });
+                }
+            } else {
                 self.desk.edit(&target, |t| build::end_task(programme, t, "cancelled", "list-arrived", now));
                 self.desk.records.unshare(&build::offer(&target), None).await?;
             }
@@ -278,9 +288,10 @@ impl<R: Records> Round<'_, R> {
 }
 
 /// Types that a scene is made of.
-const CLINICAL: [&str; 9] = [
+const CLINICAL: [&str; 10] = [
     "AllergyIntolerance",
     "Condition",
+    "Consent",
     "List",
     "MedicationAdministration",
     "MedicationDispense",

@@ -5,16 +5,24 @@ use crate::error::Result;
 use crate::fhir::Json;
 use crate::workflow::discharge::is_dead;
 use crate::workflow::element::{self, patient_of};
-use crate::workflow::outreach::{is_attempt, is_reached, task_of};
+use crate::workflow::outreach::{is_attempt, is_objection, is_reached, task_of};
 use crate::workflow::records::Records;
 use crate::workflow::{Change, task};
 
 impl<R: Records> Round<'_, R> {
     pub(super) async fn outreach(&mut self, change: &Change) -> Result<()> {
+        let base = self.base().to_string();
+        if let (Some(before), Some(after)) = (&change.before, &change.after)
+            && is_attempt(before)
+            && is_objection(before)
+            && after["status"].text() == "entered-in-error"
+            && let Some(patient) = patient_of(before, &base)
+        {
+            return self.objection_taken_back(&change.target, &patient).await;
+        }
         let Some(attempt) = change.after.as_ref().filter(|a| change.before.is_none() && is_attempt(a)) else {
             return Ok(());
         };
-        let base = self.base().to_string();
         let Some(at) = task_of(attempt, &base) else { return Ok(()) };
         let Some(task) = self.desk.get(&at).await? else { return Ok(()) };
         if !task::is_handoff(&task) {
@@ -35,11 +43,16 @@ impl<R: Records> Round<'_, R> {
         if patient_of(attempt, &base) != patient {
             self.findings.refuse("Communication.subject", "the attempt is about another patient than the Task");
         }
-        if let Some(patient) = patient
-            && let Some(record) = self.desk.get(&patient).await?
-            && is_dead(&record, self.now())
+        if let Some(patient) = &patient
+            && let Some(record) = self.desk.get(patient).await?
         {
-            self.findings.refuse("Communication.subject", "the patient has died: nobody is called");
+            if is_dead(&record, self.now()) {
+                self.findings.refuse("Communication.subject", "the patient has died: nobody is called");
+            }
+            if self.refuses(patient, false).await? {
+                let text = "the patient does not want to be followed up (a Consent in force says so): nobody is called";
+                self.findings.refuse("Communication.subject", text);
+            }
         }
         self.not_before_discharge(attempt, &task).await?;
         // A Task that the client wrote in the same transaction says itself where it stands.
@@ -53,6 +66,9 @@ impl<R: Records> Round<'_, R> {
         }
         if let Some(id) = super::handoff::episode_of(&task) {
             self.show_to_hospital(id, &change.target).await?;
+        }
+        if let Some(patient) = patient.filter(|_| is_objection(attempt) && self.findings.is_empty()) {
+            self.objected(&change.target, attempt["sent"].text(), &task, &patient).await?;
         }
         Ok(())
     }

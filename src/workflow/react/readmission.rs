@@ -98,6 +98,11 @@ impl<R: Records> Round<'_, R> {
         let Some(record) = self.desk.get(&patient).await? else { return Ok(()) };
         let scene = self.scene(&stay, &patient, &record, false).await?;
         let programme = self.programme;
+        for task in self.tasks_of(&at.plan).await? {
+            if self.status_of(&task) == "on-hold" {
+                self.settle_aborts(&task, "stay-cancelled").await?;
+            }
+        }
         for action in &programme.follow_up.actions {
             self.open_task(&programme.follow_up, &action.id, &stay, &at, &scene).await?;
         }

@@ -8,8 +8,8 @@ use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
 use crate::workflow::build::{self, Addresses};
 use crate::workflow::discharge::{Decision, Known, Reason, Stay, decide, is_dead};
-use crate::workflow::element;
 use crate::workflow::records::Records;
+use crate::workflow::{consent, element};
 use std::collections::BTreeSet;
 
 impl<R: Records> Round<'_, R> {
@@ -32,7 +32,7 @@ impl<R: Records> Round<'_, R> {
         let is_new = record["meta"]["versionId"].text() == "1"
             && self.changes.iter().any(|c| c.target == *patient && c.before.is_none());
         let mut episodes = if is_new { Vec::new() } else { self.episodes(patient).await? };
-        if stays.is_empty() && !episodes.iter().any(|e| self.is_live(e)) {
+        if stays.is_empty() && !around.consent && !episodes.iter().any(|e| self.is_live(e)) {
             return Ok(());
         }
         let mut opened = BTreeSet::new();
@@ -58,6 +58,14 @@ impl<R: Records> Round<'_, R> {
         if around.patient && is_dead(&record, self.now()) {
             self.died(patient, &episodes).await?;
         }
+        if around.consent {
+            if self.refuses(patient, is_new).await? {
+                self.withdraw(patient, &episodes).await?;
+            } else if !is_new && let Some(new) = self.reconsider(patient, &record, &episodes).await? {
+                opened.insert(new.clone());
+                episodes.push(new);
+            }
+        }
         for episode in episodes {
             if self.is_live(&episode) && !opened.contains(&episode) && !around.clinical.is_empty() {
                 self.refresh(&episode, patient, &record, &around.clinical).await?;
@@ -67,7 +75,7 @@ impl<R: Records> Round<'_, R> {
     }
 
     /// A stay has ended: decides, records the decision, and opens an episode where there is none. Answers the new one.
-    async fn discharged(
+    pub(super) async fn discharged(
         &mut self,
         stay: &Stay,
         patient: &Target,
@@ -97,6 +105,7 @@ impl<R: Records> Round<'_, R> {
             is_duplicate: others.iter().any(same),
             has_later_stay: others.iter().any(|e| self.discharged_at(e) > stay.end),
             is_followed: live.is_some(),
+            refuses: false,
         };
         let nth = own.len();
         self.prepare(stay, nth).await?;
@@ -107,6 +116,8 @@ impl<R: Records> Round<'_, R> {
         if matches!(decision, Decision::Follow { .. }) && live.is_none() {
             let found = self.scene(stay, patient, record, is_new).await?;
             known.medicines = found.lines.at_discharge();
+            let consents = found.resources.iter().filter(|r| element::type_of(r) == "Consent");
+            known.refuses = consent::refuses(self.programme, consents, self.now());
             decision = decide(self.programme, stay, &known, self.now());
             scene = Some(found);
         }
@@ -156,18 +167,18 @@ impl<R: Records> Round<'_, R> {
     }
 
     /// The hospital whose system sends this.
-    fn sending_hospital(&self) -> Option<Target> {
+    pub(super) fn sending_hospital(&self) -> Option<Target> {
         let principal = &self.ctx.principal;
         let own = principal.organization().filter(|_| principal.role == Role::HospitalSystem);
         own.and_then(|o| super::organization(&o))
     }
 
-    fn decision_at(&self, stay: &Stay) -> Target {
+    pub(super) fn decision_at(&self, stay: &Stay) -> Target {
         Target::new(known("Observation"), self.programme.id(&["decision", &stay.encounter.id]))
     }
 
     /// Records the decision about a stay; answers where.
-    async fn decided(&mut self, stay: &Stay, reasons: &[Reason]) -> Result<Target> {
+    pub(super) async fn decided(&mut self, stay: &Stay, reasons: &[Reason]) -> Result<Target> {
         let at = self.decision_at(stay);
         let record = build::decision(self.programme, &at.id, stay, reasons, self.now());
         let org = self.desk.org(&stay.encounter).unwrap_or_default();
@@ -201,9 +212,9 @@ impl<R: Records> Round<'_, R> {
     }
 
     /// An episode ends because the discharge is not one to follow up (any more).
-    async fn retract(&mut self, episode: &Target, reason: &str) -> Result<()> {
+    pub(super) async fn retract(&mut self, episode: &Target, reason: &str) -> Result<()> {
         let at = self.addresses(episode);
-        self.end_tasks(&at.plan, reason, "failed", None).await?;
+        self.end_tasks(&at.plan, reason, "on-hold", None).await?;
         let now = self.now();
         self.desk.edit(episode, |e| build::move_episode(e, "cancelled", now));
         self.desk.edit(&at.plan, |p| p.set("status", "revoked"));
@@ -217,10 +228,10 @@ impl<R: Records> Round<'_, R> {
         let now = self.now();
         for episode in episodes.iter().filter(|e| self.is_live(e)).cloned().collect::<Vec<_>>() {
             let at = self.addresses(&episode);
-            self.end_tasks(&at.plan, "deceased", "failed", None).await?;
+            self.end_tasks(&at.plan, "deceased", "on-hold", None).await?;
             self.desk.edit(&episode, |e| build::move_episode(e, "finished", now));
             self.desk.edit(&at.plan, |p| p.set("status", "revoked"));
         }
-        self.withdraw_problems(patient).await
+        self.withdraw_problems(patient, "deceased").await
     }
 }

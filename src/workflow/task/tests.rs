@@ -119,6 +119,35 @@ fn who_may_claim_as_a_table() {
 }
 
 #[test]
+fn a_claim_needs_the_version_that_was_read_and_nothing_else_does_as_a_table() {
+    use crate::workflow::guard::needs_if_match;
+    let world = World::with_discharge();
+    for (who, from, holder, to, takes_for, needs) in [
+        ("elm", "requested", None, "accepted", Some("elm"), true),
+        ("elm", "requested", None, "received", Some("elm"), true),
+        ("super", "requested", None, "accepted", Some("elm"), true),
+        ("hospital", "requested", None, "accepted", Some("lakeside"), true),
+        ("elm", "requested", Some("elm"), "accepted", None, true),
+        ("harbour", "accepted", Some("elm"), "accepted", Some("harbour"), true),
+        ("harbour", "in-progress", Some("elm"), "accepted", Some("harbour"), true),
+        ("elm", "requested", None, "requested", Some("elm"), false),
+        ("elm", "received", Some("elm"), "accepted", None, false),
+        ("mara", "accepted", Some("elm"), "in-progress", None, false),
+        ("elm", "requested", Some("elm"), "rejected", None, false),
+        ("hospital", "requested", None, "cancelled", None, false),
+        ("root", "accepted", Some("elm"), "accepted", Some("harbour"), false),
+        ("harbour", "completed", Some("elm"), "completed", Some("harbour"), false),
+    ] {
+        let before = task(&world, from, holder);
+        let after = moved(&before, to, takes_for);
+        let got = needs_if_match(&world.ctx(who), &before, &after);
+        assert_eq!(got, needs, "{who}: {from} of {holder:?} to {to} for {takes_for:?}");
+    }
+    let free: Json = json!({"resourceType": "Task", "status": "requested", "intent": "order"}).into();
+    assert!(!needs_if_match(&world.ctx("elm"), &free, &moved(&free, "accepted", Some("elm"))), "other Tasks are free");
+}
+
+#[test]
 fn what_a_step_needs_and_what_never_changes() {
     let world = World::with_discharge();
     let started = task(&world, "in-progress", Some("elm"));
@@ -180,15 +209,23 @@ fn what_a_step_needs_and_what_never_changes() {
 }
 
 #[test]
-fn what_has_ended_takes_notes_only() {
+fn what_has_ended_takes_notes_of_an_administrator_only() {
     let world = World::with_discharge();
     let before = task(&world, "completed", Some("elm"));
-    for (name, answer) in [("note", 200), ("description", 422), ("output", 422)] {
+    for (who, name, answer) in [
+        ("root", "note", 200),
+        ("super", "note", 200),
+        ("mara", "note", 403),
+        ("jonas", "note", 403),
+        ("hospital", "note", 403),
+        ("root", "description", 422),
+        ("mara", "output", 422),
+    ] {
         let mut after = before.clone();
         let value = if name == "description" { json!("x") } else { json!([{"text": "x", "type": {"text": "x"}}]) };
         after.set(name, Json::from(value));
-        let got = verdict(guard(&world.ctx("mara"), &world.programme, Some(&before), Some(&after)));
-        assert_eq!(got, answer, "{name}");
+        let got = verdict(guard(&world.ctx(who), &world.programme, Some(&before), Some(&after)));
+        assert_eq!(got, answer, "{who} {name}");
     }
 }
 

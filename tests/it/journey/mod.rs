@@ -1,7 +1,10 @@
 //! The programme, told as stories.
 
 mod access;
+mod bad_cases;
+mod consent;
 mod demo;
+mod doors;
 mod follow_up;
 mod handoff;
 mod load;

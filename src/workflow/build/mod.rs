@@ -1,13 +1,18 @@
-//! The resources that the programme writes: EpisodeOfCare, CarePlan, Task, working List, decision, Flag.
+//! The resources that the programme writes: EpisodeOfCare, CarePlan, Task, working List, decision, Flag, Consent, Provenance.
 //!
 //! Pure: what goes in decides what comes out. `id` is set by who writes. Not for: when to write them (`react/`).
 //! Source: `profiles/protocol/README.md`; each resource's R4 page.
 
+mod record;
+mod task;
+
+pub use record::{provenance, refusal};
+pub use task::{TaskFrame, abort, adopt_abort, end_task, hold_task, offer_to, review, task};
+
+use super::Programme;
 use super::discharge::{Reason, Stay};
 use super::element::{self, extension_url, reference, sid};
 use super::list::{Lines, Sent, WORKING};
-use super::protocol::{Action, Intent, Plan};
-use super::{Programme, task};
 use crate::clock::Instant;
 use crate::fhir::{Json, Target};
 use serde_json::json;
@@ -119,81 +124,6 @@ pub fn plan(programme: &Programme, at: &Addresses, stay: &Stay, patient: &Target
     }))
 }
 
-/// What the Tasks of one episode have in common.
-#[derive(Debug, Clone)]
-pub struct TaskFrame<'a> {
-    /// The programme.
-    pub programme: &'a Programme,
-    /// Where the episode's resources are.
-    pub at: &'a Addresses,
-    /// The stay.
-    pub stay: &'a Stay,
-    /// The patient.
-    pub patient: &'a Target,
-    /// The one pharmacy that the data name.
-    pub owner: Option<Target>,
-    /// Pharmacies that may claim, where no one is named.
-    pub candidates: Vec<Target>,
-    /// The clock.
-    pub now: Instant,
-}
-
-/// A Task, requested.
-#[must_use]
-pub fn task(frame: &TaskFrame<'_>, plan: &Plan, action: &Action, intent: &Intent, nth: usize) -> Json {
-    let at = frame.at;
-    let focus = if action.id == "close-episode" { &at.episode } else { &at.list };
-    let mut task = base(action, intent, frame.now);
-    task.set("identifier", Json::from(json!([identifier("task", &format!("{}/{}/{nth}", at.episode.id, action.id))])));
-    task.set("basedOn", Json::from(json!([references(&at.plan)])));
-    task.set("groupIdentifier", Json::from(identifier("episode", &at.episode.id)));
-    task.set("focus", reference(focus));
-    task.set("for", reference(frame.patient));
-    task.set("encounter", reference(&frame.stay.encounter));
-    if let Some(hospital) = &frame.stay.hospital {
-        task.set("requester", reference(hospital));
-    }
-    task.set("reasonCode", Json::from(json!({"text": plan.title})));
-    offer_to(frame.programme, &mut task, frame.owner.as_ref(), &frame.candidates);
-    ordered(&task)
-}
-
-/// The review of a drug therapy problem, requested.
-#[must_use]
-pub fn review(
-    programme: &Programme,
-    dtp: &Target,
-    patient: &Target,
-    action: &Action,
-    intent: &Intent,
-    owner: Option<&Target>,
-    now: Instant,
-) -> Json {
-    let mut task = base(action, intent, now);
-    task.set("identifier", Json::from(json!([identifier("task", &format!("review/{}", dtp.id))])));
-    task.set("focus", reference(dtp));
-    task.set("for", reference(patient));
-    offer_to(programme, &mut task, owner, &[]);
-    ordered(&task)
-}
-
-fn base(action: &Action, intent: &Intent, now: Instant) -> Json {
-    resource(json!({
-        "resourceType": "Task",
-        "instantiatesCanonical": action.canonical,
-        "status": "requested",
-        "intent": "order",
-        "priority": action.priority,
-        "code": serde_json::Value::Null,
-        "description": action.description,
-        "authoredOn": now.to_seconds_text(),
-        "lastModified": now.to_seconds_text(),
-        "restriction": {"period": {"start": intent.opens_at.to_seconds_text(), "end": intent.due_at.to_seconds_text()}},
-    }))
-    .with("code", action.code.clone())
-    .with("performerType", Json::Array(vec![action.performer.clone()]))
-}
-
 /// A small builder on the lossless tree.
 trait With {
     fn with(self, key: &str, value: Json) -> Self;
@@ -203,66 +133,6 @@ impl With for Json {
     fn with(mut self, key: &str, value: Json) -> Self {
         self.set(key, value);
         self
-    }
-}
-
-/// Elements in the order in which R4's Task lists them: easier to read.
-fn ordered(task: &Json) -> Json {
-    const ORDER: [&str; 23] = [
-        "resourceType",
-        "extension",
-        "identifier",
-        "instantiatesCanonical",
-        "basedOn",
-        "groupIdentifier",
-        "partOf",
-        "status",
-        "statusReason",
-        "businessStatus",
-        "intent",
-        "priority",
-        "code",
-        "description",
-        "focus",
-        "for",
-        "encounter",
-        "authoredOn",
-        "lastModified",
-        "requester",
-        "performerType",
-        "owner",
-        "reasonCode",
-    ];
-    let mut out = Json::object();
-    for name in ORDER.iter().copied().chain(["restriction"]) {
-        if let Some(value) = task.get(name) {
-            out.set(name, value.clone());
-        }
-    }
-    out
-}
-
-/// Says who may take a Task: one pharmacy that is named, or candidates that claim it.
-pub fn offer_to(programme: &Programme, task: &mut Json, owner: Option<&Target>, candidates: &[Target]) {
-    let others = task["extension"].items().iter().filter(|e| e["url"].text() != task::CANDIDATES).cloned();
-    let mut extensions: Vec<Json> = others.collect();
-    match owner {
-        Some(owner) => {
-            task.set("owner", reference(owner));
-            task.set("businessStatus", programme.coded("business-status", "assigned"));
-        }
-        None => {
-            task.remove("owner");
-            task.set("businessStatus", programme.coded("business-status", "offered"));
-            extensions.extend(
-                candidates.iter().map(|c| resource(json!({"url": task::CANDIDATES, "valueReference": references(c)}))),
-            );
-        }
-    }
-    if extensions.is_empty() {
-        task.remove("extension");
-    } else {
-        task.set("extension", Json::Array(extensions));
     }
 }
 
@@ -351,18 +221,6 @@ pub fn flag(programme: &Programme, id: &str, stay: &Stay, patient: &Target, days
         flag.set("period", resource(json!({"start": start.to_seconds_text()})));
     }
     flag
-}
-
-/// Sets a status with its reason on a Task, as the server does.
-pub fn end_task(programme: &Programme, task: &mut Json, status: &str, reason: &str, now: Instant) {
-    task.set("status", status);
-    task.set("statusReason", programme.coded("task-status-reason", reason));
-    if status == "failed" {
-        let mut period = task.get("executionPeriod").cloned().unwrap_or_else(Json::object);
-        period.set("end", now.to_seconds_text());
-        task.set("executionPeriod", period);
-    }
-    task.set("lastModified", now.to_seconds_text());
 }
 
 /// Moves an episode on, its history kept.

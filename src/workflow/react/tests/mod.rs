@@ -1,12 +1,18 @@
+//! What follows from a transaction, tried on records in memory: discharges, claims, closing. Further subjects in their files.
+
+mod abort;
+mod consent;
+mod endings;
+mod order;
+
 use crate::workflow::world::*;
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn open_tasks(world: &World) -> Vec<String> {
+pub(super) fn open_tasks(world: &World) -> Vec<String> {
     world.tasks().into_iter().filter(|(_, s)| s == "requested").map(|(c, _)| c).collect()
 }
 
-const PLAN: [&str; 6] =
+pub(super) const PLAN: [&str; 6] =
     ["check-pickup", "close-episode", "first-call", "follow-up-contact", "follow-up-contact", "pharmacist-check"];
 
 #[test]
@@ -48,78 +54,6 @@ fn a_replay_writes_nothing() {
     let bare =
         |w: &std::collections::BTreeMap<_, crate::workflow::records::Held>| w.keys().cloned().collect::<Vec<_>>();
     assert_eq!(bare(&world.memory.held), bare(&held));
-}
-
-/// What is there in the end, apart from versions.
-fn state(world: &World) -> Vec<String> {
-    let mut out: Vec<String> = world
-        .memory
-        .held
-        .values()
-        // A request for a list that came meanwhile is settled: who sends late causes it, who sends early does not.
-        .filter(|h| {
-            !(h.json["code"]["coding"][0]["code"].text() == "request-list" && h.json["status"].text() == "cancelled")
-        })
-        .map(|h| {
-            let mut json = h.json.clone();
-            json.remove("meta");
-            if json["resourceType"].text() == "CarePlan" {
-                json.remove("activity"); // holds the settled request too
-            }
-            json.to_string()
-        })
-        .collect();
-    out.sort();
-    out
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    /// Law 6 of the programme: order and packing of what a hospital sends do not matter.
-    #[test]
-    fn in_whatever_order_and_packing_it_arrives_the_state_is_the_same(
-        order in Just((0..7usize).collect::<Vec<_>>()).prop_shuffle(),
-        cuts in prop::collection::vec(any::<bool>(), 7),
-        stepwise in any::<bool>(),
-    ) {
-        let parts = || vec![
-            encounter(), home_medicine(), prescription("m", None), prescription("b", None), prescription("a", None),
-            json!({"resourceType": "AllergyIntolerance", "id": "al", "patient": {"reference": "Patient/p"}}),
-            json!({"resourceType": "List", "id": "l", "status": "current", "mode": "snapshot",
-                "code": {"coding": [{"system": "http://loinc.org", "code": "10183-2"}]},
-                "subject": {"reference": "Patient/p"}, "encounter": {"reference": "Encounter/e"},
-                "entry": [{"item": {"reference": "MedicationRequest/m"}}]}),
-        ];
-        let mut expected = World::new();
-        let mut all = vec![patient()];
-        all.extend(parts());
-        expected.write("hospital", all).unwrap();
-
-        let mut world = World::new();
-        world.write("hospital", vec![patient()]).unwrap();
-        if stepwise {
-            let mut admitted = encounter();
-            admitted["status"] = "in-progress".into();
-            admitted["period"].as_object_mut().unwrap().remove("end");
-            world.write("hospital", vec![admitted]).unwrap();
-        }
-        let mut bundle: Vec<Value> = Vec::new();
-        for (n, cut) in order.iter().zip(&cuts) {
-            bundle.push(parts()[*n].clone());
-            if *cut {
-                world.write("hospital", std::mem::take(&mut bundle)).unwrap();
-            }
-        }
-        if !bundle.is_empty() {
-            world.write("hospital", bundle).unwrap();
-        }
-        prop_assert_eq!(state(&world), state(&expected));
-        // What a pharmacy will see once it has claimed is the same too.
-        let shown = |w: &World| w.memory.shares.keys().filter(|(o, t, _)| *o == 0
-            && !(t.rtype.as_str() == "Task" && w.status(t) == "cancelled")).map(|(_, t, _)| t.to_string()).collect::<Vec<_>>();
-        prop_assert_eq!(shown(&world), shown(&expected));
-    }
 }
 
 #[test]
@@ -295,74 +229,6 @@ fn an_update_long_after_does_not_end_what_has_begun() {
         .unwrap();
     assert_eq!(world.episodes(), ["active"]);
     assert_eq!(world.reasons(), [""; 0]);
-}
-
-fn second_stay(status: &str) -> Value {
-    let mut stay = encounter();
-    stay["id"] = "e2".into();
-    stay["status"] = status.into();
-    stay["period"] = json!({"start": "2026-12-05T10:00:00Z"});
-    if status == "finished" {
-        stay["period"]["end"] = "2026-12-08T10:00:00Z".into();
-    } else {
-        stay.as_object_mut().unwrap().remove("hospitalization");
-    }
-    stay
-}
-
-#[test]
-fn a_readmission_pauses_the_episode_and_the_next_discharge_opens_a_linked_one() {
-    let (mut world, call) = World::with_call();
-    world.now = crate::clock::Instant::parse("2026-12-05T12:00:00Z").unwrap();
-    world.write("hospital", vec![second_stay("in-progress")]).unwrap();
-    assert_eq!(world.episodes(), ["onhold"]);
-    assert_eq!(world.status(&call), "on-hold", "what had begun waits");
-    assert!(open_tasks(&world).is_empty());
-    assert_eq!(world.memory.all("Flag").len(), 1);
-    assert_eq!(world.memory.all("Flag")[0]["code"]["text"].text(), "In hospital again, 10 days after the discharge");
-
-    world.now = crate::clock::Instant::parse("2026-12-08T12:00:00Z").unwrap();
-    world.write("hospital", vec![second_stay("finished")]).unwrap();
-    assert_eq!(world.episodes(), ["active", "finished"]);
-    assert_eq!(world.status(&call), "failed");
-    let active =
-        world.memory.all("EpisodeOfCare").into_iter().find(|e| e["status"].text() == "active").unwrap().clone();
-    assert!(crate::workflow::element::extension(&active, "previous-episode").is_some());
-}
-
-#[test]
-fn a_readmission_that_never_was_lets_the_episode_go_on() {
-    let (mut world, call) = World::with_call();
-    world.now = crate::clock::Instant::parse("2026-12-05T12:00:00Z").unwrap();
-    world.write("hospital", vec![second_stay("in-progress")]).unwrap();
-    world.write("hospital", vec![second_stay("entered-in-error")]).unwrap();
-    assert_eq!(world.episodes(), ["active"]);
-    assert_eq!(world.status(&call), "on-hold", "its owner takes it up again");
-    assert_eq!(open_tasks(&world).len(), 5, "the others are offered anew");
-    assert_eq!(world.memory.all("Flag")[0]["status"].text(), "entered-in-error");
-}
-
-#[test]
-fn a_stay_of_before_is_no_readmission_and_history_opens_nothing() {
-    let mut world = World::with_discharge();
-    let mut old = second_stay("finished");
-    old["period"] = json!({"start": "2026-11-10T10:00:00Z", "end": "2026-11-12T10:00:00Z"});
-    world.write("hospital", vec![old]).unwrap();
-    assert_eq!(world.episodes(), ["active"]);
-    assert_eq!(world.reasons(), ["later-stay-known"]);
-}
-
-#[test]
-fn nobody_calls_a_patient_who_has_died() {
-    let (mut world, call) = World::with_problem_and_call();
-    world.change("hospital", &target("Patient/p"), |p| p.set("deceasedDateTime", "2026-11-25T20:30:00Z")).unwrap();
-    assert_eq!(world.episodes(), ["finished"]);
-    assert_eq!(world.status(&call), "failed");
-    assert!(open_tasks(&world).is_empty());
-    assert_eq!(world.status(&target("DetectedIssue/d")), "cancelled");
-    assert!(world.tasks().contains(&("review-dtp".into(), "cancelled".into())));
-    let error = world.attempt("mara", &call, json!([{"name": "outcome", "valueCode": "reached"}])).unwrap_err();
-    assert_eq!(error.kind.status(), 422);
 }
 
 #[test]

@@ -1,0 +1,164 @@
+//! The programme's operations: `$claim`, `$release`, `$attempt`, `$resolve`.
+//!
+//! Each makes the resources that a client could have written itself, passes them through the same guard, and lets the same
+//! reactions follow; everything is written once, at the end. The dispatcher has already seen that the caller may know of
+//! the resource.
+//! Not for: HTTP or `If-Match` headers (`interaction/operation`).
+//! Source: own operations, described in `profiles/protocol/README.md`.
+
+mod attempt;
+mod handing;
+mod params;
+mod resolve;
+
+#[cfg(test)]
+mod tests;
+
+use super::react::run_staged;
+use super::records::{Books, Held, Records, lock_names};
+use super::{Change, Programme, guard, stamp, task};
+use crate::access::Ctx;
+use crate::error::{Error, Result};
+use crate::fhir::resource::known;
+use crate::fhir::{Json, Target};
+use crate::store::Tx;
+pub(super) use attempt::attempt_in;
+pub(super) use handing::{claim_in, release_in};
+pub(super) use resolve::resolve_in;
+
+/// `Task/{id}/$claim`: the caller's organisation takes a Task. Answers the Task as stored.
+///
+/// `params`: `owner` (Reference, optional) must be the caller's organisation; only a caller without one needs it.
+/// The Task becomes `accepted`; the other open Tasks of its episode wait for the same organisation from then on.
+///
+/// # Errors
+/// 428 without `if_match`, 412 when it is stale, 409 when another has it, 403 when the caller is no candidate.
+pub async fn claim(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    programme: &Programme,
+    task_id: &str,
+    params: Option<&Json>,
+    if_match: Option<i64>,
+) -> Result<Json> {
+    claim_in(ctx, &mut Books::new(tx, programme), programme, task_id, params, if_match).await
+}
+
+/// `Task/{id}/$release`: the owner gives a Task back that it has not started. Answers the Task as stored.
+///
+/// `params`: `reason` (string, code or CodeableConcept, optional).
+///
+/// # Errors
+/// 422 when the Task has been started, 403 when the caller does not own it.
+pub async fn release(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    programme: &Programme,
+    task_id: &str,
+    params: Option<&Json>,
+    if_match: Option<i64>,
+) -> Result<Json> {
+    release_in(ctx, &mut Books::new(tx, programme), programme, task_id, params, if_match).await
+}
+
+/// `Task/{id}/$attempt`: records one attempt to reach the patient. Answers the Communication as stored.
+///
+/// `params`: `outcome` (a code of `attempt-outcome`), `sent` (dateTime; now), `medium` (a code of
+/// v3-ParticipationMode; `PHONE`), `recipient` (Reference; the patient), `note` (string). The first attempt starts an
+/// accepted Task. With `sent` a replay adds nothing.
+///
+/// # Errors
+/// 422 when the Task is not accepted or in progress, or the attempt lies in the future or before the discharge.
+pub async fn attempt(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    programme: &Programme,
+    task_id: &str,
+    params: Option<&Json>,
+    if_match: Option<i64>,
+) -> Result<Json> {
+    attempt_in(ctx, &mut Books::new(tx, programme), programme, task_id, params, if_match).await
+}
+
+/// `DetectedIssue/{id}/$resolve`: a pharmacist's decision on a drug therapy problem. Answers the DetectedIssue as stored.
+///
+/// `params`: `resolution` (a code of `resolution`), `mitigation` (CodeableConcept or code of v3-ActCode, repeats), `note`
+/// (string), `evidence` (Reference, repeats), `date` (dateTime; now). The review is completed with it; one that waits for
+/// the caller's organisation is begun with it too.
+///
+/// # Errors
+/// 403 when the caller is no pharmacist, 422 when the problem is not open or the decision lacks something.
+pub async fn resolve(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    programme: &Programme,
+    dtp_id: &str,
+    params: Option<&Json>,
+    if_match: Option<i64>,
+) -> Result<Json> {
+    resolve_in(ctx, &mut Books::new(tx, programme), programme, dtp_id, params, if_match).await
+}
+
+/// Reads a resource behind the locks of its patient.
+async fn behind_locks<R: Records>(records: &mut R, programme: &Programme, at: &Target) -> Result<Held> {
+    let missing = || Error::not_found(format!("{at} is not known here"));
+    let seen = records.fetch(std::slice::from_ref(at)).await?.into_iter().flatten().next().ok_or_else(missing)?;
+    let names = lock_names(&records.keys(), [&seen.json], &programme.env.base);
+    records.lock(&names).await?;
+    records.fetch(std::slice::from_ref(at)).await?.into_iter().flatten().next().ok_or_else(missing)
+}
+
+fn at_version(ctx: &Ctx, held: &Held, if_match: Option<i64>) -> Result<()> {
+    match if_match {
+        Some(want) if want != held.version => {
+            let who = task::standing(ctx, &held.json).map(|s| format!("; {s}")).unwrap_or_default();
+            let text = format!(
+                "If-Match asks for version {want} and {} is at version {}, {}{who}; read it again",
+                held.target,
+                held.version,
+                held.json["status"].text()
+            );
+            Err(Error::version_mismatch(text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The Task of an operation: the programme's.
+async fn task_of<R: Records>(
+    ctx: &Ctx,
+    records: &mut R,
+    programme: &Programme,
+    id: &str,
+    if_match: Option<i64>,
+) -> Result<Held> {
+    let held = behind_locks(records, programme, &Target::new(known("Task"), id)).await?;
+    if !task::is_handoff(&held.json) {
+        let text = format!("{} is no Task of the programme: change it by PUT or PATCH", held.target);
+        return Err(Error::business_rule(text).at("Task.identifier"));
+    }
+    at_version(ctx, &held, if_match)?;
+    Ok(held)
+}
+
+/// Judges and writes changes, with what follows from them. Answers the resource `want` as stored.
+async fn carry_out<R: Records>(
+    ctx: &Ctx,
+    records: &mut R,
+    programme: &Programme,
+    changes: Vec<(Change, i64)>,
+    want: &Target,
+) -> Result<Json> {
+    run_staged(ctx, records, programme, &changes).await?;
+    let stored = records.fetch(std::slice::from_ref(want)).await?.into_iter().flatten().next();
+    stored.map(|h| h.json).ok_or_else(|| Error::fault("what an operation wrote is not there"))
+}
+
+fn judged(ctx: &Ctx, programme: &Programme, before: &Held, mut after: Json) -> Result<(Change, i64)> {
+    guard(ctx, programme, Some(&before.json), Some(&after))?;
+    if after != before.json {
+        stamp(ctx, programme, Some(&before.json), &mut after);
+    }
+    let change = Change { target: before.target.clone(), before: Some(before.json.clone()), after: Some(after) };
+    Ok((change, before.org))
+}

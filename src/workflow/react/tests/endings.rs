@@ -1,0 +1,76 @@
+//! What ends or pauses a follow-up: a new stay, a death.
+
+use super::open_tasks;
+use crate::workflow::world::*;
+use serde_json::{Value, json};
+
+fn second_stay(status: &str) -> Value {
+    let mut stay = encounter();
+    stay["id"] = "e2".into();
+    stay["status"] = status.into();
+    stay["period"] = json!({"start": "2026-12-05T10:00:00Z"});
+    if status == "finished" {
+        stay["period"]["end"] = "2026-12-08T10:00:00Z".into();
+    } else {
+        stay.as_object_mut().unwrap().remove("hospitalization");
+    }
+    stay
+}
+
+#[test]
+fn a_readmission_pauses_the_episode_and_the_next_discharge_opens_a_linked_one() {
+    let (mut world, call) = World::with_call();
+    world.now = crate::clock::Instant::parse("2026-12-05T12:00:00Z").unwrap();
+    world.write("hospital", vec![second_stay("in-progress")]).unwrap();
+    assert_eq!(world.episodes(), ["onhold"]);
+    assert_eq!(world.status(&call), "on-hold", "what had begun waits");
+    assert_eq!(open_tasks(&world), ["abort"], "and its owner is asked to end it");
+    assert_eq!(world.memory.all("Flag").len(), 1);
+    assert_eq!(world.memory.all("Flag")[0]["code"]["text"].text(), "In hospital again, 10 days after the discharge");
+
+    world.now = crate::clock::Instant::parse("2026-12-08T12:00:00Z").unwrap();
+    world.write("hospital", vec![second_stay("finished")]).unwrap();
+    assert_eq!(world.episodes(), ["active", "finished"]);
+    assert_eq!(world.status(&call), "failed");
+    assert!(world.tasks().contains(&("abort".into(), "cancelled".into())), "nobody needs to end it any more");
+    let active =
+        world.memory.all("EpisodeOfCare").into_iter().find(|e| e["status"].text() == "active").unwrap().clone();
+    assert!(crate::workflow::element::extension(&active, "previous-episode").is_some());
+}
+
+#[test]
+fn a_readmission_that_never_was_lets_the_episode_go_on() {
+    let (mut world, call) = World::with_call();
+    world.now = crate::clock::Instant::parse("2026-12-05T12:00:00Z").unwrap();
+    world.write("hospital", vec![second_stay("in-progress")]).unwrap();
+    world.write("hospital", vec![second_stay("entered-in-error")]).unwrap();
+    assert_eq!(world.episodes(), ["active"]);
+    assert_eq!(world.status(&call), "on-hold", "its owner takes it up again");
+    assert!(world.tasks().contains(&("abort".into(), "cancelled".into())));
+    world.change("mara", &call, |t| t.set("status", "in-progress")).unwrap();
+    assert_eq!(open_tasks(&world).len(), 5, "the others are offered anew");
+    assert_eq!(world.memory.all("Flag")[0]["status"].text(), "entered-in-error");
+}
+
+#[test]
+fn a_stay_of_before_is_no_readmission_and_history_opens_nothing() {
+    let mut world = World::with_discharge();
+    let mut old = second_stay("finished");
+    old["period"] = json!({"start": "2026-11-10T10:00:00Z", "end": "2026-11-12T10:00:00Z"});
+    world.write("hospital", vec![old]).unwrap();
+    assert_eq!(world.episodes(), ["active"]);
+    assert_eq!(world.reasons(), ["later-stay-known"]);
+}
+
+#[test]
+fn nobody_calls_a_patient_who_has_died() {
+    let (mut world, call) = World::with_problem_and_call();
+    world.change("hospital", &target("Patient/p"), |p| p.set("deceasedDateTime", "2026-11-25T20:30:00Z")).unwrap();
+    assert_eq!(world.episodes(), ["finished"]);
+    assert_eq!(world.status(&call), "on-hold", "its owner ends it");
+    assert_eq!(open_tasks(&world), ["abort"]);
+    assert_eq!(world.status(&target("DetectedIssue/d")), "cancelled");
+    assert!(world.tasks().contains(&("review-dtp".into(), "cancelled".into())));
+    let error = world.attempt("mara", &call, json!([{"name": "outcome", "valueCode": "reached"}])).unwrap_err();
+    assert_eq!(error.kind.status(), 422);
+}
