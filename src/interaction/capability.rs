@@ -36,7 +36,7 @@ fn statement(house: &House) -> Value {
         "interaction": [
             {"code": "transaction"}, {"code": "batch"}, {"code": "search-system"}, {"code": "history-system"}
         ],
-        "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
+        "compartment": super::published::compartments(),
     });
     if house.has_auth
         && let Some(rest) = rest.as_object_mut()
@@ -82,6 +82,7 @@ fn resource(house: &House, rtype: ResourceType) -> Value {
     includes.insert(0, "*".into());
     let search: Vec<Value> = params
         .iter()
+        .filter(|p| p.is_supported())
         .map(|p| {
             let mut row = json!({"name": p.code, "type": kind(p.kind)});
             if !p.url.is_empty()
@@ -95,6 +96,7 @@ fn resource(house: &House, rtype: ResourceType) -> Value {
             row
         })
         .collect();
+    let search = search.into_iter().chain([json!({"name": "_list", "type": "special"})]).collect::<Vec<_>>();
     let mut out = json!({
         "type": rtype.as_str(),
         "interaction": INTERACTIONS.map(|code| json!({"code": code})),

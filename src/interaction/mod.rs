@@ -13,6 +13,7 @@ mod change;
 mod history;
 mod operation;
 mod page;
+mod published;
 mod read;
 mod request;
 mod route;

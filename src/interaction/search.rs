@@ -3,6 +3,7 @@
 //! Source: <https://hl7.org/fhir/R4/search.html>, <https://hl7.org/fhir/R4/http.html#search>.
 
 mod include;
+mod terms;
 
 use super::answer::Answer;
 use super::bundle::{Link, Writer};
@@ -17,34 +18,46 @@ use crate::error::{Error, Result};
 use crate::fhir::ResourceType;
 use crate::search::Cond;
 use crate::search::query::{self, Handling, Query, Summary};
+use crate::search::terminology::Terms;
 
 impl Engine {
     pub(super) async fn search(&self, ctx: &Ctx, of: Scope, raw: &str, lenient: bool) -> Result<Answer> {
         let house = self.house();
-        let (mut pairs, token) = split(raw)?;
+        let (pairs, token) = split(raw)?;
         let types = self.types(ctx, &of)?;
-        let mut query = self.query(ctx, &types, &pairs, lenient)?;
+        let mut query = self.query(ctx, &types, &pairs, lenient, &Terms::new())?;
         let judge = house.policy.judge(&ctx.principal);
-        if let Scope::Compartment(owner, _) = &of {
-            self.in_compartment(ctx, owner, &mut query).await?;
-        }
         let limit = Limit::of(ctx);
         let path = path(&of);
         // The link that a token belongs to is made of what was asked, so that the next page asks the same.
         let from = match &token {
             Some(token) => {
-                pairs.sort();
-                Some(house.pages.read(ctx, &format!("{path}?{}", query_text(&pairs)), token)?)
+                let mut asked = pairs.clone();
+                asked.sort();
+                Some(house.pages.read(ctx, &format!("{path}?{}", query_text(&asked)), token)?)
             }
             None => None,
         };
+        let mut at = None;
+        if !query.needs.is_empty() {
+            let moment = house.store.moment(&query.plan, from.as_ref()).await?;
+            let terms = terms::answer(house, &limit, &query.needs, &moment).await?;
+            query = self.query(ctx, &types, &pairs, lenient, &terms)?;
+            at = Some(moment);
+        }
+        if let Scope::Compartment(owner, _) = &of {
+            self.in_compartment(ctx, owner, &mut query).await?;
+        }
         if query.summary == Summary::Count {
             query.plan.count = 0;
         }
         if query.plan.count == 0 {
             query.plan.total = true;
         }
-        let mut page = house.store.search(&limit, &query.plan, from.as_ref()).await?;
+        let mut page = match &at {
+            Some(at) => house.store.search_at(&limit, &query.plan, from.as_ref(), at).await?,
+            None => house.store.search(&limit, &query.plan, from.as_ref()).await?,
+        };
         if page.total.is_none() && page.next.is_none() && from.is_none() {
             page.total = u64::try_from(page.rows.len()).ok();
         }
@@ -94,14 +107,14 @@ impl Engine {
     pub(super) fn check_search(&self, ctx: &Ctx, of: &Scope, raw: &str, lenient: bool) -> Result<()> {
         let (pairs, _) = split(raw)?;
         let types = self.types(ctx, of)?;
-        self.query(ctx, &types, &pairs, lenient).map(|_| ())
+        self.query(ctx, &types, &pairs, lenient, &Terms::new()).map(|_| ())
     }
 
     /// Reads a query, and judges the types that its chains and includes touch.
-    fn query(&self, ctx: &Ctx, types: &[ResourceType], pairs: &Pairs, lenient: bool) -> Result<Query> {
+    fn query(&self, ctx: &Ctx, types: &[ResourceType], pairs: &Pairs, lenient: bool, terms: &Terms) -> Result<Query> {
         let house = self.house();
         let handling = if lenient { Handling::Lenient } else { Handling::Strict };
-        let query = query::parse(&house.registry, &house.keys, types, pairs, &house.env, handling)?;
+        let query = query::parse_knowing(&house.registry, &house.keys, types, pairs, &house.env, handling, terms)?;
         let judge = house.policy.judge(&ctx.principal);
         for touched in &query.touched {
             judge.decide(Action::SearchType, Some(*touched)).ok()?;

@@ -18,6 +18,7 @@ impl Registry {
         let name = resource["resourceType"].text();
         let mut rows = Rows { facts: "{}".into(), ..Rows::default() };
         rows.exact.push(keys.of_type(name));
+        rows.words = super::fulltext::words(resource);
         let entry = ResourceType::parse(name).and_then(|rtype| self.entry(rtype));
         if let Some(entry) = entry {
             let found: Vec<Found> = entry
@@ -63,7 +64,8 @@ impl Registry {
     #[must_use]
     pub fn reference_keys(&self, keys: &Keys, source: ResourceType, code: &str, target: &Target) -> Vec<i64> {
         let mut out = Vec::new();
-        for param in self.params(source).filter(|p| p.kind == ParamType::Reference && (code == "*" || p.code == code)) {
+        let leads = |p: &&Param| p.kind == ParamType::Reference && p.targets.contains(&target.rtype);
+        for param in self.params(source).filter(leads).filter(|p| code == "*" || p.code == code) {
             for seen in param.uses.iter().filter(|u| u.restrict.is_none_or(|t| t == target.rtype)) {
                 out.push(keys.reference(source.as_str(), &seen.slot, target.rtype.as_str(), &target.id));
             }

@@ -31,6 +31,30 @@ pub fn fold(text: &str) -> String {
     out
 }
 
+/// Calls back with each word of a text: folded letters and digits; an apostrophe joins, everything else parts.
+pub fn each_word(text: &str, each: &mut dyn FnMut(&str)) {
+    let mut word = String::new();
+    let mut step = |c: char| {
+        if c.is_alphanumeric() {
+            word.push(c);
+        } else if !matches!(c, '\'' | '\u{2019}') && !word.is_empty() {
+            each(&word);
+            word.clear();
+        }
+    };
+    if text.is_ascii() {
+        text.bytes().for_each(|b| step(char::from(b.to_ascii_lowercase())));
+    } else {
+        for c in text.nfkd().filter(|c| !is_combining_mark(*c)) {
+            match letters(c) {
+                Some(letters) => letters.chars().for_each(&mut step),
+                None => c.to_lowercase().filter(|c| !is_combining_mark(*c)).for_each(&mut step),
+            }
+        }
+    }
+    step(' ');
+}
+
 fn put(c: char, out: &mut String, space: &mut bool) {
     if c.is_whitespace() {
         *space = !out.is_empty();

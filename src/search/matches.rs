@@ -46,6 +46,15 @@ pub fn matches(cond: &Cond, doc: &Doc, world: &[Doc], keys: &Keys) -> bool {
                 && other.rows.exact.contains(&(param + self_key(doc)))
                 && matches(source, other, world, keys)
         }),
+        Cond::Type(rtype) => doc.target.rtype == *rtype,
+        Cond::Words { words, narrative } => {
+            let all = if *narrative { [&doc.rows.words.narrative, ""] } else { doc.rows.words.both() };
+            let has = |(word, begins): &(String, bool)| {
+                let mut there = all.iter().flat_map(|text| text.split(' '));
+                there.any(|w| if *begins { w.starts_with(word.as_str()) } else { w == word })
+            };
+            words.iter().all(has)
+        }
         Cond::Not(inner) => !matches(inner, doc, world, keys),
         Cond::Any(list) => list.iter().any(|c| matches(c, doc, world, keys)),
         Cond::All(list) => list.iter().all(|c| matches(c, doc, world, keys)),

@@ -9,12 +9,15 @@
 mod corpus;
 mod extract;
 pub mod fold;
+pub mod fulltext;
 pub mod matches;
 pub mod param;
 pub mod plan;
 pub mod query;
 pub mod registry;
 pub mod rows;
+pub mod terminology;
+pub mod unit;
 
 pub use plan::{Cond, Plan, Sort};
 pub use query::Query;

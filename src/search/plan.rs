@@ -60,6 +60,15 @@ pub enum Cond {
         /// What it must meet.
         source: Box<Cond>,
     },
+    /// `v` is of this type.
+    Type(ResourceType),
+    /// Full text: `v` holds all of these words, in its narrative or (unless `narrative`) in any text.
+    Words {
+        /// Folded words; each with whether it is only the beginning of one. At least one.
+        words: Vec<(String, bool)>,
+        /// `_text`
+        narrative: bool,
+    },
     /// None of it.
     Not(Box<Cond>),
     /// One of them (comma). Empty: nothing matches.

@@ -6,12 +6,15 @@
 
 mod compartment;
 mod criterion;
+mod looked_up;
 mod result;
 pub mod text;
 
+use super::terminology::{Known, Need, Stop, Terms};
 use super::{Cond, Env, Keys, Plan, Registry};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::ResourceType;
+use std::cell::RefCell;
 
 pub use compartment::compartment;
 pub use text::pairs;
@@ -88,6 +91,8 @@ pub struct Query {
     pub warnings: Vec<Issue>,
     /// Other types that chains, `_has` and includes read: the caller must be allowed to search them.
     pub touched: Vec<ResourceType>,
+    /// What has to be looked up before the plan holds: see [`parse_knowing`]. Empty: it holds.
+    pub needs: Vec<Need>,
 }
 
 /// Why a parameter cannot be used.
@@ -132,6 +137,28 @@ pub(in crate::search) struct House<'a> {
     pub registry: &'a Registry,
     pub keys: &'a Keys,
     pub env: &'a Env,
+    pub terms: &'a Terms,
+    /// Needs that `terms` does not answer.
+    pub asked: &'a RefCell<Vec<Need>>,
+}
+
+impl House<'_> {
+    /// What is known of a need; `None`: nothing yet, the plan is a draft.
+    pub(in crate::search) fn known(&self, need: Need) -> std::result::Result<Option<&Known>, Refusal> {
+        match self.terms.get(&need) {
+            Some(Ok(known)) => Ok(Some(known)),
+            Some(Err(Stop::Costly(why))) => Err(Refusal::Costly(why.clone())),
+            Some(Err(Stop::Unknown(why))) => Err(Refusal::Bad(why.clone())),
+            Some(Err(Stop::Wanted(_))) => Err(Refusal::Bad("it could not be looked up".into())),
+            None => {
+                let mut asked = self.asked.borrow_mut();
+                if !asked.contains(&need) {
+                    asked.push(need);
+                }
+                Ok(None)
+            }
+        }
+    }
 }
 
 /// Gathers issues: all parameters are looked at before the query is refused.
@@ -173,7 +200,24 @@ pub fn parse(
     env: &Env,
     handling: Handling,
 ) -> Result<Query> {
-    let house = House { registry, keys, env };
+    parse_knowing(registry, keys, types, pairs, env, handling, &Terms::new())
+}
+
+/// The same, with answers to the [`Query::needs`] of a first reading.
+///
+/// # Errors
+/// As [`parse`]; and what the answers say of a value set, code system or List that cannot be used.
+pub fn parse_knowing(
+    registry: &Registry,
+    keys: &Keys,
+    types: &[ResourceType],
+    pairs: &[(String, String)],
+    env: &Env,
+    handling: Handling,
+    terms: &Terms,
+) -> Result<Query> {
+    let asked = RefCell::new(Vec::new());
+    let house = House { registry, keys, env, terms, asked: &asked };
     let mut issues = Issues::default();
     let types = match result::types(types, pairs) {
         Ok(types) => types,
@@ -198,6 +242,7 @@ pub fn parse(
         used: vec![],
         warnings: vec![],
         touched: vec![],
+        needs: vec![],
     };
     let mut conds = Vec::new();
     let mut seen_results = Vec::new();
@@ -230,6 +275,7 @@ pub fn parse(
     query.touched.sort_unstable();
     query.touched.dedup();
     query.warnings = issues.finish()?;
+    query.needs = asked.take();
     Ok(query)
 }
 
@@ -244,7 +290,8 @@ pub fn criteria(
     pairs: &[(String, String)],
     env: &Env,
 ) -> Result<Cond> {
-    let house = House { registry, keys, env };
+    let (terms, asked) = (Terms::new(), RefCell::new(Vec::new()));
+    let house = House { registry, keys, env, terms: &terms, asked: &asked };
     let mut issues = Issues::default();
     let mut conds = Vec::new();
     for (name, value) in pairs {
@@ -261,6 +308,14 @@ pub fn criteria(
         } else {
             criterion::over_types(&house, &[rtype], name, value, &mut Vec::new()).map(|cond| conds.push(cond))
         };
+        let outcome = outcome.and_then(|()| {
+            let needs_more = !asked.take().is_empty();
+            if needs_more {
+                Err("criteria of a conditional interaction look into no other resource".into())
+            } else {
+                Ok(())
+            }
+        });
         if let Err(refusal) = outcome {
             issues.refuse(name, &refusal, Handling::Strict);
         }

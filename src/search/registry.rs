@@ -76,7 +76,7 @@ impl ParamType {
     pub fn modifiers(self) -> &'static [&'static str] {
         match self {
             Self::String => &["exact", "contains"],
-            Self::Token => &["not", "text", "of-type"],
+            Self::Token => &["not", "text", "in", "not-in", "above", "below", "of-type"],
             Self::Reference => &["identifier"],
             Self::Uri => &["below", "above"],
             _ => &[],
@@ -102,10 +102,12 @@ pub struct Param {
 }
 
 impl Param {
-    /// Whether Baton can search by it. `_text`, `_content`, `_query`, `_filter` and `near` are known and not supported yet.
+    /// Whether Baton can search by it. `_query`, `_filter` and `near` are known and not supported.
     #[must_use]
     pub fn is_supported(&self) -> bool {
-        matches!(self.code.as_str(), "_id" | "_lastUpdated") || !self.uses.is_empty() || !self.parts.is_empty()
+        matches!(self.code.as_str(), "_id" | "_lastUpdated" | "_text" | "_content")
+            || !self.uses.is_empty()
+            || !self.parts.is_empty()
     }
 
     /// The only slot, when it holds the parameter's values and nothing else.

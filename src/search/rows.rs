@@ -83,6 +83,31 @@ pub struct Rows {
     /// `version.facts`: a JSON object, parameter code → sort value (≤ 64 characters; `""` when sorted by rows), of each
     /// parameter with a value. For `:missing` and for `_sort` on token, reference and uri.
     pub facts: String,
+    /// `fulltext`
+    pub words: Words,
+}
+
+/// What full text finds a resource by: folded words, each once, with single spaces between.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Words {
+    /// Of the narrative.
+    pub narrative: String,
+    /// Of other texts for people, without those of the narrative.
+    pub content: String,
+}
+
+impl Words {
+    /// Whether there is none: then there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.narrative.is_empty() && self.content.is_empty()
+    }
+
+    /// Both, for `_content`.
+    #[must_use]
+    pub fn both(&self) -> [&str; 2] {
+        [&self.narrative, &self.content]
+    }
 }
 
 impl Rows {

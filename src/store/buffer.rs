@@ -6,6 +6,7 @@
 use super::{Audit, Method, Share, Version};
 use crate::error::{Error, Result};
 use crate::search::Rows;
+use crate::search::rows::Words;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -217,6 +218,11 @@ impl Buffer {
         out.sort_unstable();
         out.dedup();
         out
+    }
+
+    /// `fulltext` rows: pk and words, in order of pk; none for versions without words.
+    pub fn words(&self) -> impl Iterator<Item = (i64, &Words)> {
+        self.puts.iter().filter(|p| !p.rows.words.is_empty()).map(|p| (p.version.pk, &p.rows.words))
     }
 
     /// Share rows, each key once, the last one wins.

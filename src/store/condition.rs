@@ -135,6 +135,14 @@ impl Sql {
                 self.cond(sight, source, &s, &[*rtype]);
                 self.push(ONE);
             }
+            Cond::Type(rtype) => {
+                // '+': looked at row by row, never a reason for SQLite to leave the order of a walk.
+                self.push(&format!("+{v}.rtype = {}", rtype.0));
+            }
+            Cond::Words { words, narrative } => {
+                let ((before, after), query) = (self.dialect.has_words(), self.dialect.words(words, *narrative));
+                self.push(before).arg(query).push(after).push(&format!("{v}.pk")).push(ONE);
+            }
             Cond::Not(inner) => {
                 self.push("NOT (");
                 self.cond(sight, inner, v, types);
@@ -228,7 +236,11 @@ impl Sql {
                     self.set(sight, one, types);
                 }
             }
-            Cond::Present { .. } | Cond::Updated { .. } | Cond::Has { .. } | Cond::Not(_) => {}
+            Cond::Words { words, narrative } => {
+                let ((before, after), query) = (self.dialect.found_by_words(), self.dialect.words(words, *narrative));
+                self.push(before).arg(query).push(after);
+            }
+            Cond::Present { .. } | Cond::Updated { .. } | Cond::Has { .. } | Cond::Not(_) | Cond::Type(_) => {}
         }
     }
 
@@ -270,10 +282,15 @@ pub fn self_keys(keys: Keys, types: &[ResourceType], ids: &[String]) -> Vec<i64>
 /// Whether [`Sql::set`] can list versions for the condition without looking at all of a type.
 pub fn is_set(cond: &Cond) -> bool {
     match cond {
-        Cond::Exact(_) | Cond::Range { .. } | Cond::Text { .. } | Cond::Ids(_) | Cond::Chain { .. } => true,
+        Cond::Exact(_)
+        | Cond::Range { .. }
+        | Cond::Text { .. }
+        | Cond::Words { .. }
+        | Cond::Ids(_)
+        | Cond::Chain { .. } => true,
         Cond::Any(list) => !list.is_empty() && list.iter().all(is_set),
         Cond::All(list) => list.iter().any(is_set),
-        Cond::Present { .. } | Cond::Updated { .. } | Cond::Has { .. } | Cond::Not(_) => false,
+        Cond::Present { .. } | Cond::Updated { .. } | Cond::Has { .. } | Cond::Not(_) | Cond::Type(_) => false,
     }
 }
 

@@ -32,6 +32,7 @@ pub use audit::Audit;
 pub use db::{Settings, Store};
 pub use history::{HistoryQuery, Scope};
 pub use page::{Cursor, Page};
+pub use search::Moment;
 pub use share::Share;
 pub use tx::{Put, Tx};
 pub use work::Work;

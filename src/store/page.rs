@@ -79,6 +79,11 @@ impl Place {
         Ok(place)
     }
 
+    /// The snapshot of a cursor, whatever query it belongs to.
+    pub fn snapshot_of(cursor: &Cursor) -> Option<String> {
+        Self::read(cursor).map(|place| place.snapshot)
+    }
+
     fn read(cursor: &Cursor) -> Option<Self> {
         let text = BASE64_URL_SAFE_NO_PAD.decode(&cursor.0).ok()?;
         let Value::Array(parts) = serde_json::from_slice(&text).ok()? else { return None };

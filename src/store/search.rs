@@ -29,7 +29,39 @@ impl Store {
     /// `Invalid` or `Gone` for a cursor that does not hold, `too-costly` when the time limit is reached.
     pub async fn search(&self, limit: &Limit, plan: &Plan, from: Option<&Cursor>) -> Result<Page> {
         let mut reading = self.reading().await?;
-        run(reading.conn()?, &self.inner.shared, limit, plan, from, false).await
+        run(reading.conn()?, &self.inner.shared, limit, plan, from, Seen::Now).await
+    }
+
+    /// The moment that a search of `plan` sees: of the page at `from`, else the present one. What is read at it before the
+    /// search is of the same snapshot.
+    ///
+    /// # Errors
+    /// `Busy` without a connection.
+    pub async fn moment(&self, plan: &Plan, from: Option<&Cursor>) -> Result<Moment> {
+        let shared = &self.inner.shared;
+        if let Some(snapshot) = from.and_then(Place::snapshot_of) {
+            return Ok(Moment(snapshot));
+        }
+        if shared.dialect == Dialect::Sqlite {
+            return Ok(Moment(shared.snapshot().to_string()));
+        }
+        let mut reading = self.reading().await?;
+        let conn = reading.conn()?;
+        if mentions_time(&plan.cond) {
+            return Ok(Moment(conn.horizon().await?));
+        }
+        let rows = conn.fetch(Sql::of(shared.dialect, "SELECT pg_current_snapshot()::text", Vec::new())).await?;
+        rows.first().map_or_else(|| Err(Error::fault("a snapshot is one row")), |row| row.text(0)).map(Moment)
+    }
+
+    /// As [`Store::search`], at a moment (which is that of `from`, where there is one).
+    ///
+    /// # Errors
+    /// As [`Store::search`].
+    pub async fn search_at(&self, limit: &Limit, plan: &Plan, from: Option<&Cursor>, at: &Moment) -> Result<Page> {
+        let mut reading = self.reading().await?;
+        let seen = Seen::At(at);
+        run(reading.conn()?, &self.inner.shared, limit, plan, from, seen).await
     }
 
     /// How many current resources match.
@@ -84,6 +116,21 @@ pub fn matches(shared: &Shared, limit: &Limit, simple: &[(usize, ResourceType, i
     sql
 }
 
+/// A snapshot of the database that several reads share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment(String);
+
+/// What a search sees when it has no page to go on from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// What is committed.
+    Now,
+    /// What was committed at a moment.
+    At(&'a Moment),
+    /// What is committed and the rows of the write that asks; it has no pages.
+    Writing,
+}
+
 /// Where a query begins.
 #[derive(Debug, Clone, Copy)]
 enum Driver<'a> {
@@ -95,23 +142,23 @@ enum Driver<'a> {
     Listed(&'a Cond),
 }
 
-/// Runs a search. `is_writing`: in a write's transaction, which sees its own rows and has no pages.
+/// Runs a search.
 pub async fn run(
     conn: &mut Conn,
     shared: &Shared,
     limit: &Limit,
     plan: &Plan,
     from: Option<&Cursor>,
-    is_writing: bool,
+    seen: Seen<'_>,
 ) -> Result<Page> {
     let query = fingerprint(shared, limit, plan);
     let place = from.map(|c| Place::of(c, query, Instant::now().0, shared.settings.page_seconds)).transpose()?;
-    let is_polled = shared.dialect == Dialect::Postgres && !is_writing && mentions_time(&plan.cond);
-    let view = match (&place, shared.dialect) {
-        (Some(place), _) => View::At(place.snapshot.clone()),
-        (None, Dialect::Postgres) if is_polled => View::At(conn.horizon().await?),
-        (None, Dialect::Sqlite) if !is_writing => View::At(shared.snapshot().to_string()),
-        (None, _) => View::Current,
+    let view = match (&place, seen, shared.dialect) {
+        (Some(place), ..) => View::At(place.snapshot.clone()),
+        (None, Seen::At(moment), _) => View::At(moment.0.clone()),
+        (None, Seen::Now, Dialect::Postgres) if mentions_time(&plan.cond) => View::At(conn.horizon().await?),
+        (None, Seen::Now, Dialect::Sqlite) => View::At(shared.snapshot().to_string()),
+        (None, Seen::Now | Seen::Writing, _) => View::Current,
     };
     let sight = Sight { dialect: shared.dialect, keys: shared.keys, limit, view: &view };
     let driver = choose(conn, sight, plan).await?;

@@ -160,7 +160,7 @@ impl Tx {
         self.flush().await?;
         let shared = Arc::clone(&self.shared);
         let conn = self.conn()?;
-        let page = search::run(conn, &shared, limit, plan, from, true).await;
+        let page = search::run(conn, &shared, limit, plan, from, search::Seen::Writing).await;
         self.is_broken |= page.as_ref().is_err_and(|e| e.source.is_some());
         page
     }

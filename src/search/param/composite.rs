@@ -109,9 +109,9 @@ fn pair(token: &Form, second: &Component, resource: &Json, element: &Json, env: 
         ParamType::Quantity => second.expr.each(resource, element, &mut |item| {
             let Item::Node { json, .. } = item else { return };
             let Some(measured) = quantity::of(json) else { return };
-            measured.forms(&mut |name, parts| {
+            measured.forms(&mut |name, parts, (lo, hi)| {
                 let form = (name.to_string(), parts.iter().map(ToString::to_string).collect());
-                sink.rows.range.push((key(&place, token, Some(&form)), measured.lo, measured.hi));
+                sink.rows.range.push((key(&place, token, Some(&form)), lo, hi));
             });
             sink.found.any = true;
         }),

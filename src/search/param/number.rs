@@ -7,6 +7,7 @@
 use super::{Bounds, Prefix, Sink};
 use crate::fhir::Json;
 use crate::search::rows::ordered;
+use crate::search::unit::Unit;
 
 /// A decimal as digits and exponent: `5.40` is (540, -2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,28 +49,33 @@ impl Decimal {
     }
 
     /// Half a unit of the last digit below and above, correctly rounded.
-    fn around(self) -> Option<(f64, f64)> {
+    fn around(self, unit: Option<&Unit>) -> Option<(f64, f64)> {
         let (step, power) = if self.bare_exponent { (100, 2) } else { (10, 1) };
         let scaled = self.digits.checked_mul(step)?;
-        Some((double(scaled - 5, self.exponent - power)?, double(scaled + 5, self.exponent - power)?))
+        Some((double(scaled - 5, self.exponent - power, unit)?, double(scaled + 5, self.exponent - power, unit)?))
     }
 
     /// A tenth of the value (or half a unit, whichever is more) below and above.
-    fn about(self) -> Option<(f64, f64)> {
-        let (low, high) = self.around()?;
+    fn about(self, unit: Option<&Unit>) -> Option<(f64, f64)> {
+        let (low, high) = self.around(unit)?;
         let scaled = self.digits.checked_mul(10)?;
         let tenth = self.digits.abs();
-        let wide = (double(scaled - tenth, self.exponent - 1)?, double(scaled + tenth, self.exponent - 1)?);
+        let wide = (double(scaled - tenth, self.exponent - 1, unit)?, double(scaled + tenth, self.exponent - 1, unit)?);
         Some((low.min(wide.0), high.max(wide.1)))
     }
 
-    fn exact(self) -> Option<f64> {
-        double(self.digits, self.exponent)
+    fn exact(self, unit: Option<&Unit>) -> Option<f64> {
+        double(self.digits, self.exponent, unit)
     }
 }
 
-fn double(digits: i128, exponent: i32) -> Option<f64> {
-    format!("{digits}e{exponent}").parse().ok().filter(|n: &f64| n.is_finite())
+/// The nearest double; of a value with a unit, in base units.
+fn double(digits: i128, exponent: i32, unit: Option<&Unit>) -> Option<f64> {
+    let text = format!("{digits}e{exponent}");
+    match unit {
+        Some(unit) => unit.in_base(&text),
+        None => text.parse().ok().filter(|n: &f64| n.is_finite()),
+    }
 }
 
 /// The number of a JSON text in the order of `idx_range`.
@@ -101,6 +107,11 @@ pub(in crate::search) fn extract(value: &Json, sink: &mut Sink<'_>) {
 
 /// Bounds of one value of a query.
 pub(in crate::search) fn bounds(value: &str) -> Result<Vec<Bounds>, String> {
+    bounds_in(value, None)
+}
+
+/// Bounds of one value of a query; with a unit, in base units.
+pub(super) fn bounds_in(value: &str, unit: Option<&Unit>) -> Result<Vec<Bounds>, String> {
     let (prefix, text) = Prefix::split(value)?;
     let bad = || {
         format!(
@@ -111,9 +122,9 @@ pub(in crate::search) fn bounds(value: &str) -> Result<Vec<Bounds>, String> {
     let decimal = Decimal::parse(text).ok_or_else(bad)?;
     let (a, b) = match prefix {
         // The upper end is not part of the range.
-        Prefix::Eq | Prefix::Ne => decimal.around().map(|(a, b)| (ordered(a), ordered(b) - 1)),
-        Prefix::Ap => decimal.about().map(|(a, b)| (ordered(a), ordered(b))),
-        _ => decimal.exact().map(|n| (ordered(n), ordered(n))),
+        Prefix::Eq | Prefix::Ne => decimal.around(unit).map(|(a, b)| (ordered(a), ordered(b) - 1)),
+        Prefix::Ap => decimal.about(unit).map(|(a, b)| (ordered(a), ordered(b))),
+        _ => decimal.exact(unit).map(|n| (ordered(n), ordered(n))),
     }
     .ok_or_else(bad)?;
     Ok(Bounds::of(prefix, a, b))

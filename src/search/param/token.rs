@@ -11,6 +11,7 @@ use crate::fhir::fhirpath::Item;
 use crate::search::fold::caseless;
 use crate::search::plan::Cond;
 use crate::search::query::text::{split, unescape};
+use crate::search::terminology::Codes;
 
 /// What is known of the codes of a parameter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -120,7 +121,7 @@ pub(in crate::search) fn extract(item: Item<'_>, coded: &Coded, sink: &mut Sink<
 }
 
 /// A value of a query: the system that it names (`Some("")`: none may stand there) and the code.
-pub(super) fn parse(value: &str) -> Result<(Option<String>, String), String> {
+pub(in crate::search) fn parse(value: &str) -> Result<(Option<String>, String), String> {
     match split(value, '|').as_slice() {
         ["" | " "] => Err("the value is empty".into()),
         [code] => Ok((None, unescape(code).into())),
@@ -158,6 +159,29 @@ pub(in crate::search) fn keys(place: &Place<'_>, value: &str, coded: &Coded) -> 
 /// Whether a value asks for every code of a system that the binding implies: then all that have a value match.
 pub(in crate::search) fn is_whole_system(value: &str, coded: &Coded) -> bool {
     matches!(parse(value), Ok((Some(system), code)) if code.is_empty() && coded.systems.iter().any(|s| **s == *system))
+}
+
+/// One of a set of codes.
+pub(in crate::search) fn among(place: &Place<'_>, set: &Codes, coded: &Coded) -> Cond {
+    let is_implied = |system: &str| coded.systems.iter().any(|known| **known == *system);
+    let mut keys = Vec::with_capacity(set.codes.len());
+    for (system, code) in &set.codes {
+        let code = caseless(code, coded.caseless);
+        if system.is_empty() {
+            keys.push(place.exact("nc", &[&code]));
+            continue;
+        }
+        keys.push(place.exact("sc", &[system, &code]));
+        if is_implied(system) {
+            keys.push(place.exact("c", &[&code]));
+        }
+    }
+    keys.extend(set.systems.iter().map(|system| place.exact("s", &[system])));
+    let mut conds = vec![Cond::Exact(keys)];
+    if set.systems.iter().any(|system| is_implied(system)) {
+        conds.push(Cond::Present { param: place.slot.into(), present: true });
+    }
+    Cond::any(conds)
 }
 
 /// `:of-type`, identifiers only: `system|code|value`.

@@ -21,7 +21,8 @@ pub fn compartment(registry: &Registry, keys: &Keys, owner: &Target, rtype: Reso
         }
     }
     if owner.rtype == rtype {
-        list.push(Cond::Ids(vec![owner.id.clone()]));
+        // Among several types only one of them has that id by right.
+        list.push(Cond::All(vec![Cond::Type(rtype), Cond::Ids(vec![owner.id.clone()])]));
     }
     if list.is_empty() { None } else { Some(Cond::any(list)) }
 }

@@ -2,15 +2,17 @@
 //!
 //! Source: <https://hl7.org/fhir/R4/search.html#modifiers>, `#chaining`, `#has`, `#combining`.
 
+use super::looked_up::{self, LIST};
 use super::text::{nearest, split, unescape};
 use super::{House, Refusal};
 use crate::fhir::ResourceType;
 use crate::fhir::resource::{is_id, printable};
+use crate::search::fulltext;
 use crate::search::param::{Bounds, Place, composite, date, number, quantity, reference, string, token, uri};
 use crate::search::registry::{Part, Use};
 use crate::search::{Cond, Param, ParamType};
 
-type Made<T = Cond> = Result<T, Refusal>;
+pub(super) type Made<T = Cond> = Result<T, Refusal>;
 
 /// The condition over one type, or over several of a system search.
 pub(super) fn over_types(
@@ -41,8 +43,8 @@ pub(super) fn over_types(
     // A key names its type, so keys need no type beside them.
     Ok(Cond::any(
         all.map(|(t, cond)| match cond {
-            Cond::Exact(_) => cond,
-            other => Cond::All(vec![Cond::Exact(vec![house.keys.of_type(t.as_str())]), other]),
+            Cond::Exact(_) | Cond::Range { .. } | Cond::Text { .. } => cond,
+            other => Cond::All(vec![Cond::Type(t), other]),
         })
         .collect(),
     ))
@@ -60,16 +62,31 @@ fn one(
     if let Some(rest) = name.strip_prefix("_has:") {
         return has(house, rtype, rest, value, touched, steps);
     }
+    if name == LIST {
+        return looked_up::listed(house, rtype, value, touched);
+    }
     let (head, chain) = name.split_once('.').map_or((name, None), |(head, chain)| (head, Some(chain)));
     let (code, modifier) = head.split_once(':').map_or((head, None), |(code, modifier)| (code, Some(modifier)));
     let param = find(house, rtype, code)?;
+    if matches!(code, "_text" | "_content") {
+        return match (modifier, chain) {
+            (None, None) => words(house, code == "_text", value),
+            _ => Err(Refusal::Unknown(format!("'{code}' takes no modifier and nothing follows it."))),
+        };
+    }
     if let Some(chain) = chain {
         return chained(house, rtype, param, modifier, chain, value, touched, steps);
     }
     if modifier == Some("missing") {
         return missing(param, value);
     }
-    plain(house, rtype, param, modifier, value)
+    plain(house, rtype, param, modifier, value, touched)
+}
+
+/// `_text`, `_content`.
+fn words(house: &House<'_>, narrative: bool, value: &str) -> Made {
+    let list = values(house, value)?;
+    Ok(Cond::any(list.into_iter().map(|v| fulltext::cond(&unescape(v), narrative)).collect::<Result<_, _>>()?))
 }
 
 fn find<'a>(house: &House<'a>, rtype: ResourceType, code: &str) -> Made<&'a Param> {
@@ -77,7 +94,8 @@ fn find<'a>(house: &House<'a>, rtype: ResourceType, code: &str) -> Made<&'a Para
         Some(param) if param.is_supported() => Ok(param),
         Some(_) => Err(Refusal::Unknown("Baton does not support it yet.".into())),
         None => {
-            let known = house.registry.params(rtype).filter(|p| p.is_supported()).map(|p| p.code.as_str());
+            let known =
+                house.registry.params(rtype).filter(|p| p.is_supported()).map(|p| p.code.as_str()).chain([LIST]);
             let hint = nearest(code, known).map(|n| format!("; did you mean '{n}'?")).unwrap_or_else(|| ".".into());
             Err(Refusal::Unknown(format!("{rtype} has no search parameter '{}'{hint}", printable(code))))
         }
@@ -168,11 +186,8 @@ fn target_type(param: &Param, name: &str) -> Made<ResourceType> {
 
 fn unknown_modifier(param: &Param, name: &str) -> Refusal {
     let kind = param.kind;
-    if matches!(
-        (kind, name),
-        (ParamType::Token, "in" | "not-in" | "above" | "below") | (ParamType::Reference, "above" | "below")
-    ) {
-        return Refusal::Unknown(format!("the modifier ':{name}' is not supported yet."));
+    if matches!((kind, name), (ParamType::Reference, "above" | "below")) {
+        return Refusal::Unknown(format!("the modifier ':{name}' of references is not supported."));
     }
     let own: &[&str] = if param.code == "_id" { &["not"] } else { kind.modifiers() };
     let known = own.iter().copied().chain(["missing"]);
@@ -253,7 +268,7 @@ fn missing(param: &Param, value: &str) -> Made {
 }
 
 /// The values of a parameter, still escaped, none of them empty.
-fn values<'v>(house: &House<'_>, value: &'v str) -> Made<Vec<&'v str>> {
+pub(super) fn values<'v>(house: &House<'_>, value: &'v str) -> Made<Vec<&'v str>> {
     let values = split(value, ',');
     let most = house.env.caps.values;
     if values.len() > most {
@@ -269,13 +284,23 @@ fn values<'v>(house: &House<'_>, value: &'v str) -> Made<Vec<&'v str>> {
 }
 
 /// A parameter with its values (comma: one of them).
-fn plain(house: &House<'_>, rtype: ResourceType, param: &Param, modifier: Option<&str>, value: &str) -> Made {
+fn plain(
+    house: &House<'_>,
+    rtype: ResourceType,
+    param: &Param,
+    modifier: Option<&str>,
+    value: &str,
+    touched: &mut Vec<ResourceType>,
+) -> Made {
     let has_it = |m: &str| match param.code.as_str() {
         "_id" => m == "not",
         _ => param.kind == ParamType::Reference || param.kind.modifiers().contains(&m),
     };
     if let Some(unknown) = modifier.filter(|m| !has_it(m)) {
         return Err(unknown_modifier(param, unknown));
+    }
+    if let (ParamType::Token, Some(modifier @ ("in" | "not-in" | "above" | "below"))) = (param.kind, modifier) {
+        return looked_up::coded(house, rtype, param, modifier, value, touched);
     }
     let values = values(house, value)?;
     if matches!((param.kind, modifier), (ParamType::Token, Some("not"))) {

@@ -149,12 +149,6 @@ fn include(
     let rtype =
         |name: &str| ResourceType::parse(name).ok_or_else(|| format!("R4 has no resource type '{}'", printable(name)));
     if value == "*" {
-        if reverse {
-            return Err("name the type: _revinclude=Type:param or Type:*".into());
-        }
-        for rtype in query.plan.types.clone() {
-            touch(house, query, rtype, "*", None, false);
-        }
         return Ok(Include { source: None, param: "*".into(), target: None, iterate });
     }
     let mut parts = value.split(':');
@@ -192,7 +186,7 @@ fn include(
     Ok(Include { source: Some(source), param: param.into(), target, iterate })
 }
 
-/// Notes the types that an include may bring.
+/// Notes the types that an include names. What a wildcard brings is judged row by row.
 fn touch(
     house: &House<'_>,
     query: &mut Query,
@@ -205,14 +199,8 @@ fn touch(
         query.touched.push(source);
     } else if let Some(target) = target {
         query.touched.push(target);
-    } else {
-        for param in house
-            .registry
-            .params(source)
-            .filter(|p| p.kind == ParamType::Reference && (param == "*" || p.code == param))
-        {
-            query.touched.extend(&param.targets);
-        }
+    } else if let Some(param) = house.registry.param(source, param) {
+        query.touched.extend(&param.targets);
     }
 }
 

@@ -48,4 +48,42 @@ impl Dialect {
             Self::Postgres => "strpos",
         }
     }
+
+    /// The query of full text for all of these words (with whether each is only a beginning). They are letters and digits.
+    #[must_use]
+    pub fn words(self, words: &[(String, bool)], narrative: bool) -> String {
+        let of_narrative = narrative && self == Self::Postgres;
+        let word = |(word, begins): &(String, bool)| match (self, begins) {
+            (Self::Sqlite, false) => format!("\"{word}\""),
+            (Self::Sqlite, true) => format!("\"{word}\" *"),
+            (Self::Postgres, begins) => {
+                let marks = [if *begins { "*" } else { "" }, if of_narrative { "A" } else { "" }].concat();
+                if marks.is_empty() { format!("'{word}'") } else { format!("'{word}':{marks}") }
+            }
+        };
+        let all: Vec<String> = words.iter().map(word).collect();
+        match self {
+            Self::Sqlite if narrative => format!("narrative : ({})", all.join(" AND ")),
+            Self::Sqlite => all.join(" AND "),
+            Self::Postgres => all.join(" & "),
+        }
+    }
+
+    /// Whether full text finds one version: before and after the query, up to the version.
+    #[must_use]
+    pub const fn has_words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Sqlite => ("EXISTS (SELECT 1 FROM fulltext x WHERE x.fulltext MATCH ", " AND x.rowid = "),
+            Self::Postgres => ("EXISTS (SELECT 1 FROM fulltext x WHERE x.words @@ ", "::tsquery AND x.pk = "),
+        }
+    }
+
+    /// All versions that full text finds: before and after the query.
+    #[must_use]
+    pub const fn found_by_words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Sqlite => ("SELECT x.rowid AS pk FROM fulltext x WHERE x.fulltext MATCH ", ""),
+            Self::Postgres => ("SELECT x.pk FROM fulltext_found(", "::tsquery) x (pk)"),
+        }
+    }
 }

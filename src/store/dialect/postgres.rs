@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::search::Keys;
+use crate::search::rows::Words;
 use crate::store::buffer::{Buffer, CURRENT, facts};
 use crate::store::conn::{again, failure};
 use crate::store::loss;
@@ -197,6 +198,9 @@ WITH replaced AS (
     SELECT * FROM UNNEST($15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
 ), texts AS (
     INSERT INTO idx_text (key, pk, text) SELECT * FROM UNNEST($19::bigint[], $20::bigint[], $21::text[])
+), words AS (
+    INSERT INTO fulltext (pk, words)
+    SELECT u.pk, u.words::tsvector FROM UNNEST($37::bigint[], $38::text[]) u (pk, words)
 ), shares AS (
     INSERT INTO share (org, rtype, id, handoff, until)
     SELECT * FROM UNNEST($22::bigint[], $23::smallint[], $24::text[], $25::text[], $26::bigint[])
@@ -215,6 +219,7 @@ pub async fn flush(conn: &mut PgConnection, buffer: &mut Buffer, keys: Keys) -> 
     let (exact_key, exact_pk): (Vec<i64>, Vec<i64>) =
         buffer.exact(|v| keys.of_type(v.target.rtype.as_str())).into_iter().unzip();
     let (range, text, shares, audits) = (buffer.range(), buffer.text(), buffer.shares(), &buffer.audits);
+    let (words_pk, words): (Vec<i64>, Vec<String>) = buffer.words().map(|(pk, words)| (pk, tsvector(words))).unzip();
     let small = |n: u16| i16::try_from(n).unwrap_or(i16::MAX);
     let query = sqlx::query(FLUSH)
         .bind(&ended_pk)
@@ -252,7 +257,9 @@ pub async fn flush(conn: &mut PgConnection, buffer: &mut Buffer, keys: Keys) -> 
         .bind(audits.iter().map(|a| a.audit.action.as_str()).collect::<Vec<&str>>())
         .bind(audits.iter().map(|a| a.audit.outcome).collect::<Vec<i64>>())
         .bind(audits.iter().map(|a| a.versions.0).collect::<Vec<i64>>())
-        .bind(audits.iter().map(|a| a.versions.1).collect::<Vec<i64>>());
+        .bind(audits.iter().map(|a| a.versions.1).collect::<Vec<i64>>())
+        .bind(words_pk)
+        .bind(words);
     let row = query.fetch_one(conn).await.map_err(failure)?;
     let replaced: i64 = row.try_get(0).map_err(failure)?;
     if usize::try_from(replaced) != Ok(ended_pk.len()) {
@@ -260,6 +267,19 @@ pub async fn flush(conn: &mut PgConnection, buffer: &mut Buffer, keys: Keys) -> 
     }
     buffer.clear();
     Ok(())
+}
+
+/// Words as a `tsvector`: letters and digits only, so nothing needs an escape. The position is there to carry a weight (and
+/// a word without one would pass for every weight).
+fn tsvector(words: &Words) -> String {
+    let mut out = String::with_capacity((words.narrative.len() + words.content.len()) * 2);
+    for (text, mark) in [(&words.narrative, ":1A "), (&words.content, ":1 ")] {
+        for word in text.split(' ').filter(|w| !w.is_empty()) {
+            out.push_str(word);
+            out.push_str(mark);
+        }
+    }
+    out
 }
 
 const _: () = assert!(CURRENT == 9_223_372_036_854_775_807, "the number in the SQL above");

@@ -205,6 +205,13 @@ async fn search_rows(conn: &mut SqliteConnection, buffer: &Buffer, keys: Keys) -
                    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)";
         sqlx::query(sql).bind(list).execute(&mut *conn).await.map_err(failure)?;
     }
+    let words: Vec<_> = buffer.words().map(|(pk, w)| (pk, &w.narrative, &w.content)).collect();
+    if !words.is_empty() {
+        let list = serde_json::to_string(&words).map_err(|e| Error::fault("words are JSON").caused_by(e))?;
+        let sql = "INSERT INTO fulltext (rowid, narrative, content)
+                   SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)";
+        sqlx::query(sql).bind(list).execute(&mut *conn).await.map_err(failure)?;
+    }
     Ok(())
 }
 

@@ -10,8 +10,13 @@ use crate::store::{Settings, Store};
 fn is_scan(line: &str, plan: &Plan) -> bool {
     let of_lists =
         ["SCAN j", "SCAN d", "SCAN q", "SCAN p", "SCAN t", "SCAN e", "SCAN s", "SCAN json_each", "SCAN CONSTANT"];
+    // Full text is read by its words (M) or by one version as well (=).
+    let by_words = line.starts_with("SCAN x VIRTUAL TABLE INDEX") && line.contains('M');
     let in_order = plan.types.len() > 1 && line.starts_with("SCAN v");
-    line.starts_with("SCAN") && !of_lists.iter().any(|l| line == *l || line.starts_with(&format!("{l} "))) && !in_order
+    line.starts_with("SCAN")
+        && !of_lists.iter().any(|l| line == *l || line.starts_with(&format!("{l} ")))
+        && !in_order
+        && !by_words
 }
 
 #[tokio::test]
@@ -28,6 +33,7 @@ async fn no_search_scans_a_table_of_sqlite() {
     let chain = |target: &Cond| Cond::Chain { param: 5, types: vec![patient], target: Box::new(target.clone()) };
     let has = |source: &Cond| Cond::Has { rtype: task, param: 6, source: Box::new(source.clone()) };
     let ids = Cond::Ids(vec!["a".into(), "b".into()]);
+    let words = Cond::Words { words: vec![("a".into(), false), ("b".into(), true)], narrative: true };
     let conditions = [
         Cond::All(vec![]),
         exact.clone(),
@@ -50,6 +56,14 @@ async fn no_search_scans_a_table_of_sqlite() {
         has(&exact),
         has(&range),
         Cond::All(vec![has(&chain(&text)), exact.clone()]),
+        words.clone(),
+        Cond::All(vec![words.clone(), exact.clone()]),
+        Cond::Not(Box::new(words.clone())),
+        chain(&words),
+        Cond::Any(vec![
+            Cond::All(vec![Cond::Type(task), ids.clone()]),
+            Cond::All(vec![Cond::Type(patient), range.clone()]),
+        ]),
     ];
     let sorts = [
         vec![],

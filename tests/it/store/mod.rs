@@ -88,6 +88,7 @@ fn rows(store: &baton::search::Keys, family: &str, number: i64) -> Arc<Rows> {
         range: vec![(store.param("Patient", "number"), number, number)],
         text: vec![(store.param("Patient", "family"), family.into())],
         facts: format!("{{\"family\":\"{family}\"}}"),
+        words: baton::search::rows::Words { narrative: family.into(), content: "person".into() },
     };
     rows.finish();
     Arc::new(rows)

@@ -26,6 +26,7 @@ fn no_search_scans_a_table_of_postgresql() {
         let range = Cond::Range { key: number, lo: (Some(10), None), hi: (None, Some(20)) };
         let chain = Cond::Chain { param: 5, types: vec![patient()], target: Box::new(text.clone()) };
         let has = Cond::Has { rtype: patient(), param: 5, source: Box::new(even.clone()) };
+        let words = Cond::Words { words: vec![("even".into(), false), ("per".into(), true)], narrative: false };
         let conditions = [
             Cond::All(vec![]),
             even.clone(),
@@ -37,6 +38,13 @@ fn no_search_scans_a_table_of_postgresql() {
             Cond::Updated { from: Some(1), to: None },
             chain,
             has,
+            words.clone(),
+            Cond::All(vec![words.clone(), even.clone()]),
+            Cond::Not(Box::new(words.clone())),
+            Cond::Any(vec![
+                Cond::All(vec![Cond::Type(patient()), Cond::Ids(vec!["p1".into()])]),
+                Cond::All(vec![Cond::Type(patient()), range.clone()]),
+            ]),
         ];
         let sorts = [vec![], vec![Sort { by: SortBy::Range(number), descending: true }]];
         let own = Limit::Organization { org: "o".into(), now: now() };
@@ -50,12 +58,13 @@ fn no_search_scans_a_table_of_postgresql() {
                 }
             }
         }
+        assert_eq!(store.search(&Everything, &only(words), None).await.unwrap().rows.len(), 50);
         assert_eq!(store.search(&Everything, &only(even), None).await.unwrap().rows.len(), 50);
         store.close().await;
         let scans = "DO $$ DECLARE t TEXT; BEGIN
             PERFORM pg_stat_clear_snapshot();
             SELECT string_agg(relname || ' ' || seq_scan, ', ') INTO t FROM pg_stat_user_tables s
-            WHERE relname IN ('version', 'idx', 'idx_range', 'idx_text', 'share')
+            WHERE relname IN ('version', 'idx', 'idx_range', 'idx_text', 'fulltext', 'share')
               -- Making an index counts as one scan.
               AND seq_scan > (SELECT count(*) FROM pg_index i WHERE i.indrelid = s.relid);
             IF t IS NOT NULL THEN RAISE EXCEPTION 'scanned: %', t; END IF; END $$";

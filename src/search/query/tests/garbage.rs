@@ -29,7 +29,12 @@ fn garbage_is_refused_with_the_parameter_and_the_reason() {
         ("Patient", "nmae=x", 400, "not-supported", "did you mean 'name'"),
         ("Patient", "birth-date=2019", 400, "not-supported", "did you mean 'birthdate'"),
         ("Patient", "name:fuzzy=x", 400, "not-supported", "':exact', ':contains', ':missing'"),
-        ("Patient", "gender:in=x", 400, "not-supported", "not supported yet"),
+        ("Patient", "gender:in=x", 400, "invalid", "no value set"),
+        ("Patient", "gender:below=x", 400, "invalid", "system|code"),
+        ("Patient", "name:in=x", 400, "not-supported", "':exact', ':contains', ':missing'"),
+        ("Patient", "_list=$current-problems", 400, "invalid", "stored Lists only"),
+        ("Patient", "_list=a b", 400, "invalid", "no id of a List"),
+        ("Patient", "_lst=a", 400, "not-supported", "did you mean '_list'"),
         ("Patient", "name:missing=maybe", 400, "invalid", "true or false"),
         ("Patient", "identifier=|", 400, "invalid", "'identifier'"),
         ("Patient", "identifier=a|b|c", 400, "invalid", "'identifier'"),
@@ -37,7 +42,12 @@ fn garbage_is_refused_with_the_parameter_and_the_reason() {
         ("Patient", "_id:exact=a", 400, "not-supported", "':not', ':missing'"),
         ("Patient", "_lastUpdated:exact=2019", 400, "not-supported", "':missing'"),
         ("Patient", "birthdate:exact=2019", 400, "not-supported", "':missing'"),
-        ("Patient", "_text=x", 400, "not-supported", "not support"),
+        ("Patient", "_text=%22x y%22", 400, "invalid", "phrases"),
+        ("Patient", "_content=(x", 400, "invalid", "')' is missing"),
+        ("Patient", "_content=x or", 400, "invalid", "a word is missing"),
+        ("Patient", "_text:exact=x", 400, "not-supported", "no modifier"),
+        ("Patient", "_query=x", 400, "not-supported", "not support"),
+        ("Patient", "_filter=x", 400, "not-supported", "not support"),
         ("Patient", "_count=-1", 400, "invalid", "'_count'"),
         ("Patient", "_count=1001", 400, "invalid", "1000"),
         ("Patient", "_count=1&_count=2", 400, "invalid", "once"),
@@ -90,7 +100,7 @@ fn lenient_handling_leaves_the_unknown_out_with_a_warning_but_never_a_wrong_valu
     let registry = Registry::builtin();
     let read =
         |raw: &str| parse(&registry, &KEYS, &[known("Patient")], &pairs(raw).unwrap(), &env(), Handling::Lenient);
-    let query = read("name=a&nope=1&gender:in=x").unwrap();
+    let query = read("name=a&nope=1&gender:within=x").unwrap();
     assert_eq!(query.used, strings(&[("name", "a")]));
     assert_eq!(query.warnings.len(), 2);
     assert!(read("birthdate=banana").is_err());
@@ -104,6 +114,7 @@ fn no_query_panics() {
     let names = prop_oneof![
         "[a-z_]{1,8}",
         Just("_has:Task:patient:status".to_string()),
+        "(_text|_content|_list|gender:in|gender:not-in|gender:below|language:above)",
         "(name|birthdate|identifier|_sort|_count|_include|_lastUpdated|organization|deceased|telecom)(:[a-zA-Z-]{1,9})?(\\.[a-z]{1,9})?",
     ];
     proptest!(ProptestConfig::with_cases(2_000), |(name in names, value in "[a-zA-Z0-9|,$\\\\.:/%é -]{0,24}", raw in ".{0,40}")| {

@@ -302,6 +302,14 @@ fn quantities_have_units() {
             ("component-value-quantity=5||mg", "e", "quantity"),
             ("combo-value-quantity=ge5||mg", "a b d e", "quantity"),
             ("value-quantity=5.4||", "a b c", "quantity"),
+            ("value-quantity=0.0054|http://unitsofmeasure.org|g", "a", "quantity"),
+            ("value-quantity=5400|http://unitsofmeasure.org|ug", "a", "quantity"),
+            ("value-quantity=0.005|http://unitsofmeasure.org|g", "a", "quantity"),
+            ("value-quantity=gt0.0054|http://unitsofmeasure.org|g", "c d", "prefix"),
+            ("value-quantity=ge0.0054|http://unitsofmeasure.org|g", "a c d", "prefix"),
+            ("value-quantity=lt1|http://unitsofmeasure.org|kg", "a c d", "prefix"),
+            ("value-quantity=5.4|http://unitsofmeasure.org|mL", "", "quantity"),
+            ("value-quantity=5.4|http://unitsofmeasure.org|nonsense", "", "quantity"),
         ],
     );
     table(
