@@ -153,6 +153,12 @@ pub async fn token(state: &AuthState, request: &TokenRequest<'_>, now: Instant) 
     }
 }
 
+/// What a request by another method gets.
+#[must_use]
+pub fn post_only() -> OAuthAnswer {
+    OAuthError::new(405, "invalid_request", "a token is asked for by POST, with a form").answer()
+}
+
 async fn grant(state: &AuthState, request: &TokenRequest<'_>, now: Instant) -> Result<OAuthAnswer, OAuthError> {
     let media = request.content_type.and_then(|t| t.split(';').next()).unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {

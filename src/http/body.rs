@@ -24,7 +24,7 @@ pub(super) async fn read(request: &HttpRequest, payload: web::Payload, limits: &
     }
     let raw = match tokio::time::timeout(time, collect(payload, most, length.unwrap_or(0))).await {
         Ok(raw) => raw?,
-        Err(_) => return Err(Error::new(Kind::Timeout, "the body did not arrive in time")),
+        Err(_) => return Err(Error::new(Kind::Timeout, "the body did not arrive in time (limit body-seconds)")),
     };
     let encoding = request.headers().get("content-encoding").map(|v| v.to_str().unwrap_or("?").trim());
     match encoding {
@@ -64,7 +64,9 @@ fn unpack(raw: &[u8], most: usize) -> Result<Bytes> {
 }
 
 fn too_large(most: usize) -> Error {
-    Error::too_large(format!("a body has at most {most} bytes, after decompression; send several smaller ones"))
+    Error::too_large(format!(
+        "a body has at most {most} bytes (limit body-bytes), after decompression; send several smaller ones"
+    ))
 }
 
 #[cfg(test)]

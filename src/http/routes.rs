@@ -7,7 +7,8 @@ use crate::auth::{self, Asked, TokenRequest};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::interaction::{self, Answer, Verb};
-use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 /// Bodies over this size are carried out aside: parsing and checking them would hold up the other requests of the worker.
@@ -21,19 +22,45 @@ pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResp
     let started = std::time::Instant::now();
     let face = Face::of(&request);
     let path = request.path();
-    let answer = match (request.method(), path) {
+    let mut answer = match (request.method(), path) {
+        _ if let Err(error) = wire::limits(&request, &shared.house.limits) => respond::failure(&face, &error, None),
         (&Method::GET | &Method::HEAD, "/livez") => respond::text(&face, 200, "alive\n".into()),
         (&Method::GET | &Method::HEAD, "/readyz") => ready(shared, &face).await,
         (&Method::GET | &Method::HEAD, "/metrics") => respond::text(&face, 200, shared.metrics.text()),
         (&Method::POST, "/auth/token") => token(shared, &request, payload, &face).await,
         (&Method::GET | &Method::HEAD, "/auth/jwks") => respond::document(&face, &shared.house.auth.jwks()),
         (&Method::GET | &Method::HEAD, "/fhir/.well-known/smart-configuration") => smart_configuration(shared, &face),
+        (_, "/auth/token") => respond::oauth(&face, auth::endpoint::post_only()),
+        (_, path) if own_methods(path).is_some() => {
+            let text = format!("'{path}' takes {}", own_methods(path).unwrap_or_default());
+            respond::failure(&face, &Error::method_not_allowed(text), None)
+        }
         (_, path) if path == "/fhir" || path.starts_with("/fhir/") => fhir(shared, &request, payload, &face).await,
         _ => respond::failure(&face, &Error::not_found("there is nothing at this path; the FHIR base is /fhir"), None),
     };
+    if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+        let methods = own_methods(path).map_or_else(|| interaction::allowed(below(path)), Into::into);
+        if let Ok(methods) = HeaderValue::from_str(&methods) {
+            answer.headers_mut().insert(ALLOW, methods);
+        }
+    }
     shared.metrics.count(request.method(), answer.status().as_u16(), started.elapsed());
     respond::log(&request, &face, answer.status().as_u16(), started.elapsed());
     answer
+}
+
+/// The methods of a path that is no interaction's.
+fn own_methods(path: &str) -> Option<&'static str> {
+    match path {
+        "/livez" | "/readyz" | "/metrics" | "/auth/jwks" | "/fhir/.well-known/smart-configuration" => Some("GET, HEAD"),
+        "/auth/token" => Some("POST"),
+        _ => None,
+    }
+}
+
+/// A path without the FHIR base.
+fn below(path: &str) -> &str {
+    path.strip_prefix("/fhir").unwrap_or_default().trim_start_matches('/')
 }
 
 /// Everything below the FHIR base.
@@ -51,7 +78,6 @@ async fn fhir(shared: &Shared, request: &HttpRequest, payload: web::Payload, fac
 async fn fhir_answer(shared: &Shared, request: &HttpRequest, payload: web::Payload, face: &Face) -> Result<Answer> {
     let house = &shared.house;
     let verb = wire::verb(request)?;
-    wire::limits(request, &house.limits)?;
     face.check()?;
     let path = wire::path(request)?;
     let is_public = matches!(verb, Verb::Get | Verb::Head) && path == "metadata";

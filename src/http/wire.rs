@@ -27,14 +27,15 @@ pub(super) fn limits(request: &HttpRequest, limits: &Limits) -> Result<()> {
     let uri = request.uri();
     let url = uri.path().len() + uri.query().map_or(0, str::len);
     if url > Limits::size(limits.url_bytes) {
-        let text = format!("the URL is longer than {} bytes; search by POST to _search", limits.url_bytes);
+        let text =
+            format!("the URL is longer than {} bytes (limit url-bytes); search by POST to _search", limits.url_bytes);
         return Err(Error::new(Kind::UrlTooLong, text));
     }
     let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if headers > Limits::size(limits.header_bytes) {
         return Err(Error::new(
             Kind::HeadersTooLarge,
-            format!("the headers are larger than {} bytes", limits.header_bytes),
+            format!("the headers are larger than {} bytes (limit header-bytes)", limits.header_bytes),
         ));
     }
     Ok(())

@@ -5,7 +5,7 @@
 use super::answer::{Answer, Done};
 use super::read::stamp;
 use super::request::{At, Prefer, Request, When};
-use super::write::{Asks, Draft, Outcome};
+use super::write::{Asks, Draft, Others, Outcome};
 use super::{Engine, Scope};
 use crate::access::Ctx;
 use crate::access::scope::Action;
@@ -75,7 +75,7 @@ impl Engine {
         let name = format!("{} {rtype}", draft.method.as_str());
         let mut asks = Asks::default();
         asks.add(self, draft);
-        let outcomes = self.write(ctx, asks, Vec::new(), &name).await?;
+        let outcomes = self.write(ctx, asks, Others::default(), &name).await?.outcomes;
         let outcome = outcomes.into_iter().next().ok_or_else(|| Error::fault("a write without an outcome"))?;
         Ok(answer(outcome, prefer))
     }

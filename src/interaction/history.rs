@@ -11,8 +11,8 @@ use crate::access::policy::Decision;
 use crate::access::scope::Action;
 use crate::access::{Ctx, Limit};
 use crate::error::{Error, Result};
-use crate::fhir::date;
 use crate::fhir::resource::printable;
+use crate::fhir::{ResourceType, date};
 use crate::search::query;
 use crate::store::{self, HistoryQuery};
 
@@ -30,8 +30,18 @@ impl Engine {
         };
         self.permit(ctx, action, rtype)?;
         let limit = Limit::of(ctx);
+        // The system's history holds all types; those that the caller may not read stay out.
+        let judge = house.policy.judge(&ctx.principal);
+        let types = match scope {
+            store::Scope::System if limit != Limit::Everything => {
+                let may_read = |t: &ResourceType| judge.decide(Action::HistoryType, Some(*t)) == Decision::Permit;
+                Some(ResourceType::all().filter(may_read).collect())
+            }
+            _ => None,
+        };
         let mut asked = HistoryQuery {
             scope,
+            types,
             since: None,
             at: None,
             count: usize::try_from(house.limits.count_default).unwrap_or(50),
@@ -78,16 +88,10 @@ impl Engine {
             used.push((PARAMETER.into(), token));
             links.push(Link { relation: "next", path, query: used });
         }
-        // The system's history holds all types; those that the caller may not read stay out, and so does the number.
-        let judge = house.policy.judge(&ctx.principal);
-        let whole = rtype.is_some() || limit == Limit::Everything;
-        let total = if whole { page.total } else { None };
         let room = page.rows.iter().map(|v| v.body.len() + 256).sum();
-        let mut out = Writer::new(&ctx.base, "history", total, &links, room);
+        let mut out = Writer::new(&ctx.base, "history", page.total, &links, room);
         for version in &page.rows {
-            if whole || judge.decide(Action::HistoryType, Some(version.target.rtype)) == Decision::Permit {
-                out.version(version);
-            }
+            out.version(version);
         }
         Ok(Answer::of(out.end()))
     }

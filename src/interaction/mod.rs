@@ -24,7 +24,7 @@ mod write;
 
 pub use answer::{Answer, Done, Stamp};
 pub use request::{At, Body, Operation, Prefer, Request, Scope, Unless, When};
-pub use route::{Verb, Wire, route};
+pub use route::{Verb, Wire, allowed, route};
 
 use crate::access::Ctx;
 use crate::access::policy::Policy;

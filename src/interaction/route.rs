@@ -27,18 +27,20 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// All, with their names.
+    const ALL: [(&'static str, Self); 6] = [
+        ("GET", Self::Get),
+        ("HEAD", Self::Head),
+        ("POST", Self::Post),
+        ("PUT", Self::Put),
+        ("PATCH", Self::Patch),
+        ("DELETE", Self::Delete),
+    ];
+
     /// Reads a method; case matters.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "GET" => Self::Get,
-            "HEAD" => Self::Head,
-            "POST" => Self::Post,
-            "PUT" => Self::Put,
-            "PATCH" => Self::Patch,
-            "DELETE" => Self::Delete,
-            _ => return None,
-        })
+        Self::ALL.iter().find(|(name, _)| *name == text).map(|(_, verb)| *verb)
     }
 }
 
@@ -107,6 +109,28 @@ impl Wire {
 /// `NotFound` for a path that no interaction has, `MethodNotAllowed` for a method that the path does not take, `Invalid`
 /// for ids and headers that cannot be.
 pub fn route(path: &str, wire: Wire) -> Result<Request> {
+    match find(path, wire)? {
+        Some(request) => Ok(request),
+        None => Err(match allowed(path).as_str() {
+            "" => unknown(path),
+            methods => Error::method_not_allowed(format!("'{}' takes {methods}", printable(path))),
+        }),
+    }
+}
+
+/// The methods that a path takes, as `Allow` lists them; none for a path that no interaction has.
+#[must_use]
+pub fn allowed(path: &str) -> String {
+    // All operations of today change something.
+    let is_operation = path.rsplit('/').find(|p| !p.is_empty()).is_some_and(|name| name.starts_with('$'));
+    let takes = |verb: &Verb| {
+        (!is_operation || *verb == Verb::Post) && find(path, Wire::new(*verb, "")).is_ok_and(|found| found.is_some())
+    };
+    Verb::ALL.iter().filter(|(_, verb)| takes(verb)).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// The interaction; `None` where the path takes other methods, or none.
+fn find(path: &str, wire: Wire) -> Result<Option<Request>> {
     use Verb::{Delete, Get, Head, Patch, Post, Put};
     let mut parts = [""; 5];
     let mut count = 0;
@@ -123,9 +147,9 @@ pub fn route(path: &str, wire: Wire) -> Result<Request> {
         (Get | Head, []) => search(Scope::System, wire)?,
         (Post, ["_search"]) => search(Scope::System, wire)?,
         (Post, []) => Request::Bundle { prefer: wire.prefer.unwrap_or(Prefer::Minimal), body: wire.body },
-        (_, [name]) if name.starts_with('$') => operation(name, Scope::System, wire)?,
+        (_, [name]) if name.starts_with('$') => return operation(name, Scope::System, wire),
         // names that are no type and no id
-        (_, parts @ ["metadata" | "_history" | "_search"]) => return Err(refused(path, parts)),
+        (_, ["metadata" | "_history" | "_search"]) => return Ok(None),
         // one type
         (Get | Head, [t]) => search(Scope::Type(rtype(t)?), wire)?,
         (Post, [t, "_search"]) => search(Scope::Type(rtype(t)?), wire)?,
@@ -138,8 +162,8 @@ pub fn route(path: &str, wire: Wire) -> Result<Request> {
         }
         (Delete, [t]) => Request::Delete { when: wire.when()?, at: At::Query(rtype(t)?, wire.query), prefer },
         (Get | Head, [t, "_history"]) => Request::History { of: Scope::Type(rtype(t)?), query: wire.query },
-        (_, [t, name]) if name.starts_with('$') => operation(name, Scope::Type(rtype(t)?), wire)?,
-        (_, parts @ [_, "_history" | "_search"]) => return Err(refused(path, parts)),
+        (_, [t, name]) if name.starts_with('$') => return operation(name, Scope::Type(rtype(t)?), wire),
+        (_, [_, "_history" | "_search"]) => return Ok(None),
         // one resource
         (Get | Head, [t, id]) => {
             let unless = Unless { etags: wire.if_none_match, modified_since: wire.if_modified_since };
@@ -158,15 +182,17 @@ pub fn route(path: &str, wire: Wire) -> Result<Request> {
         (Get | Head, [t, id, "_history", version]) => {
             Request::VRead { target: Target::of(t, id)?, version: (*version).into(), query: wire.query }
         }
-        (_, [t, id, name]) if name.starts_with('$') => operation(name, Scope::Instance(Target::of(t, id)?), wire)?,
+        (_, [t, id, name]) if name.starts_with('$') => {
+            return operation(name, Scope::Instance(Target::of(t, id)?), wire);
+        }
         // a compartment
         (Get | Head, [t, id, inner]) | (Post, [t, id, inner, "_search"]) => {
             let inner = if *inner == "*" { None } else { Some(rtype(inner)?) };
             search(Scope::Compartment(Target::of(t, id)?, inner), wire)?
         }
-        (_, parts) => return Err(refused(path, parts)),
+        _ => return Ok(None),
     };
-    Ok(request)
+    Ok(Some(request))
 }
 
 fn rtype(name: &str) -> Result<ResourceType> {
@@ -182,12 +208,12 @@ fn search(of: Scope, wire: Wire) -> Result<Request> {
     Ok(Request::Search { of, lenient: wire.lenient, query: wire.criteria()? })
 }
 
-fn operation(name: &str, on: Scope, wire: Wire) -> Result<Request> {
+fn operation(name: &str, on: Scope, wire: Wire) -> Result<Option<Request>> {
     let is_get = matches!(wire.verb, Verb::Get | Verb::Head);
     if !is_get && wire.verb != Verb::Post {
-        return Err(Error::method_not_allowed("an operation is called by POST, or by GET when it changes nothing"));
+        return Ok(None);
     }
-    Ok(Request::Operation(Operation {
+    Ok(Some(Request::Operation(Operation {
         name: name.trim_start_matches('$').to_owned(),
         on,
         when: When::parse(wire.if_match.as_deref(), None)?,
@@ -195,25 +221,11 @@ fn operation(name: &str, on: Scope, wire: Wire) -> Result<Request> {
         query: wire.query,
         is_get,
         prefer: wire.prefer.unwrap_or_default(),
-    }))
+    })))
 }
 
 fn unknown(path: &str) -> Error {
     Error::not_found(format!("no interaction has the path '{}'", printable(path)))
-}
-
-/// 405 when some other method would do, else 404.
-fn refused(path: &str, parts: &[&str]) -> Error {
-    let takes = match parts {
-        [] => "GET (search) and POST (batch, transaction)",
-        ["metadata" | "_history"] | [_, "_history"] | [_, _, "_history"] | [_, _, "_history", _] => "GET",
-        ["_search"] | [_, "_search"] | [_, _, _, "_search"] => "POST",
-        [t] | [t, _] | [t, _, _] if ResourceType::parse(t).is_some() => {
-            "GET, and where there is a resource PUT, PATCH and DELETE"
-        }
-        _ => return unknown(path),
-    };
-    Error::method_not_allowed(format!("'{}' takes {takes}", printable(path)))
 }
 
 #[cfg(test)]
@@ -249,6 +261,26 @@ mod tests {
         ] {
             let found = format!("{:?}", ask(verb, path).unwrap());
             assert!(found.starts_with(starts), "{path}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_path_lists_the_methods_it_takes() {
+        for (path, methods) in [
+            ("", "GET, HEAD, POST"),
+            ("metadata", "GET, HEAD"),
+            ("Patient", "GET, HEAD, POST, PUT, PATCH, DELETE"),
+            ("Patient/_search", "POST"),
+            ("Patient/1", "GET, HEAD, PUT, PATCH, DELETE"),
+            ("Patient/1/_history", "GET, HEAD"),
+            ("Patient/1/_history/1", "GET, HEAD"),
+            ("Patient/1/Task", "GET, HEAD"),
+            ("Patient/1/Task/_search", "POST"),
+            ("Task/1/$claim", "POST"),
+            ("Nope", ""),
+            ("Patient/1/2", ""),
+        ] {
+            assert_eq!(allowed(path), methods, "{path}");
         }
     }
 

@@ -61,7 +61,8 @@ impl Subset {
         if self.is_whole() {
             return Ok(body);
         }
-        let mut tree = json::parse(&body).map_err(|e| Error::fault("a stored body does not parse").caused_by(e))?;
+        let mut tree = json::parse_with(&body, &json::Limits::STORED)
+            .map_err(|e| Error::fault("a stored body does not parse").caused_by(e))?;
         let Some(structure) = ResourceType::parse(tree["resourceType"].text()).and_then(definition::of_resource) else {
             return Ok(body);
         };

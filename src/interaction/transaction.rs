@@ -1,6 +1,6 @@
 //! transaction: all entries or none.
 //!
-//! Writes go through `write/` together; reads of single resources are checked inside the transaction and answered, like
+//! Writes go through `write/` together, operations after them in the same transaction; reads of single resources are checked inside the transaction and answered, like
 //! searches, right after its commit, so that they see what was written.
 //! Source: <https://hl7.org/fhir/R4/http.html#trules>, `#transaction-response`.
 
@@ -9,9 +9,10 @@ use super::answer::Answer;
 use super::batch::{self, Entry};
 use super::bundle::Writer;
 use super::change::{self, Change, type_of};
+use super::operation;
 use super::request::{Prefer, Request, Scope};
 use super::subset::Subset;
-use super::write::{Asks, Draft};
+use super::write::{Asks, Draft, Others};
 use crate::access::Ctx;
 use crate::access::scope::Action;
 use crate::error::{Error, Result};
@@ -20,6 +21,8 @@ use crate::error::{Error, Result};
 enum Part {
     /// A write; its outcomes come in this order.
     Write,
+    /// An operation; their answers come in this order.
+    Call,
     /// Something read after the commit.
     Read(Request),
 }
@@ -27,7 +30,7 @@ enum Part {
 impl Engine {
     pub(super) async fn transaction(&self, ctx: &Ctx, entries: Vec<Result<Entry>>, prefer: Prefer) -> Result<Answer> {
         let mut asks = Asks::default();
-        let mut reads = Vec::new();
+        let mut others = Others::default();
         let mut parts = Vec::with_capacity(entries.len());
         for entry in entries {
             let Entry { place, full_url, request } = match entry {
@@ -45,34 +48,40 @@ impl Engine {
                     }
                     parts.push(Part::Write);
                 }
-                Request::Operation(_) => {
-                    let text = "an operation cannot be part of a transaction; call it by itself";
-                    asks.fail(Error::unprocessable(text).code("not-supported"), &place);
+                Request::Operation(operation) => {
+                    match self.call(ctx, operation, &place) {
+                        Ok(call) => others.calls.push(call),
+                        Err(error) => asks.fail(error, &place),
+                    }
+                    parts.push(Part::Call);
                 }
                 request => {
                     if let Err(error) = self.check_read(ctx, &request) {
                         asks.fail(error, &place);
                     }
                     if let Request::Read { target, .. } = &request {
-                        reads.push((target.clone(), place));
+                        others.reads.push((target.clone(), place));
                     }
                     parts.push(Part::Read(request));
                 }
             }
         }
         asks.end()?;
-        let outcomes = if asks.is_empty() && reads.is_empty() {
-            Vec::new()
-        } else {
-            self.write(ctx, asks, reads, "transaction").await?
-        };
-        let mut outcomes = outcomes.into_iter();
+        let (mut outcomes, mut answers) = (Vec::new().into_iter(), Vec::new().into_iter());
+        if !(asks.is_empty() && others.reads.is_empty() && others.calls.is_empty()) {
+            let written = self.write(ctx, asks, others, "transaction").await?;
+            (outcomes, answers) = (written.outcomes.into_iter(), written.answers.into_iter());
+        }
         let mut out = Writer::new(&ctx.base, "transaction-response", None, &[], parts.len() * 300);
         for part in parts {
             match part {
                 Part::Write => {
                     let outcome = outcomes.next().ok_or_else(|| Error::fault("a write without an outcome"))?;
                     batch::answer(&mut out, Ok(change::answer(outcome, prefer)), true, prefer);
+                }
+                Part::Call => {
+                    let resource = answers.next().ok_or_else(|| Error::fault("an operation without an answer"))?;
+                    batch::answer(&mut out, Ok(operation::answer(&resource)), false, prefer);
                 }
                 Part::Read(request) => {
                     let answer = self.handle_entry(ctx, request).await;

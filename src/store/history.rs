@@ -28,6 +28,8 @@ pub enum Scope {
 pub struct HistoryQuery {
     /// Whose.
     pub scope: Scope,
+    /// Of the system's history only these types; `None`: all.
+    pub types: Option<Vec<ResourceType>>,
     /// `_since`: only versions of this instant (microseconds) or later.
     pub since: Option<i64>,
     /// `_at`: only versions that were current at some time in these bounds (microseconds, inclusive).
@@ -134,9 +136,14 @@ impl Store {
             Scope::Type(rtype) => {
                 sql.types(&[*rtype], "v");
             }
-            Scope::System => {
-                sql.push("TRUE");
-            }
+            Scope::System => match &query.types {
+                Some(types) => {
+                    sql.types(types, "+v");
+                }
+                None => {
+                    sql.push("TRUE");
+                }
+            },
         }
         if let Some(since) = query.since {
             sql.push(" AND v.pk >= ").arg(since);

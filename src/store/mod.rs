@@ -38,6 +38,7 @@ pub use tx::{Put, Tx};
 pub use work::Work;
 
 use crate::error::{Error, Result};
+use crate::fhir::json::Limits;
 use crate::fhir::{Json, Target};
 
 /// `version.method`: what made a version.
@@ -95,6 +96,7 @@ impl Version {
     /// # Errors
     /// `Fault`: what is stored was parsed before.
     pub fn json(&self) -> Result<Json> {
-        crate::fhir::json::parse(&self.body).map_err(|e| Error::fault("a stored body does not parse").caused_by(e))
+        crate::fhir::json::parse_with(&self.body, &Limits::STORED)
+            .map_err(|e| Error::fault("a stored body does not parse").caused_by(e))
     }
 }

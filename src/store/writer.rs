@@ -85,7 +85,7 @@ async fn guarded<W: Work>(work: &W, tx: &mut Tx) -> Result<W::Out> {
 
 /// What a full queue answers.
 pub fn full() -> Error {
-    Error::busy("too many writes are waiting; send the request again in a moment")
+    Error::busy("too many writes are waiting (limit write-queue); send the request again in a moment")
 }
 
 /// Hands a work to SQLite's writer and waits for its answer.

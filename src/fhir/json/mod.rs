@@ -100,6 +100,16 @@ impl Json {
         self.as_object().and_then(|o| o.get(key))
     }
 
+    /// How many objects and arrays stand inside each other; 0 for a text or number.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::Array(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
+            Self::Object(members) => 1 + members.iter().map(|(_, v)| v.depth()).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     /// The member of an object, to change.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Json> {
         match self {

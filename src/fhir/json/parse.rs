@@ -22,6 +22,11 @@ pub struct Limits {
     pub string_bytes: usize,
 }
 
+impl Limits {
+    /// For what was read before, under whatever limits then held.
+    pub const STORED: Self = Self { depth: 190, string_bytes: usize::MAX };
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { depth: 64, string_bytes: 1 << 20 }

@@ -12,6 +12,7 @@ use crate::access::scope::Action;
 use crate::access::{Ctx, Limit};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
+use crate::fhir::bundle::{Link, each_reference};
 use crate::fhir::resource::{known, printable};
 use crate::fhir::{Json, ResourceType, Target};
 use crate::store::{Audit, Tx, Work};
@@ -68,6 +69,13 @@ pub(super) const OPERATIONS: [Row; 4] = [
 
 impl Engine {
     pub(super) async fn operation(&self, ctx: &Ctx, call: Operation) -> Result<Answer> {
+        let call = self.call(ctx, call, "")?;
+        let resource = self.house().store.write(call).await?;
+        Ok(answer(&resource))
+    }
+
+    /// Reads and judges a call. `place`: of its Bundle entry, or "".
+    pub(super) fn call(&self, ctx: &Ctx, call: Operation, place: &str) -> Result<Call> {
         let no_such = || Error::not_found(format!("there is no operation ${} here", printable(&call.name)));
         let Scope::Instance(target) = &call.on else { return Err(no_such().code("not-supported")) };
         let row = OPERATIONS
@@ -79,7 +87,7 @@ impl Engine {
         }
         self.permit(ctx, Action::Update, Some(target.rtype))?;
         let params = if call.body.is_empty() { None } else { Some(parameters(call.body.json(&self.house().json)?)?) };
-        let work = Run {
+        Ok(Call {
             house: Arc::clone(&self.0),
             ctx: ctx.clone(),
             kind: row.kind,
@@ -87,9 +95,8 @@ impl Engine {
             target: target.clone(),
             params,
             if_match: call.when.if_match,
-        };
-        let resource = self.house().store.write(work).await?;
-        Ok(answer(&resource))
+            place: place.to_owned(),
+        })
     }
 }
 
@@ -103,7 +110,7 @@ fn parameters(body: Json) -> Result<Json> {
 }
 
 /// The resource that an operation answers, with ETag and Location where it is a stored one.
-fn answer(resource: &Json) -> Answer {
+pub(super) fn answer(resource: &Json) -> Answer {
     let meta = &resource["meta"];
     let stamp = match (meta["versionId"].text().parse().ok(), Instant::parse(meta["lastUpdated"].text())) {
         (Some(version), Some(updated)) => Some(Stamp { version, updated }),
@@ -116,50 +123,69 @@ fn answer(resource: &Json) -> Answer {
     Answer { done: Done::Ok, body: resource.to_bytes().into(), stamp, location }
 }
 
-struct Run {
+/// One call, judged as far as it can be without the database.
+pub(super) struct Call {
     house: Arc<House>,
     ctx: Ctx,
     kind: Kind,
     name: String,
-    target: Target,
-    params: Option<Json>,
+    /// The resource that it is called on.
+    pub(super) target: Target,
+    /// The Parameters, where some were sent.
+    pub(super) params: Option<Json>,
     if_match: Option<i64>,
+    /// `Bundle.entry[3]`, or "".
+    pub(super) place: String,
 }
 
-impl Run {
+impl Call {
+    /// Carries it out with these parameters: the sent ones, links inside a Bundle resolved.
+    pub(super) async fn carry_out(&self, tx: &mut Tx, params: Option<&Json>) -> Result<Json> {
+        let (ctx, programme) = (&self.ctx, &self.house.programme);
+        // Unknown and invisible alike are 404 before any rule speaks.
+        match tx.get(&Limit::of(ctx), &self.target).await? {
+            None => return Err(unknown(&self.target)),
+            Some(v) if v.is_deleted() => return Err(Error::gone(format!("{} is deleted", self.target))),
+            Some(_) => {}
+        }
+        if let Some(params) = params {
+            self.check_references(tx, params).await?;
+        }
+        let id = self.target.id.as_str();
+        match self.kind {
+            Kind::Claim => workflow::claim(ctx, tx, programme, id, params, self.if_match).await,
+            Kind::Release => workflow::release(ctx, tx, programme, id, params, self.if_match).await,
+            Kind::Attempt => workflow::attempt(ctx, tx, programme, id, params, self.if_match).await,
+            Kind::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
+        }
+    }
+
     /// References of the parameters end up in what the operation writes: the caller must see where they lead.
-    async fn check_references(&self, tx: &mut Tx) -> Result<()> {
-        let Some(body) = &self.params else { return Ok(()) };
+    async fn check_references(&self, tx: &mut Tx, body: &Json) -> Result<()> {
+        let mut faults = Faults::default();
+        each_reference(body, &mut |path, text| {
+            let why = match Link::parse(text) {
+                Link::Conditional(..) => "a parameter takes no conditional reference; send the id",
+                Link::Urn(_) => "no entry of a Bundle around this call has that fullUrl",
+                _ => return,
+            };
+            faults.add(Error::unprocessable(why).code("not-found").at(path.to_string()), "");
+        });
         let limit = Limit::of(&self.ctx);
         let targets = Which::of(&self.house, &limit).targets(&self.house.env.base, body);
         let judged = [Judged { body, targets: &targets, was: None, place: "" }];
-        let mut faults = Faults::default();
         outward::judge(tx, &self.house, &limit, &judged, &Inside::default(), &mut faults).await?;
         faults.end()
     }
 }
 
-impl Work for Run {
+impl Work for Call {
     type Out = Json;
 
     fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Json>> {
         Box::pin(async move {
-            let (ctx, programme) = (&self.ctx, &self.house.programme);
-            // Unknown and invisible alike are 404 before any rule speaks.
-            match tx.get(&Limit::of(ctx), &self.target).await? {
-                None => return Err(unknown(&self.target)),
-                Some(v) if v.is_deleted() => return Err(Error::gone(format!("{} is deleted", self.target))),
-                Some(_) => {}
-            }
-            let (id, params) = (self.target.id.as_str(), self.params.as_ref());
-            self.check_references(tx).await?;
-            let done = match self.kind {
-                Kind::Claim => workflow::claim(ctx, tx, programme, id, params, self.if_match).await,
-                Kind::Release => workflow::release(ctx, tx, programme, id, params, self.if_match).await,
-                Kind::Attempt => workflow::attempt(ctx, tx, programme, id, params, self.if_match).await,
-                Kind::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
-            }?;
-            let principal = &ctx.principal;
+            let done = self.carry_out(tx, self.params.as_ref()).await?;
+            let (ctx, principal) = (&self.ctx, &self.ctx.principal);
             tx.audit(Audit {
                 at: ctx.now,
                 org: principal.org.as_ref().map_or(0, |id| self.house.keys.org(id)),

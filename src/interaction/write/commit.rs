@@ -5,7 +5,7 @@
 
 use super::ask::Ask;
 use super::criteria::{Criteria, Found};
-use super::faults::Faults;
+use super::faults::{Faults, at};
 use super::judge::Step;
 use super::outward::{self, Inside, Judged};
 use super::prepare::{Prepared, Ready};
@@ -14,8 +14,9 @@ use super::versioned;
 use crate::access::limit::DIRECTORY;
 use crate::access::{Ctx, Limit};
 use crate::error::{Error, Kind, Result};
-use crate::fhir::Target;
+use crate::fhir::{Json, Target};
 use crate::interaction::answer::Done;
+use crate::interaction::operation::Call;
 use crate::interaction::{House, unknown};
 use crate::search::Rows;
 use crate::store::{Audit, Method, Put, Tx, Version, Work};
@@ -34,6 +35,23 @@ pub(in crate::interaction) struct Outcome {
     pub(in crate::interaction) version: Option<Version>,
 }
 
+/// What entries of a transaction ask for that are no writes of a resource.
+#[derive(Default)]
+pub(in crate::interaction) struct Others {
+    /// Resources that GET entries read: they must be there. With the place of the entry.
+    pub(in crate::interaction) reads: Vec<(Target, String)>,
+    /// Operations: carried out after all writes, in this order.
+    pub(in crate::interaction) calls: Vec<Call>,
+}
+
+/// What was done.
+pub(in crate::interaction) struct Written {
+    /// One each ask.
+    pub(in crate::interaction) outcomes: Vec<Outcome>,
+    /// What each operation answered.
+    pub(in crate::interaction) answers: Vec<Json>,
+}
+
 /// One request's writes.
 pub(super) struct Commit {
     pub(super) house: Arc<House>,
@@ -41,13 +59,12 @@ pub(super) struct Commit {
     pub(super) asks: Vec<Ask>,
     pub(super) criteria: Criteria,
     pub(super) prepared: Prepared,
-    /// Resources that GET entries of the transaction read: they must be there.
-    pub(super) reads: Vec<(Target, String)>,
+    pub(super) others: Others,
     pub(super) action: String,
 }
 
 impl Work for Commit {
-    type Out = Vec<Outcome>;
+    type Out = Written;
 
     fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Self::Out>> {
         Box::pin(self.commit(tx))
@@ -61,6 +78,7 @@ impl Work for Commit {
                 locks.push(keys.target(target.rtype.as_str(), &target.id));
             }
         }
+        locks.extend(self.others.calls.iter().map(|c| keys.target(c.target.rtype.as_str(), &c.target.id)));
         let bodies = self.prepared.ready.iter().flatten().map(|r| &*r.json);
         locks.extend(workflow::lock_names(keys, bodies));
         locks.sort_unstable();
@@ -69,12 +87,12 @@ impl Work for Commit {
     }
 
     fn entries(&self) -> usize {
-        self.asks.len() + 16
+        self.asks.len() + 16 * (1 + self.others.calls.len())
     }
 }
 
 impl Commit {
-    async fn commit(&self, tx: &mut Tx) -> Result<Vec<Outcome>> {
+    async fn commit(&self, tx: &mut Tx) -> Result<Written> {
         let limit = Limit::of(&self.ctx);
         let found = match self.criteria.plans() {
             [] => Found::default(),
@@ -84,7 +102,8 @@ impl Commit {
         let prepared = if found == self.prepared.found {
             &self.prepared
         } else {
-            redone = Prepared::new(&self.ctx, &self.house, &self.asks, self.criteria.plans(), found)?;
+            redone =
+                Prepared::new(&self.ctx, &self.house, &self.asks, &self.others.calls, self.criteria.plans(), found)?;
             &redone
         };
 
@@ -140,8 +159,8 @@ impl Commit {
             let outcome = self.put(tx, step).await?;
             set(&mut outcomes, *n, outcome);
         }
+        let put: Vec<usize> = steps.iter().map(|(n, _)| *n).collect();
         if !steps.is_empty() {
-            let put: Vec<usize> = steps.iter().map(|(n, _)| *n).collect();
             let change = |(_, step): (usize, Step<'_>)| workflow::Change {
                 target: step.target.clone(),
                 before: step.was,
@@ -149,8 +168,12 @@ impl Commit {
             };
             let changes: Vec<workflow::Change> = steps.into_iter().map(change).collect();
             workflow::react(&self.ctx, tx, &self.house.programme, &changes).await?;
-            latest(tx, &mut outcomes, &put).await?;
         }
+        let mut answers = Vec::with_capacity(self.others.calls.len());
+        for (call, params) in self.others.calls.iter().zip(&prepared.params) {
+            answers.push(call.carry_out(tx, params.as_ref()).await.map_err(|e| at(e, &call.place))?);
+        }
+        latest(tx, &mut outcomes, &put).await?;
         tx.audit(self.audit());
         for n in 0..outcomes.len() {
             if outcomes.get(n).is_some_and(Option::is_none) {
@@ -160,7 +183,7 @@ impl Commit {
                 set(&mut outcomes, n, outcome);
             }
         }
-        Ok(outcomes.into_iter().flatten().collect())
+        Ok(Written { outcomes: outcomes.into_iter().flatten().collect(), answers })
     }
 
     /// Fills versions into the references that ask for them.
@@ -192,11 +215,12 @@ impl Commit {
     }
 
     async fn check_reads(&self, tx: &mut Tx, limit: &Limit, prepared: &Prepared, faults: &mut Faults) -> Result<()> {
-        if self.reads.is_empty() {
+        let reads = &self.others.reads;
+        if reads.is_empty() {
             return Ok(());
         }
-        let targets: Vec<Target> = self.reads.iter().map(|(t, _)| t.clone()).collect();
-        for ((target, place), version) in self.reads.iter().zip(tx.get_many(limit, &targets).await?) {
+        let targets: Vec<Target> = reads.iter().map(|(t, _)| t.clone()).collect();
+        for ((target, place), version) in reads.iter().zip(tx.get_many(limit, &targets).await?) {
             let mine = self.asks.iter().zip(&prepared.fates).find(|(_, fate)| fate.target() == Some(target));
             match (mine, version) {
                 (Some((ask, _)), _) if ask.method == Method::Delete => {
@@ -282,6 +306,9 @@ async fn latest(tx: &mut Tx, outcomes: &mut [Option<Outcome>], put: &[usize]) ->
     let version = |n: &usize| outcomes.get(*n)?.as_ref()?.version.as_ref();
     let written: Vec<usize> = put.iter().copied().filter(|n| version(n).is_some_and(|v| !v.is_deleted())).collect();
     let targets: Vec<Target> = written.iter().filter_map(version).map(|v| v.target.clone()).collect();
+    if targets.is_empty() {
+        return Ok(());
+    }
     for (n, now) in written.into_iter().zip(tx.get_many(&Limit::Everything, &targets).await?) {
         if let (Some(Some(outcome)), Some(now)) = (outcomes.get_mut(n), now) {
             outcome.version = Some(now);

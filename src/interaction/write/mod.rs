@@ -17,36 +17,28 @@ mod resolve;
 mod versioned;
 
 pub(super) use ask::{Asks, Draft};
-pub(super) use commit::Outcome;
+pub(super) use commit::{Others, Outcome, Written};
 pub(super) use faults::Faults;
 pub(crate) use faults::at;
 
 use super::Engine;
 use crate::access::{Ctx, Limit};
 use crate::error::Result;
-use crate::fhir::Target;
 use commit::Commit;
 use prepare::Prepared;
 use std::sync::Arc;
 
 impl Engine {
-    /// Writes all of it, or nothing. Outcomes in the order of the asks. `reads`: resources that must be there, with the
-    /// place of the entry that reads them. `action`: for the audit.
+    /// Writes all of it, or nothing. Outcomes in the order of the asks. `action`: for the audit.
     ///
     /// # Errors
     /// All failures of all entries.
-    pub(super) async fn write(
-        &self,
-        ctx: &Ctx,
-        mut asks: Asks,
-        reads: Vec<(Target, String)>,
-        action: &str,
-    ) -> Result<Vec<Outcome>> {
+    pub(super) async fn write(&self, ctx: &Ctx, mut asks: Asks, others: Others, action: &str) -> Result<Written> {
         asks.end()?;
         let Asks { list, criteria, .. } = asks;
         let limit = Limit::of(ctx);
         let found = criteria.guess(self, &limit).await?;
-        let mut prepared = Prepared::new(ctx, self.house(), &list, criteria.plans(), found)?;
+        let mut prepared = Prepared::new(ctx, self.house(), &list, &others.calls, criteria.plans(), found)?;
         prepared.patches(self.house(), &list, &limit).await?;
         let work = Commit {
             house: Arc::clone(&self.0),
@@ -54,7 +46,7 @@ impl Engine {
             asks: list,
             criteria,
             prepared,
-            reads,
+            others,
             action: action.into(),
         };
         self.house().store.write(work).await

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::fhir::meta::{self, Stampable};
 use crate::fhir::{Json, Target, patch, validate};
 use crate::interaction::House;
+use crate::interaction::operation::Call;
 use crate::search::{Plan, Rows};
 use crate::store::{Method, Version};
 use crate::workflow;
@@ -37,6 +38,8 @@ pub(super) struct Prepared {
     pub(super) found: Found,
     /// One each ask.
     pub(super) fates: Vec<Fate>,
+    /// One each operation: its parameters, links inside the Bundle resolved.
+    pub(super) params: Vec<Option<Json>>,
     /// One each ask; `None` where there is no body or, for a patch, where it must wait for the transaction.
     pub(super) ready: Vec<Option<Ready>>,
 }
@@ -46,8 +49,15 @@ impl Prepared {
     ///
     /// # Errors
     /// All failures of all entries.
-    pub(super) fn new(ctx: &Ctx, house: &House, asks: &[Ask], plans: &[Plan], found: Found) -> Result<Self> {
-        let fates = resolve::fates(asks, &found)?;
+    pub(super) fn new(
+        ctx: &Ctx,
+        house: &House,
+        asks: &[Ask],
+        calls: &[Call],
+        plans: &[Plan],
+        found: Found,
+    ) -> Result<Self> {
+        let fates = resolve::fates(asks, calls, &found)?;
         let links = Links::new(house, asks, plans, &fates, &found)?;
         let which = Which::of(house, &Limit::of(ctx));
         let mut faults = Faults::default();
@@ -71,7 +81,8 @@ impl Prepared {
             };
             ready.push(body);
         }
-        faults.end().map(|()| Self { found, fates, ready })
+        let params = calls.iter().map(|call| call.params.as_ref().map(|params| links.of(params))).collect();
+        faults.end().map(|()| Self { found, fates, params, ready })
     }
 
     /// Applies patches to what is there now, so that the transaction need not, unless another writer comes between.
@@ -104,6 +115,11 @@ pub(super) fn patched(house: &House, which: Which, ask: &Ask, before: &Version) 
         }
     }
     patch::prune(&mut after);
+    if after.depth() > house.json.depth {
+        let most = house.json.depth;
+        let text = format!("the result has more than {most} objects and arrays inside each other (limit json-depth)");
+        return Err(Error::unprocessable(text));
+    }
     // What the patch made of the resource is not what the client wrote: 422, not 400.
     validate::check(&after).map_err(|e| Error { kind: crate::error::Kind::Unprocessable, ..e })?;
     let refs = which.targets(&house.env.base, &after);

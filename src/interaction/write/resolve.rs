@@ -12,6 +12,7 @@ use crate::fhir::bundle::{self, Link};
 use crate::fhir::resource::{known, printable};
 use crate::fhir::{Json, Target};
 use crate::interaction::House;
+use crate::interaction::operation::Call;
 use crate::search::Plan;
 use crate::search::matches::{Doc, matches};
 use crate::store::Method;
@@ -44,7 +45,7 @@ impl Fate {
 ///
 /// # Errors
 /// All entries whose criteria match too many or, for a patch, none; two entries that write the same resource.
-pub(super) fn fates(asks: &[Ask], found: &Found) -> Result<Vec<Fate>> {
+pub(super) fn fates(asks: &[Ask], calls: &[Call], found: &Found) -> Result<Vec<Fate>> {
     let mut faults = Faults::default();
     let mut made: HashMap<usize, Target> = HashMap::new();
     let mut fates: Vec<Fate> = Vec::with_capacity(asks.len());
@@ -61,6 +62,10 @@ pub(super) fn fates(asks: &[Ask], found: &Found) -> Result<Vec<Fate>> {
                 format!("another entry of this Bundle writes {target}, too; a transaction writes a resource once");
             faults.add(Error::invalid(text).code("duplicate"), &ask.place);
         }
+    }
+    for call in calls.iter().filter(|call| written.contains(&call.target)) {
+        let text = format!("another entry of this Bundle writes {}, too; do both one after the other", call.target);
+        faults.add(Error::invalid(text).code("duplicate"), &call.place);
     }
     faults.end().map(|()| fates)
 }
@@ -180,6 +185,13 @@ impl<'a> Links<'a> {
             targets.extend(which.target(&house.env.base, text));
         });
         faults.end().map(|()| targets)
+    }
+
+    /// Parameters of an operation with their links rewritten.
+    pub(super) fn of(&self, params: &Json) -> Json {
+        let mut params = params.clone();
+        bundle::rewrite(&mut params, &|text| self.lookup(text, None));
+        params
     }
 
     fn lookup(&self, text: &str, root: Option<&str>) -> Option<String> {

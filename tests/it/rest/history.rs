@@ -3,6 +3,7 @@
 
 use super::{link, patient};
 use crate::harness::TestServer;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 both_databases!(
     a_history_is_newest_first_and_shows_deletions_without_a_resource,
     a_since_poller_sees_each_version_once_while_others_write,
+    a_page_of_the_systems_history_is_full_whatever_its_reader_may_not_read,
 );
 
 async fn a_history_is_newest_first_and_shows_deletions_without_a_resource(server: TestServer) {
@@ -93,4 +95,34 @@ async fn a_since_poller_sees_each_version_once_while_others_write(server: TestSe
     let seen = polled.await.expect("the poller");
     assert_eq!(seen.len(), made.len(), "each once");
     assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), made);
+}
+
+async fn a_page_of_the_systems_history_is_full_whatever_its_reader_may_not_read(server: TestServer) {
+    let pharmacy = server.pharmacy();
+    for n in 0..6 {
+        let hook = json!({"resourceType": "Subscription", "status": "requested", "reason": n.to_string(), "criteria": "Task",
+            "channel": {"type": "rest-hook", "endpoint": "https://hook.example/x"}});
+        pharmacy.create(&hook).await.is(201);
+        pharmacy.create(&json!({"resourceType": "QuestionnaireResponse", "status": "completed"})).await.is(201);
+    }
+    // The technician reads no Subscription; the directory is everybody's.
+    let technician = server.technician();
+    let mut url = "_history?_count=4&_total=accurate".to_owned();
+    let (mut sizes, mut total, mut notes) = (Vec::new(), 0, 0);
+    loop {
+        let page = technician.read(&url).await.ok().body;
+        let entries = page["entry"].as_array().cloned().unwrap_or_default();
+        assert!(entries.iter().all(|e| e["resource"]["resourceType"] != "Subscription"), "{page:#}");
+        notes += entries.iter().filter(|e| e["resource"]["resourceType"] == "QuestionnaireResponse").count();
+        sizes.push(entries.len());
+        total = page["total"].as_u64().unwrap_or(total);
+        match link(&page, "next") {
+            Some(next) => url = next,
+            None => break,
+        }
+    }
+    assert_eq!(notes, 6);
+    let (_, full) = sizes.split_last().expect("pages");
+    assert!(full.len() > 1 && full.iter().all(|n| *n == 4), "{sizes:?}");
+    assert_eq!(sizes.iter().sum::<usize>() as u64, total);
 }

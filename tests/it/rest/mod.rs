@@ -4,6 +4,8 @@ mod conditional;
 mod envelope;
 mod history;
 mod lifecycle;
+mod limits;
+mod operations;
 mod pages;
 mod references;
 mod transaction;

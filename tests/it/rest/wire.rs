@@ -92,6 +92,26 @@ async fn unknown_paths_and_methods_answer_with_an_outcome(server: TestServer) {
     client.read("/nowhere").await.refuses(404, "not-found", "");
     client.send("PUT", "metadata", "{}", &[]).await.refuses(405, "not-supported", "");
     client.send("TRACE", "Patient", "", &[]).await.refuses(405, "not-supported", "");
+    for (method, path, allow) in [
+        ("POST", "metadata", "GET, HEAD"),
+        ("PUT", "", "GET, HEAD, POST"),
+        ("TRACE", "Patient/1", "GET, HEAD, PUT, PATCH, DELETE"),
+        ("OPTIONS", "Patient", "GET, HEAD, POST, PUT, PATCH, DELETE"),
+        ("POST", "Patient/1", "GET, HEAD, PUT, PATCH, DELETE"),
+        ("DELETE", "Patient/1/_history/1", "GET, HEAD"),
+        ("PUT", "Patient/_search", "POST"),
+        ("GET", "Task/1/$claim", "POST"),
+        ("POST", "/livez", "GET, HEAD"),
+        ("DELETE", "/auth/jwks", "GET, HEAD"),
+        ("POST", ".well-known/smart-configuration", "GET, HEAD"),
+    ] {
+        let answer = client.send(method, path, if method == "POST" { "{}" } else { "" }, &[]).await;
+        answer.refuses(405, "not-supported", "");
+        assert_eq!(answer.header("allow"), allow, "{method} {path}");
+    }
+    let answer = client.read("/auth/token").await.is(405);
+    assert_eq!((answer.header("allow"), answer.header("cache-control")), ("POST", "no-store"));
+    assert_eq!(answer.body["error"], "invalid_request");
     client.read("Patient/a%20b").await.refuses(400, "invalid", "");
     client.read("Patient/..%2f..").await.refuses(400, "invalid", "");
     client.send("POST", "Patient/$nonsense", "", &[]).await.refuses(404, "not-supported", "");

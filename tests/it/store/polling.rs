@@ -53,8 +53,15 @@ async fn a_poller_sees_every_version_once_while_sixteen_write(store: Store) {
 }
 
 async fn poll_history(store: &Store, mark: i64, seen: &mut BTreeMap<i64, usize>) -> i64 {
-    let mut query =
-        HistoryQuery { scope: Scope::System, since: Some(mark), at: None, count: 50, total: false, from: None };
+    let mut query = HistoryQuery {
+        scope: Scope::System,
+        types: None,
+        since: Some(mark),
+        at: None,
+        count: 50,
+        total: false,
+        from: None,
+    };
     let mut newest = mark;
     loop {
         let page = store.history(&Everything, &query).await.unwrap();

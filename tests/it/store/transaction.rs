@@ -151,7 +151,7 @@ async fn a_deletion_is_a_version_and_a_revival_goes_on_counting(store: Store) {
     assert!(store.search(&Everything, &all(10), None).await.unwrap().rows.is_empty());
     store.write(does(|tx| Box::pin(async move { puts(tx, "a", "y", 2).await }))).await.unwrap();
     let scope = Scope::Instance(target("a"));
-    let query = HistoryQuery { scope, since: None, at: None, count: 2, total: true, from: None };
+    let query = HistoryQuery { scope, types: None, since: None, at: None, count: 2, total: true, from: None };
     let first = store.history(&Everything, &query).await.unwrap();
     assert_eq!(
         first.rows.iter().map(|v| (v.version, v.method)).collect::<Vec<_>>(),
