@@ -1,5 +1,6 @@
 //! The store by itself, without HTTP: what the laws rest on, on both databases.
 
+mod limits;
 mod paging;
 mod polling;
 mod scans;
