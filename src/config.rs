@@ -46,6 +46,10 @@ pub struct StoreArgs {
     /// Folder of profiles in place of the built-in ones
     #[arg(long, env = "BATON_PROFILES", value_name = "DIR")]
     pub profiles: Option<PathBuf>,
+    /// Zone of dates and times that name none, as IANA calls it: America/New_York [default: what the database was made with, UTC
+    /// for a new one]
+    #[arg(long, env = "BATON_ZONE", value_name = "ZONE")]
+    pub zone: Option<String>,
     /// Address that clients use, without /fhir: tokens and links carry it [default: http:// and the listen address]
     #[arg(long, env = "BATON_BASE_URL", value_name = "URL")]
     pub base_url: Option<String>,
@@ -205,6 +209,8 @@ pub struct Settings {
     pub profiles: Option<PathBuf>,
     /// Which references must lead to something.
     pub references: References,
+    /// Zone of dates and times that name none, an IANA name; `None`: what the database was made with.
+    pub zone: Option<String>,
     /// See [`Limits`].
     pub limits: Limits,
 }
@@ -218,13 +224,14 @@ impl Default for Settings {
             base_url: None,
             profiles: None,
             references: References::default(),
+            zone: None,
             limits: Limits::default(),
         }
     }
 }
 
-const KEYS: [&str; 8] =
-    ["listen", "database-url", "auth", "base-url", "profiles", "references", "insecure-http", "limits"];
+const KEYS: [&str; 9] =
+    ["listen", "database-url", "auth", "base-url", "profiles", "zone", "references", "insecure-http", "limits"];
 
 impl Settings {
     /// Reads the file, lays variables and flags over it, and checks the whole.
@@ -272,6 +279,7 @@ impl Settings {
         }
         settings.base_url = text(&table, "base-url")?.map(Into::into);
         settings.profiles = text(&table, "profiles")?.map(Into::into);
+        settings.zone = text(&table, "zone")?.map(Into::into);
         let insecure = match table.get("insecure-http") {
             None => false,
             Some(v) => v.as_bool().ok_or_else(|| Error::invalid("'insecure-http' is true or false"))?,
@@ -295,6 +303,9 @@ impl Settings {
         if let Some(dir) = &args.store.profiles {
             settings.profiles = Some(dir.clone());
         }
+        if let Some(zone) = &args.store.zone {
+            settings.zone = Some(zone.clone());
+        }
         settings.limits.apply(&args.limits, limits_table)?;
         settings.check(args.insecure_http.unwrap_or(insecure))?;
         Ok(settings)
@@ -310,6 +321,14 @@ impl Settings {
         }
         if let Some(url) = &mut self.base_url {
             *url = base(url)?;
+        }
+        if let Some(zone) = &mut self.zone {
+            let known = jiff::tz::TimeZone::get(zone).ok();
+            let Some(name) = known.as_ref().and_then(jiff::tz::TimeZone::iana_name) else {
+                let hint = "write a name of the IANA list, such as America/New_York, Europe/Berlin or UTC";
+                return Err(Error::invalid(format!("'zone' is \"{zone}\", which is no time zone; {hint}")));
+            };
+            *zone = name.into(); // in the list's own letters
         }
         match self.auth {
             AuthMode::External => Err(Error::invalid(
@@ -474,6 +493,9 @@ mod tests {
         assert_eq!(settings.listen.port(), 9001);
         assert_eq!(settings.database_url, "sqlite:a.db");
         assert_eq!((settings.limits.body_bytes, settings.limits.json_depth), (4096, 10));
+        let zoned = |flags| load("zone = \"Europe/Berlin\"", flags).unwrap().zone;
+        assert_eq!(zoned(&[]).as_deref(), Some("Europe/Berlin"));
+        assert_eq!(zoned(&["--zone", "america/new_york"]).as_deref(), Some("America/New_York"));
     }
 
     #[test]
@@ -491,6 +513,8 @@ mod tests {
             ("listen = \"here\"", &[], "ADDR:PORT"),
             ("auth = \"none\"", &[], "embedded, external or off"),
             ("references = \"no\"", &[], "visible or strict"),
+            ("zone = \"Mars/Olympus\"", &[], "no time zone"),
+            ("", &["--zone", "CEST+1"], "no time zone"),
             ("auth = \"external\"", &[], "not built yet"),
             ("a = ", &[], "the settings file"),
             ("", &["--auth", "off", "--listen", "0.0.0.0:8080"], "loopback only"),

@@ -4,7 +4,8 @@ use crate::access::Policy;
 use crate::config::{AuthMode, Limits, Settings};
 use crate::error::Result;
 use crate::interaction::{Engine, Parts};
-use crate::search::{Caps, Env, Registry};
+use crate::search::registry::{self, Extra};
+use crate::search::{Active, Caps, Env, Live, Registry};
 use crate::store::{self, Store};
 use crate::workflow::Programme;
 use std::sync::Arc;
@@ -56,13 +57,13 @@ fn caps(limits: &Limits) -> Caps {
 pub async fn engine(settings: &Settings, root: &str) -> Result<Opened> {
     let store = store(settings).await?;
     let env = Env { caps: caps(&settings.limits), ..Env::utc(&format!("{root}/fhir")) };
-    let registry = Arc::new(Registry::builtin());
+    let live = Arc::new(Live::new(active(settings, &env)?));
     let policy = Arc::new(Policy::load(settings.profiles.as_deref())?);
     let secret = store.secret("workflow").await?;
-    let programme = Programme::load(settings.profiles.as_deref(), Arc::clone(&registry), env.clone(), &secret)?;
+    let programme = Programme::load(settings.profiles.as_deref(), Arc::clone(&live), env.clone(), &secret)?;
     let parts = Parts {
         store: store.clone(),
-        registry,
+        live,
         programme,
         policy: Arc::clone(&policy),
         env,
@@ -71,4 +72,13 @@ pub async fn engine(settings: &Settings, root: &str) -> Result<Opened> {
         has_auth: settings.auth != AuthMode::Off,
     };
     Ok(Opened { store, policy, engine: Engine::new(parts).await? })
+}
+
+fn active(settings: &Settings, env: &Env) -> Result<Active> {
+    let files = registry::files(settings.profiles.as_deref())?;
+    let extras: Vec<Extra> =
+        files.into_iter().map(|(name, resource)| Extra { name, resource, building: None }).collect();
+    let made = Registry::with_extras(&extras);
+    let zone = settings.zone.as_deref().and_then(|z| jiff::tz::TimeZone::get(z).ok());
+    Ok(Active::new(0, made.registry, env.in_zone(zone.unwrap_or(jiff::tz::TimeZone::UTC))))
 }

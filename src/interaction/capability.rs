@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::operation::OPERATIONS;
 use super::{Engine, House};
 use crate::fhir::{Json, ResourceType};
-use crate::search::ParamType;
+use crate::search::{Active, ParamType};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -18,15 +18,17 @@ const INTERACTIONS: [&str; 9] =
     ["create", "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "search-type"];
 
 impl Engine {
-    /// The statement; made once.
+    /// The statement; made once for each set of search parameters.
     pub(super) fn capabilities(&self) -> Answer {
-        let house = self.house();
-        Answer::of(house.metadata.get_or_init(|| Bytes::from(Json::from(statement(house)).to_bytes())).clone())
+        let (house, active) = (self.house(), self.house().active());
+        Answer::of(
+            active.statement.get_or_init(|| Bytes::from(Json::from(statement(house, &active)).to_bytes())).clone(),
+        )
     }
 }
 
-fn statement(house: &House) -> Value {
-    let resources: Vec<Value> = ResourceType::all().map(|t| resource(house, t)).collect();
+fn statement(house: &House, active: &Active) -> Value {
+    let resources: Vec<Value> = ResourceType::all().map(|t| resource(active, t)).collect();
     let mut rest = json!({
         "mode": "server",
         "documentation": "All R4 types in JSON. A write is judged by role, scope, organisation and the state of the resource; \
@@ -74,8 +76,9 @@ fn statement(house: &House) -> Value {
     })
 }
 
-fn resource(house: &House, rtype: ResourceType) -> Value {
-    let mut params: Vec<&crate::search::Param> = house.registry.params(rtype).collect();
+fn resource(active: &Active, rtype: ResourceType) -> Value {
+    let mut params: Vec<&crate::search::Param> =
+        active.registry.params(rtype).filter(|p| p.building().is_none()).collect();
     params.sort_by(|a, b| a.code.cmp(&b.code));
     let references = params.iter().filter(|p| p.kind == ParamType::Reference);
     let mut includes: Vec<String> = references.map(|p| format!("{rtype}:{}", p.code)).collect();

@@ -100,7 +100,7 @@ impl Engine {
     fn span(&self, name: &str, value: &str) -> Result<(i64, i64)> {
         // A '+' of a time zone arrives as a space when the client forgot to escape it.
         let value = value.replace(' ', "+");
-        date::search_span(&value, &self.house().env.zone).map(|s| (s.lo, s.hi)).ok_or_else(|| {
+        date::search_span(&value, &self.house().active().env.zone).map(|s| (s.lo, s.hi)).ok_or_else(|| {
             Error::invalid(format!(
                 "{name} is a date or an instant, such as 2026-11-25T15:53:00Z, and not '{}'",
                 printable(&value)

@@ -32,12 +32,11 @@ use crate::access::scope::Action;
 use crate::config::{Limits, References};
 use crate::error::{Error, Result};
 use crate::fhir::{ResourceType, Target, json};
-use crate::search::{Env, Keys, Registry};
+use crate::search::{Active, Env, Keys, Live};
 use crate::store::Store;
 use crate::workflow::Programme;
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The one door. Cheap to clone.
 #[derive(Clone)]
@@ -47,13 +46,13 @@ pub struct Engine(Arc<House>);
 pub struct Parts {
     /// The open database.
     pub store: Store,
-    /// Search parameters.
-    pub registry: Arc<Registry>,
+    /// Search parameters and zone, as they are at each moment.
+    pub live: Arc<Live>,
     /// Protocol and policy.
     pub programme: Programme,
     /// Role matrix.
     pub policy: Arc<Policy>,
-    /// Address and zone of this server.
+    /// Address of this server.
     pub env: Env,
     /// How much of everything.
     pub limits: Limits,
@@ -66,7 +65,7 @@ pub struct Parts {
 /// What the interactions share.
 pub(crate) struct House {
     pub(crate) store: Store,
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) live: Arc<Live>,
     pub(crate) programme: Programme,
     pub(crate) policy: Arc<Policy>,
     pub(crate) keys: Keys,
@@ -77,7 +76,13 @@ pub(crate) struct House {
     pub(crate) json: json::Limits,
     has_auth: bool,
     pages: page::Signer,
-    metadata: OnceLock<Bytes>,
+}
+
+impl House {
+    /// Search parameters and zone of this moment.
+    pub(crate) fn active(&self) -> Arc<Active> {
+        self.live.now()
+    }
 }
 
 impl Engine {
@@ -86,14 +91,14 @@ impl Engine {
     /// # Errors
     /// What the database says when its page secret cannot be read.
     pub async fn new(parts: Parts) -> Result<Self> {
-        let Parts { store, registry, programme, policy, env, limits, references, has_auth } = parts;
+        let Parts { store, live, programme, policy, env, limits, references, has_auth } = parts;
         let pages = page::Signer::new(&store.secret("page-links").await?, limits.page_seconds);
         let keys = store.keys();
         let json =
             json::Limits { depth: Limits::size(limits.json_depth), string_bytes: Limits::size(limits.string_bytes) };
         Ok(Self(Arc::new(House {
             store,
-            registry,
+            live,
             programme,
             policy,
             keys,
@@ -103,7 +108,6 @@ impl Engine {
             json,
             has_auth,
             pages,
-            metadata: OnceLock::new(),
         })))
     }
 

@@ -114,7 +114,8 @@ impl Engine {
     fn query(&self, ctx: &Ctx, types: &[ResourceType], pairs: &Pairs, lenient: bool, terms: &Terms) -> Result<Query> {
         let house = self.house();
         let handling = if lenient { Handling::Lenient } else { Handling::Strict };
-        let query = query::parse_knowing(&house.registry, &house.keys, types, pairs, &house.env, handling, terms)?;
+        let active = house.active();
+        let query = query::parse_knowing(&active.registry, &house.keys, types, pairs, &active.env, handling, terms)?;
         let judge = house.policy.judge(&ctx.principal);
         for touched in &query.touched {
             judge.decide(Action::SearchType, Some(*touched)).ok()?;
@@ -139,10 +140,11 @@ impl Engine {
         if house.store.get(&Limit::of(ctx), owner).await?.is_none() {
             return Err(unknown(owner));
         }
+        let active = house.active();
         let mut any = Vec::new();
         let mut kept = Vec::new();
         for rtype in &query.plan.types {
-            if let Some(cond) = query::compartment(&house.registry, &house.keys, owner, *rtype) {
+            if let Some(cond) = query::compartment(&active.registry, &house.keys, owner, *rtype) {
                 any.push(cond);
                 kept.push(*rtype);
             }

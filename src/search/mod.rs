@@ -10,6 +10,7 @@ mod corpus;
 mod extract;
 pub mod fold;
 pub mod fulltext;
+mod live;
 pub mod matches;
 pub mod param;
 pub mod plan;
@@ -19,6 +20,7 @@ pub mod rows;
 pub mod terminology;
 pub mod unit;
 
+pub use live::{Active, Live};
 pub use plan::{Cond, Plan, Sort};
 pub use query::Query;
 pub use registry::{Param, ParamType, Registry};
@@ -63,5 +65,11 @@ impl Env {
     #[must_use]
     pub fn utc(base: &str) -> Self {
         Self { base: base.trim_end_matches('/').into(), zone: jiff::tz::TimeZone::UTC, caps: Caps::default() }
+    }
+
+    /// The same server with another zone.
+    #[must_use]
+    pub fn in_zone(&self, zone: jiff::tz::TimeZone) -> Self {
+        Self { zone, ..self.clone() }
     }
 }

@@ -104,6 +104,8 @@ pub(in crate::search) enum Refusal {
     Bad(String),
     /// Over a limit.
     Costly(String),
+    /// Its rows are still being made.
+    Building(String),
 }
 
 impl Refusal {
@@ -113,8 +115,21 @@ impl Refusal {
             Self::Unknown(why) => ("not-supported", why),
             Self::Bad(why) => ("invalid", why),
             Self::Costly(why) => ("too-costly", why),
+            Self::Building(why) => ("transient", why),
         };
         Issue::error(code, "", format!("Search parameter '{name}': {why}"))
+    }
+}
+
+/// Refuses a parameter whose rows are still being made: some of them would look like all.
+pub(in crate::search) fn is_built(param: &super::Param) -> Result<(), Refusal> {
+    match param.building() {
+        None => Ok(()),
+        Some(building) => Err(Refusal::Building(format!(
+            "the server is still reading its stored resources for it ({} % done); send the search again later, and see \
+             $reindex-status",
+            building.percent()
+        ))),
     }
 }
 
@@ -166,6 +181,7 @@ impl House<'_> {
 struct Issues {
     errors: Vec<Issue>,
     warnings: Vec<Issue>,
+    other_than_building: bool,
 }
 
 impl Issues {
@@ -177,6 +193,7 @@ impl Issues {
             self.warnings.push(issue);
             return;
         }
+        self.other_than_building |= !matches!(refusal, Refusal::Building(_));
         self.errors.push(issue);
     }
 
@@ -184,7 +201,9 @@ impl Issues {
         if self.errors.is_empty() {
             return Ok(self.warnings);
         }
-        Err(Error::with_issues(Kind::Invalid, self.errors))
+        // Where nothing is wrong with the search itself, it can be sent again.
+        let kind = if self.other_than_building { Kind::Invalid } else { Kind::Busy };
+        Err(Error::with_issues(kind, self.errors))
     }
 }
 

@@ -9,18 +9,22 @@
 //! it (`phonetic` is `name`), a union is its parts (`combo-code` is `code` and `component-code`), and
 //! `subject.where(resolve() is Patient)` is `subject` seen through its type. A query looks into each slot of its parameter.
 
+mod added;
+mod building;
 mod own;
 mod slots;
 mod table;
 
 use super::param::composite::Component;
 use super::param::token::Coded;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::fhirpath::Expr;
 use crate::fhir::resource::RESOURCE_TYPES;
 use crate::fhir::{Json, ResourceType};
 use std::sync::{Arc, LazyLock};
 
+pub use building::{Building, Rows4};
+pub use own::files;
 pub use table::sources;
 
 /// `SearchParameter.type`.
@@ -99,6 +103,8 @@ pub struct Param {
     pub(super) uses: Vec<Use>,
     /// Parts of a composite.
     pub(super) parts: Vec<Part>,
+    /// While rows of stored resources are still being made: nothing can be searched by it.
+    pub(super) building: Option<Arc<Building>>,
 }
 
 impl Param {
@@ -108,6 +114,12 @@ impl Param {
         matches!(self.code.as_str(), "_id" | "_lastUpdated" | "_text" | "_content")
             || !self.uses.is_empty()
             || !self.parts.is_empty()
+    }
+
+    /// How far the rows are, while they are being made.
+    #[must_use]
+    pub fn building(&self) -> Option<&Building> {
+        self.building.as_deref()
     }
 
     /// The only slot, when it holds the parameter's values and nothing else.
@@ -145,6 +157,8 @@ pub(super) struct Slot {
     /// Whether `version.facts` names it: it is all that a parameter (or a part of a composite) sees.
     pub in_facts: bool,
     pub source: Source,
+    /// Whether rows of stored resources are still being made.
+    pub is_building: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -166,6 +180,28 @@ pub(super) struct Entry {
     /// By code.
     pub params: Vec<Param>,
     pub slots: Vec<Slot>,
+}
+
+/// A SearchParameter resource beside R4's own.
+#[derive(Debug, Clone)]
+pub struct Extra {
+    /// What it is called in messages and in the database: `search/x.json`, `SearchParameter/1`.
+    pub name: String,
+    /// The resource.
+    pub resource: Json,
+    /// While the rows of stored resources are being made.
+    pub building: Option<Arc<Building>>,
+}
+
+/// What became of [`Registry::with_extras`].
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// R4's parameters and those that can be used.
+    pub registry: Registry,
+    /// Position of each that cannot, and why.
+    pub refused: Vec<(usize, Issue)>,
+    /// The rows that each has of its own, as names that tell one definition from another; none where R4 has the same rows.
+    pub slots: Vec<Vec<String>>,
 }
 
 /// All parameters of all types. A clone is cheap.
@@ -193,23 +229,46 @@ impl Registry {
     /// # Errors
     /// `Invalid`, one issue for each resource that cannot be used, with the reason.
     pub fn with_profiles(profiles: &[Json]) -> Result<Self> {
+        let extra = |resource: &Json| Extra { name: String::new(), resource: resource.clone(), building: None };
+        let made = Self::with_extras(&profiles.iter().map(extra).collect::<Vec<_>>());
+        let issues: Vec<_> = made.refused.into_iter().map(|(_, issue)| issue).collect();
+        if issues.is_empty() { Ok(made.registry) } else { Err(Error::with_issues(Kind::Invalid, issues)) }
+    }
+
+    /// R4's parameters and these; what cannot be used is left out and named.
+    #[must_use]
+    pub fn with_extras(extras: &[Extra]) -> Made {
         let mut registry = R4.clone();
         let entries = Arc::make_mut(&mut registry.entries);
-        let mut issues = Vec::new();
-        for profile in profiles {
-            match table::definition(profile) {
+        let mut refused = Vec::new();
+        let mut slots = vec![Vec::new(); extras.len()];
+        let embedded = own::embedded();
+        let mut known = table::r4();
+        let mut definitions = Vec::new();
+        for (n, extra) in extras.iter().enumerate() {
+            match table::definition(&extra.resource) {
                 Ok(definition) => {
-                    for base in definition.bases() {
-                        let added = entries.get_mut(usize::from(base.0)).map(|e| slots::add(e, base, &definition));
-                        if let Some(Err(issue)) = added {
-                            issues.push(issue);
-                        }
-                    }
+                    known.push(definition.clone());
+                    definitions.push((n, extra, definition));
                 }
-                Err(issue) => issues.push(issue),
+                Err(issue) => refused.push((n, issue)),
             }
         }
-        if issues.is_empty() { Ok(registry) } else { Err(Error::with_issues(Kind::Invalid, issues)) }
+        for (n, extra, definition) in definitions {
+            for base in definition.bases() {
+                let Some(entry) = entries.get_mut(usize::from(base.0)) else { continue };
+                let is_embedded = embedded.contains(&extra.resource);
+                match added::add(entry, base, &definition, &known, is_embedded, extra.building.as_ref()) {
+                    Ok(own) => {
+                        if let Some(list) = slots.get_mut(n) {
+                            list.extend(own.into_iter().map(|slot| format!("{base}.{slot}")));
+                        }
+                    }
+                    Err(issue) => refused.push((n, issue)),
+                }
+            }
+        }
+        Made { registry, refused, slots }
     }
 
     pub(super) fn entry(&self, rtype: ResourceType) -> Option<&Entry> {

@@ -124,7 +124,8 @@ impl Records for Books<'_> {
         types.sort_unstable();
         types.dedup();
         // Several parameters may find by the same rows: the registry knows under which key they stand.
-        let registry = &self.programme.registry;
+        let active = self.programme.live.now();
+        let registry = &active.registry;
         let rows = asks
             .iter()
             .flat_map(|(rtype, param, to)| registry.reference_keys(&keys, known(rtype), param, to))
@@ -141,7 +142,8 @@ impl Records for Books<'_> {
         self.fetch(std::slice::from_ref(target)).await?;
         let before = self.versions.get(target).cloned().flatten();
         let body = Stampable::new(json, &target.id);
-        let rows = self.programme.registry.extract(&self.tx.keys(), json, &self.programme.env);
+        let active = self.programme.live.now();
+        let rows = active.registry.extract(&self.tx.keys(), json, &active.env);
         let put = Put {
             target: target.clone(),
             method: if before.is_some() { Method::Put } else { Method::Post },
@@ -235,7 +237,7 @@ mod tests {
             ("DetectedIssue", "patient", "Patient"),
         ] {
             let to = Target::new(known(to), "1");
-            let keys = programme.registry.reference_keys(&Keys(1, 2), known(rtype), param, &to);
+            let keys = programme.live.now().registry.reference_keys(&Keys(1, 2), known(rtype), param, &to);
             assert!(!keys.is_empty(), "{rtype}.{param}");
         }
     }

@@ -29,6 +29,7 @@ pub(super) async fn include(
     }
     let most = usize::try_from(house.limits.included_max).unwrap_or(usize::MAX);
     let rounds = house.limits.include_depth;
+    let active = house.active();
     let readable = |rtype| judge.decide(Action::SearchType, Some(rtype)) == Decision::Permit;
     let mut seen: HashSet<Target> = matches.iter().map(|v| v.target.clone()).collect();
     let mut found: Vec<Version> = Vec::new();
@@ -51,7 +52,7 @@ pub(super) async fn include(
             }
             let tree = source.json()?;
             for include in fitting {
-                for target in house.registry.references(&tree, &include.param, &house.env) {
+                for target in active.registry.references(&tree, &include.param, &active.env) {
                     if include.target.is_none_or(|t| t == target.rtype)
                         && readable(target.rtype)
                         && seen.insert(target.clone())
@@ -79,7 +80,7 @@ pub(super) async fn include(
             for rtype in types.into_iter().filter(|t| readable(*t)) {
                 let keys: Vec<i64> = owners
                     .iter()
-                    .flat_map(|t| house.registry.reference_keys(&house.keys, rtype, &include.param, t))
+                    .flat_map(|t| active.registry.reference_keys(&house.keys, rtype, &include.param, t))
                     .collect();
                 if keys.is_empty() {
                     continue;

@@ -61,8 +61,8 @@ async fn read(house: &House, limit: &Limit, wanted: &Wanted, at: &Moment) -> Res
     let cond = match literal {
         Some(id) => Cond::Ids(vec![id.into()]),
         None => {
-            let url = url.replace('\\', r"\\").replace(',', r"\,");
-            query::criteria(&house.registry, &house.keys, rtype, &[("url".into(), url)], &house.env)?
+            let (url, active) = (url.replace('\\', r"\\").replace(',', r"\,"), house.active());
+            query::criteria(&active.registry, &house.keys, rtype, &[("url".into(), url)], &active.env)?
         }
     };
     let plan = Plan { types: vec![rtype], cond, sort: Vec::new(), count: VERSIONS, total: false };

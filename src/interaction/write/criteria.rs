@@ -33,7 +33,8 @@ impl Criteria {
             return Ok(*known);
         }
         let house = engine.house();
-        let cond = query::criteria(&house.registry, &house.keys, rtype, &pairs, &house.env)?;
+        let active = house.active();
+        let cond = query::criteria(&active.registry, &house.keys, rtype, &pairs, &active.env)?;
         self.plans.push(Plan { types: vec![rtype], cond, sort: Vec::new(), count: 2, total: false });
         self.names.insert(name, self.plans.len() - 1);
         Ok(self.plans.len() - 1)

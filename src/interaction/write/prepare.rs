@@ -131,7 +131,8 @@ impl Ready {
     /// Serialises and extracts.
     pub(super) fn new(house: &House, body: Json, target: &Target) -> Self {
         let stampable = Stampable::new(&body, &target.id);
-        let rows = house.registry.extract(&house.keys, &body, &house.env);
+        let active = house.active();
+        let rows = active.registry.extract(&house.keys, &body, &active.env);
         Self {
             json: Arc::new(body),
             stampable: Arc::new(stampable),

@@ -212,10 +212,10 @@ impl<'a> Links<'a> {
 
 /// What a Bundle brings, as criteria see it: a conditional reference may name a resource of the same transaction.
 fn docs(house: &House, asks: &[Ask], fates: &[Fate]) -> Vec<Doc> {
-    let pk = Instant::now().0;
+    let (pk, active) = (Instant::now().0, house.active());
     let doc = |(ask, fate): (&Ask, &Fate)| match (ask.method, fate) {
         (Method::Post | Method::Put, Fate::Create(target) | Fate::Write(target)) => {
-            Some(Doc { target: target.clone(), pk, rows: house.registry.extract(&house.keys, &ask.body, &house.env) })
+            Some(Doc { target: target.clone(), pk, rows: active.registry.extract(&house.keys, &ask.body, &active.env) })
         }
         _ => None,
     };

@@ -4,7 +4,7 @@
 
 use super::looked_up::{self, LIST};
 use super::text::{nearest, split, unescape};
-use super::{House, Refusal};
+use super::{House, Refusal, is_built};
 use crate::fhir::ResourceType;
 use crate::fhir::resource::{is_id, printable};
 use crate::search::fulltext;
@@ -91,7 +91,7 @@ fn words(house: &House<'_>, narrative: bool, value: &str) -> Made {
 
 fn find<'a>(house: &House<'a>, rtype: ResourceType, code: &str) -> Made<&'a Param> {
     match house.registry.param(rtype, code) {
-        Some(param) if param.is_supported() => Ok(param),
+        Some(param) if param.is_supported() => is_built(param).map(|()| param),
         Some(_) => Err(Refusal::Unknown("Baton does not support it yet.".into())),
         None => {
             let known =

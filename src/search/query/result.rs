@@ -3,7 +3,7 @@
 //! Source: <https://hl7.org/fhir/R4/search.html#return>.
 
 use super::text::{nearest, split};
-use super::{House, Include, Query, Refusal, Summary, Total};
+use super::{House, Include, Query, Refusal, Summary, Total, is_built};
 use crate::fhir::ResourceType;
 use crate::fhir::resource::printable;
 use crate::search::ParamType;
@@ -182,6 +182,11 @@ fn include(
             return Err(format!("{source}.{param} never leads to what is searched").into());
         }
     }
+    if reverse {
+        // Found by rows, unlike what an _include reads out of the resource itself.
+        let asked = house.registry.params(source).filter(|p| param == "*" || p.code == param);
+        asked.filter(|p| p.kind == ParamType::Reference).try_for_each(is_built)?;
+    }
     touch(house, query, source, param, target, reverse);
     Ok(Include { source: Some(source), param: param.into(), target, iterate })
 }
@@ -236,6 +241,7 @@ fn sort_by(house: &House<'_>, rtype: ResourceType, code: &str) -> Result<SortBy,
     if param.uses.is_empty() {
         return Err(format!("'{code}' is no parameter to sort by").into());
     }
+    is_built(param)?;
     Ok(match (param.only_slot(), param.kind) {
         (Some(slot), ParamType::Date | ParamType::Number | ParamType::Quantity) => {
             SortBy::Range(house.keys.param(rtype.as_str(), slot))

@@ -2,7 +2,6 @@
 
 use super::table::Definition;
 use super::{Entry, Param, ParamType, Part, Slot, Source, Use};
-use crate::error::Issue;
 use crate::fhir::fhirpath::{Expr, Step};
 use crate::fhir::{ResourceType, definition};
 use crate::search::param::composite::Component;
@@ -71,6 +70,7 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
             kind,
             in_facts: false,
             source: Source::Values { alternatives, elsewhere: vec![], coded },
+            is_building: false,
         });
     }
     let elsewhere = split_parts(&mut entry.slots);
@@ -113,11 +113,19 @@ fn is_row_of_its_own(code: &str) -> bool {
     matches!(code, "_id" | "_lastUpdated" | "near" | "_filter")
 }
 
-fn param(d: &Definition, uses: Vec<Use>, parts: Vec<Part>) -> Param {
-    Param { code: d.code.clone(), kind: d.kind, url: d.url.clone(), targets: d.targets.clone(), uses, parts }
+pub(super) fn param(d: &Definition, uses: Vec<Use>, parts: Vec<Part>) -> Param {
+    Param {
+        code: d.code.clone(),
+        kind: d.kind,
+        url: d.url.clone(),
+        targets: d.targets.clone(),
+        uses,
+        parts,
+        building: None,
+    }
 }
 
-fn coded(mut systems: Vec<Box<str>>, alternatives: &[Expr]) -> Coded {
+pub(super) fn coded(mut systems: Vec<Box<str>>, alternatives: &[Expr]) -> Coded {
     systems.sort();
     systems.dedup();
     let last = |e: &Expr| match e {
@@ -206,14 +214,14 @@ fn composite(
         }
         let (name, components): (Arc<str>, _) = (d.code.as_str().into(), Arc::new(made));
         let source = Source::Elements { element: alternative.clone(), components: components.clone() };
-        slots.push(Slot { name: name.clone(), kind: ParamType::Composite, in_facts: true, source });
+        slots.push(Slot { name: name.clone(), kind: ParamType::Composite, in_facts: true, source, is_building: false });
         parts.push(Part::Element { slot: name, components });
     }
     parts
 }
 
 /// The path of a component from the resource: `value.as(Quantity)` of `Observation`.
-fn based(root: &Expr, component: Expr) -> Expr {
+pub(super) fn based(root: &Expr, component: Expr) -> Expr {
     match component {
         Expr::Path(base, steps) if *base == Expr::This => Expr::Path(Box::new(root.clone()), steps),
         other => other,
@@ -221,7 +229,7 @@ fn based(root: &Expr, component: Expr) -> Expr {
 }
 
 /// Systems that the structure tables imply for plain paths: `DetectedIssue.status`.
-fn implied(alternatives: &[Expr]) -> Vec<Box<str>> {
+pub(super) fn implied(alternatives: &[Expr]) -> Vec<Box<str>> {
     let path = |expr: &Expr| {
         let Expr::Path(base, steps) = expr else { return None };
         let Expr::Type(rtype) = &**base else { return None };
@@ -231,40 +239,4 @@ fn implied(alternatives: &[Expr]) -> Vec<Box<str>> {
         })
     };
     alternatives.iter().filter_map(path).filter_map(|p| definition::implicit_system(&p)).map(Into::into).collect()
-}
-
-/// Adds a parameter that R4 does not have. Where its expressions are those of a slot, it is stored there.
-pub(super) fn add(entry: &mut Entry, rtype: ResourceType, d: &Definition) -> Result<(), Issue> {
-    let refuse =
-        |why: String| Err(Issue::error("invalid", "SearchParameter.code", format!("SearchParameter {}: {why}", d.url)));
-    let Err(at) = entry.params.binary_search_by(|p| p.code.cmp(&d.code)) else {
-        return refuse(format!("{rtype} has a search parameter '{}' already", d.code));
-    };
-    if d.kind == ParamType::Composite {
-        return refuse("composite parameters of a site are not supported".into());
-    }
-    let alternatives = d.alternatives_of(rtype);
-    if alternatives.is_empty() {
-        return refuse(format!("no part of its expression begins with {rtype}"));
-    }
-    let same = |slot: &&Slot| match &slot.source {
-        Source::Values { alternatives: has, elsewhere, .. } => {
-            slot.kind == d.kind && elsewhere.is_empty() && *has == alternatives
-        }
-        Source::Elements { .. } => false,
-    };
-    let seen = match entry.slots.iter().find(same) {
-        Some(Slot { name, source: Source::Values { coded, .. }, .. }) => {
-            Use { slot: name.clone(), restrict: None, coded: coded.clone() }
-        }
-        _ => {
-            let (name, coded): (Arc<str>, _) =
-                (d.code.as_str().into(), Arc::new(coded(implied(&alternatives), &alternatives)));
-            let source = Source::Values { alternatives, elsewhere: vec![], coded: coded.clone() };
-            entry.slots.push(Slot { name: name.clone(), kind: d.kind, in_facts: true, source });
-            Use { slot: name, restrict: None, coded }
-        }
-    };
-    entry.params.insert(at, param(d, vec![seen], vec![]));
-    Ok(())
 }

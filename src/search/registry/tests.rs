@@ -111,10 +111,125 @@ fn a_bad_search_parameter_is_refused_with_the_reason() {
         (with("type", "special".into()), "special"),
         (with("expression", "Task.".into()), "name is missing"),
         (with("expression", "Patient.id".into()), "begins with Task"),
+        (with("expression", "Task.intent.upper()".into()), "no function 'upper'"),
+        (with("expression", "Task.indent".into()), "no element Task.indent"),
+        (with("expression", "Task.restriction.recipients".into()), "no element Task.restriction.recipients"),
     ] {
         let error = Registry::with_profiles(std::slice::from_ref(&bad)).unwrap_err().to_string();
         assert!(error.contains(reason), "{bad}: {error}");
     }
+}
+
+/// What is refused as unknown in a site's expression must not be what R4 itself writes.
+#[test]
+fn every_path_of_r4_s_own_parameters_is_known() {
+    for definition in super::table::r4() {
+        for rtype in definition.bases() {
+            for alternative in definition.alternatives_of(rtype) {
+                assert_eq!(super::added::unknown_path(&alternative, rtype), None, "{rtype}.{}", definition.code);
+            }
+        }
+    }
+}
+
+fn composite(expression: &str, components: &[(&str, &str)]) -> Json {
+    let url = |name: &str| format!("http://hl7.org/fhir/SearchParameter/{name}");
+    let component = |(name, expr): &(&str, &str)| serde_json::json!({"definition": url(name), "expression": expr});
+    let components: Vec<_> = components.iter().map(component).collect();
+    serde_json::json!({"resourceType": "SearchParameter", "url": "http://x/pair", "code": "pair", "base": ["Observation"],
+        "type": "composite", "expression": expression, "component": components})
+    .into()
+}
+
+#[test]
+fn a_composite_of_a_site_is_of_an_element_or_of_the_whole_resource() {
+    let whole =
+        composite("Observation", &[("clinical-code", "code"), ("Observation-value-quantity", "value.as(Quantity)")]);
+    let element = composite(
+        "Observation.component",
+        &[("clinical-code", "code"), ("Observation-value-quantity", "value.as(Quantity)")],
+    );
+    for (resource, parts) in [(whole, "whole"), (element, "element")] {
+        let registry = Registry::with_profiles(&[resource]).unwrap();
+        let param = registry.param(known("Observation"), "pair").unwrap();
+        let found = match &param.parts[0] {
+            Part::Whole(components) => {
+                let slots: Vec<_> = components.iter().map(|c| c.uses[0].slot.to_string()).collect();
+                assert_eq!(slots[0], "code", "R4's own rows");
+                assert!(slots[1].starts_with("pair.1~"), "R4's value-quantity is SampledData, too: {slots:?}");
+                "whole"
+            }
+            Part::Element { slot, .. } => {
+                assert!(slot.starts_with("pair~"), "{slot}");
+                "element"
+            }
+        };
+        assert_eq!(found, parts);
+    }
+    for (bad, reason) in [
+        (composite("Observation.component", &[("nope", "code"), ("clinical-code", "code")]), "no search parameter"),
+        (
+            composite("Observation.component", &[("Observation-value-quantity", "value"), ("clinical-code", "code")]),
+            "first component is a token",
+        ),
+        (composite("Observation.component", &[("clinical-code", "code")]), "at least two"),
+    ] {
+        let error = Registry::with_profiles(&[bad]).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn rows_of_another_definition_have_another_name() {
+    let of = |expression: &str| {
+        let resource = serde_json::json!({"resourceType": "SearchParameter", "url": "http://x/sp", "code": "x",
+            "base": ["Patient"], "type": "string", "expression": expression});
+        let extra = super::Extra { name: "x".into(), resource: resource.into(), building: None };
+        Registry::with_extras(&[extra]).slots.remove(0)
+    };
+    assert_eq!(of("Patient.contact.name"), of("Patient.contact.name"));
+    assert_ne!(of("Patient.contact.name"), of("Patient.contact.address"));
+    assert_eq!(of("Patient.birthDate").len(), 1);
+    assert!(of("Patient.name.given").is_empty(), "R4 has these rows");
+}
+
+#[test]
+fn a_parameter_that_is_being_built_is_extracted_and_cannot_be_searched() {
+    use crate::search::query::{self, Handling};
+    use crate::search::{Env, Keys};
+    let building = std::sync::Arc::new(super::Building::default());
+    building.set(42, 100);
+    let resource = serde_json::json!({"resourceType": "SearchParameter", "url": "http://x/sp", "code": "x",
+        "base": ["Patient"], "type": "reference", "target": ["Organization"], "expression": "Patient.contact.organization"});
+    let extra = super::Extra { name: "x".into(), resource: resource.into(), building: Some(building) };
+    let registry = Registry::with_extras(&[extra]).registry;
+    let (keys, env) = (Keys(1, 2), Env::utc("http://own.example/fhir"));
+    let ask = |rtype, name: &str, value: &str| {
+        let pairs = [(name.to_string(), value.to_string())];
+        query::parse(&registry, &keys, &[known(rtype)], &pairs, &env, Handling::Lenient).map(|_| ())
+    };
+    for (rtype, name, value) in [
+        ("Patient", "x", "1"),
+        ("Patient", "x:missing", "true"),
+        ("Patient", "_sort", "-x"),
+        ("Patient", "x.name", "a"),
+        ("Organization", "_has:Patient:x:name", "a"),
+        ("Organization", "_revinclude", "Patient:x"),
+        ("Organization", "_revinclude", "Patient:*"),
+    ] {
+        let error = ask(rtype, name, value).unwrap_err();
+        assert_eq!((error.kind.status(), error.issues[0].code), (503, "transient"), "{name}={value}: {error}");
+        assert!(error.to_string().contains("42 %"), "{error}");
+    }
+    assert!(ask("Patient", "_include", "Patient:x").is_ok(), "that is read out of the resource");
+    assert_eq!(ask("Patient", "nonsense", "1").map_err(|e| e.kind.status()), Ok(()), "lenient");
+    let patient: Json = serde_json::json!({"resourceType": "Patient", "name": [{"family": "a"}],
+        "contact": [{"organization": {"reference": "Organization/1"}}]})
+    .into();
+    let all = registry.extract(&keys, &patient, &env);
+    let new = registry.only_building().extract(&keys, &patient, &env);
+    assert!(new.exact.iter().all(|k| all.exact.contains(k)));
+    assert!(new.text.is_empty() && new.exact.len() > 1 && all.exact.len() > new.exact.len());
 }
 
 /// The table in the repository is what the tool makes of the official definitions.

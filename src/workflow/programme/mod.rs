@@ -11,7 +11,9 @@ use super::policy::Policy;
 use super::protocol::{self, Plan};
 use crate::error::Result;
 use crate::fhir::Json;
-use crate::search::{Env, Registry};
+#[cfg(test)]
+use crate::search::{Active, Registry};
+use crate::search::{Env, Live};
 use files::Complaints;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Programme {
     /// Makes the search rows of what the workflow writes.
-    pub registry: Arc<Registry>,
+    pub live: Arc<Live>,
     /// This server's base and zone, for the same.
     pub env: Env,
     /// The database's secret for derived ids: `Store::secret("workflow")`.
@@ -60,17 +62,17 @@ impl Programme {
     ///
     /// # Errors
     /// `Invalid` with all complaints, each with file and path. Then nothing has changed: the caller keeps what it had.
-    pub fn load(dir: Option<&Path>, registry: Arc<Registry>, env: Env, secret: &str) -> Result<Self> {
+    pub fn load(dir: Option<&Path>, live: Arc<Live>, env: Env, secret: &str) -> Result<Self> {
         let mut complaints = Complaints::default();
         let resources = files::read(dir, &mut complaints);
-        let programme = Self::read(&resources, registry, env, secret, &mut complaints);
+        let programme = Self::read(&resources, live, env, secret, &mut complaints);
         complaints.settle()?;
         Ok(programme)
     }
 
     fn read(
         resources: &BTreeMap<String, Json>,
-        registry: Arc<Registry>,
+        live: Arc<Live>,
         env: Env,
         secret: &str,
         complaints: &mut Complaints,
@@ -114,7 +116,7 @@ impl Programme {
             policy: Policy::read("policy/rules.json", &file("policy/rules.json"), complaints),
             calendar: default,
             codes,
-            registry,
+            live,
             env,
             secret: secret.into(),
         }
@@ -149,9 +151,11 @@ impl Programme {
     #[cfg(test)]
     #[must_use]
     pub fn for_tests() -> Self {
-        static REGISTRY: std::sync::LazyLock<Arc<Registry>> =
-            std::sync::LazyLock::new(|| Arc::new(Registry::builtin()));
-        Self::load(None, REGISTRY.clone(), Env::utc("http://127.0.0.1:8080/fhir"), "test").unwrap()
+        let env = Env::utc("http://127.0.0.1:8080/fhir");
+        static LIVE: std::sync::LazyLock<Arc<Live>> = std::sync::LazyLock::new(|| {
+            Arc::new(Live::new(Active::new(0, Registry::builtin(), Env::utc("http://127.0.0.1:8080/fhir"))))
+        });
+        Self::load(None, LIVE.clone(), env, "test").unwrap()
     }
 }
 

@@ -58,7 +58,7 @@ fn a_bad_profile_names_file_and_element() {
         let mut resources = files::read(None, &mut complaints);
         change(&mut resources);
         let env = Env::utc("http://b/fhir");
-        Programme::read(&resources, Arc::new(Registry::builtin()), env, "s", &mut complaints);
+        Programme::read(&resources, Programme::for_tests().live, env, "s", &mut complaints);
         complaints.settle().map_err(|e| (e.issues[0].expression.clone(), e.issues[0].diagnostics.clone()))
     };
     assert!(read(&|_| {}).is_ok());
@@ -112,7 +112,7 @@ fn a_file_of_a_directory_replaces_the_built_in_one() {
     let dir = std::env::temp_dir().join(format!("baton-profiles-{}", std::process::id()));
     std::fs::create_dir_all(dir.join("protocol")).unwrap();
     let text = files::BUILT_IN.iter().find(|(n, _)| *n == "protocol/eligibility.json").unwrap().1;
-    let load = || Programme::load(Some(&dir), Arc::new(Registry::builtin()), Env::utc("http://b/fhir"), "s");
+    let load = || Programme::load(Some(&dir), Programme::for_tests().live, Env::utc("http://b/fhir"), "s");
     std::fs::write(dir.join("protocol/eligibility.json"), text.replace("\"value\": 18", "\"value\": 65")).unwrap();
     assert_eq!(load().unwrap().criteria.min_age, 65);
     std::fs::write(dir.join("protocol/eligibility.json"), text.replace("\"value\": 18", "\"value\": -1")).unwrap();

@@ -1,0 +1,71 @@
+//! What is searched by at this moment: parameters and zone, as one snapshot that is swapped whole.
+//!
+//! A request takes the snapshot once and keeps it; nobody waits for a change, and a change waits for nobody.
+//! Not for: what decides on a change (`store/parameter.rs`), or who carries it out (`worker`).
+
+use super::{Env, Registry};
+use bytes::Bytes;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+/// The parameters and the zone of one moment.
+#[derive(Debug)]
+pub struct Active {
+    /// Counts the changes of this database: what was extracted under an older one may lack rows.
+    pub generation: i64,
+    /// The search parameters.
+    pub registry: Registry,
+    /// Address and zone of this server.
+    pub env: Env,
+    /// The CapabilityStatement that lists them, once somebody asked for it.
+    pub statement: OnceLock<Bytes>,
+}
+
+impl Active {
+    /// A snapshot.
+    #[must_use]
+    pub fn new(generation: i64, registry: Registry, env: Env) -> Self {
+        Self { generation, registry, env, statement: OnceLock::new() }
+    }
+}
+
+/// The snapshot in force.
+#[derive(Debug)]
+pub struct Live(RwLock<Arc<Active>>);
+
+impl Live {
+    /// Begins with a snapshot.
+    #[must_use]
+    pub fn new(active: Active) -> Self {
+        Self(RwLock::new(Arc::new(active)))
+    }
+
+    /// The snapshot in force. The lock is held for the copy of a pointer.
+    #[must_use]
+    pub fn now(&self) -> Arc<Active> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a newer snapshot in force; an older one changes nothing, so that two who bring news cannot undo each other.
+    pub fn advance(&self, active: Active) {
+        let mut slot = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if active.generation > slot.generation {
+            *slot = Arc::new(active);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_snapshot_does_not_replace_a_newer_one() {
+        let active = |generation| Active::new(generation, Registry::builtin(), Env::utc("http://b/fhir"));
+        let live = Live::new(active(3));
+        let kept = live.now();
+        live.advance(active(2));
+        assert_eq!(live.now().generation, 3);
+        live.advance(active(4));
+        assert_eq!((live.now().generation, kept.generation), (4, 3), "who has a snapshot keeps it");
+    }
+}
