@@ -82,6 +82,12 @@ impl Stay {
         matches!(self.status.as_str(), "in-progress" | "onleave" | "finished")
     }
 
+    /// Whether the patient left by dying.
+    #[must_use]
+    pub fn is_death(&self, programme: &Programme) -> bool {
+        self.destination.as_deref().is_some_and(|d| programme.destinations.followed(d).1 == "deceased")
+    }
+
     /// Whether the hospital says that it never was.
     #[must_use]
     pub fn is_void(&self) -> bool {

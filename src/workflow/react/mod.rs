@@ -6,6 +6,7 @@
 
 mod abort;
 mod consent;
+mod correction;
 mod dtp;
 mod handoff;
 mod opening;

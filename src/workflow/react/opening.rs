@@ -238,12 +238,14 @@ impl<R: Records> Round<'_, R> {
     }
 
     /// Medicines, lists or orders of a followed patient changed: the working list, the pharmacy and the shares follow.
+    ///
+    /// `changed`: what is new to those who care for the patient; `None` for all of it.
     pub(super) async fn refresh(
         &mut self,
         episode: &Target,
         patient: &Target,
         record: &Json,
-        changed: &[Target],
+        changed: Option<&[Target]>,
     ) -> Result<()> {
         let Some(json) = self.desk.get(episode).await? else { return Ok(()) };
         let Some(stay) = self.stay_of(&json).await? else { return Ok(()) };
@@ -255,7 +257,10 @@ impl<R: Records> Round<'_, R> {
         let tasks = self.tasks_of(&at.plan).await?;
         self.assign(&tasks, &scene, &json).await?;
         let related: BTreeSet<Target> = scene.resources.iter().filter_map(element::target_of).collect();
-        let mut shown: Vec<Target> = changed.iter().filter(|t| related.contains(t)).cloned().collect();
+        let mut shown: Vec<Target> = match changed {
+            Some(changed) => changed.iter().filter(|t| related.contains(t)).cloned().collect(),
+            None => related.into_iter().collect(),
+        };
         shown.extend(tasks.iter().cloned());
         debug_assert!(type_of(&scene.patient) == "Patient");
         self.share_care(&json, &at.episode.id, &tasks, &shown).await

@@ -12,6 +12,9 @@ use crate::workflow::records::Records;
 use crate::workflow::{consent, element};
 use std::collections::BTreeSet;
 
+/// How often one stay may be followed up anew.
+const MOST_EPISODES: usize = 64;
+
 impl<R: Records> Round<'_, R> {
     /// All that changed around one patient.
     pub(super) async fn patient(&mut self, patient: &Target, around: &Around) -> Result<()> {
@@ -37,6 +40,12 @@ impl<R: Records> Round<'_, R> {
         }
         let mut opened = BTreeSet::new();
         for (at, stay) in stays {
+            // A stay that has moved to another patient is taken back here.
+            let stay = stay.filter(|s| s.patient.as_ref() == Some(patient));
+            if stay.as_ref().is_none_or(|s| !s.is_discharge() || !s.is_death(self.programme)) {
+                self.unmark_deceased(&at, patient);
+            }
+            let record = self.desk.get(patient).await?.unwrap_or_default();
             match stay {
                 Some(stay) if stay.is_discharge() => {
                     self.admitted(&stay, patient, &episodes).await?;
@@ -45,6 +54,10 @@ impl<R: Records> Round<'_, R> {
                         episodes.push(new);
                     }
                     self.supersede(&stay, &episodes).await?;
+                    if stay.is_death(self.programme) {
+                        self.mark_deceased(&stay, patient);
+                        self.died(patient, &episodes).await?;
+                    }
                 }
                 Some(stay) => {
                     self.taken_back(&at, Some(&stay), &episodes).await?;
@@ -68,7 +81,7 @@ impl<R: Records> Round<'_, R> {
         }
         for episode in episodes {
             if self.is_live(&episode) && !opened.contains(&episode) && !around.clinical.is_empty() {
-                self.refresh(&episode, patient, &record, &around.clinical).await?;
+                self.refresh(&episode, patient, &record, Some(&around.clinical)).await?;
             }
         }
         Ok(())
@@ -107,7 +120,15 @@ impl<R: Records> Round<'_, R> {
             is_followed: live.is_some(),
             refuses: false,
         };
-        let nth = own.len();
+        let mut nth = own.len();
+        // Under the ids of a stay that was another patient's before there is an episode already.
+        while live.is_none() && !self.is_new_stay(stay) && nth < MOST_EPISODES {
+            let next = Addresses::of_stay(self.programme, &stay.encounter, nth).episode;
+            if self.desk.get(&next).await?.is_none() {
+                break;
+            }
+            nth += 1;
+        }
         self.prepare(stay, nth).await?;
         let previous = others.iter().rfind(|e| self.status_of(e) == "onhold").map(|e| (*e).clone());
         // Only a stay that may be followed up is worth reading the lists for.
@@ -128,8 +149,11 @@ impl<R: Records> Round<'_, R> {
                 self.open(stay, &at, &scene, previous.as_ref(), record).await?;
                 Ok(Some(at.episode))
             }
-            (Decision::Follow { .. }, ..) => {
+            (Decision::Follow { .. }, live, _) => {
                 self.decided(stay, &[]).await?;
+                if let Some(live) = live.filter(|_| self.is_corrected(stay)) {
+                    self.correct(&live, stay, patient, record).await?;
+                }
                 Ok(None)
             }
             (Decision::Leave { reasons }, live, _) => {
@@ -150,13 +174,17 @@ impl<R: Records> Round<'_, R> {
         let actions = programme.follow_up.actions.iter().chain(&programme.list_not_sent.actions);
         let mut all: Vec<Target> = actions.map(|a| at.task(programme, &a.id, 0)).collect();
         all.extend([at.episode, at.plan, at.list, self.decision_at(stay)]);
-        let is_new = self.desk.peek(&stay.encounter).is_some_and(|e| e["meta"]["versionId"].text() == "1")
-            && self.changes.iter().any(|c| c.target == stay.encounter && c.before.is_none());
-        if is_new {
+        if self.is_new_stay(stay) {
             self.desk.assume_absent(&all);
             return Ok(());
         }
         self.desk.load(&all).await
+    }
+
+    /// Whether the stay came with this transaction.
+    fn is_new_stay(&self, stay: &Stay) -> bool {
+        self.desk.peek(&stay.encounter).is_some_and(|e| e["meta"]["versionId"].text() == "1")
+            && self.changes.iter().any(|c| c.target == stay.encounter && c.before.is_none())
     }
 
     /// The hospitals that changed stays come from.

@@ -8,6 +8,7 @@ mod doors;
 mod follow_up;
 mod handoff;
 mod load;
+mod order;
 mod rules;
 mod time;
 

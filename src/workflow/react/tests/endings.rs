@@ -74,3 +74,48 @@ fn nobody_calls_a_patient_who_has_died() {
     let error = world.attempt("mara", &call, json!([{"name": "outcome", "valueCode": "reached"}])).unwrap_err();
     assert_eq!(error.kind.status(), 422);
 }
+
+#[test]
+fn a_patient_who_left_by_dying_is_marked_so_and_a_correction_takes_the_mark_off() {
+    let mut world = World::new();
+    let mut died = discharge();
+    died[1]["hospitalization"]["dischargeDisposition"]["coding"][0]["code"] = "exp".into();
+    world.write("hospital", died.clone()).unwrap();
+    let patient_at = target("Patient/p");
+    assert_eq!(world.json(&patient_at)["deceasedDateTime"].text(), DISCHARGED);
+    assert_eq!(world.reasons(), ["deceased"]);
+    let puts = world.memory.puts;
+    world.write("hospital", vec![died[1].clone()]).unwrap();
+    assert_eq!(world.memory.puts, puts, "said again, nothing new");
+    // Another stay of theirs that comes late opens nothing.
+    let mut earlier = encounter();
+    earlier["id"] = "e0".into();
+    earlier["period"] = json!({"start": "2026-11-18T08:00:00Z", "end": "2026-11-20T08:00:00Z"});
+    world.write("hospital", vec![earlier]).unwrap();
+    assert!(world.tasks().is_empty());
+    world.write("hospital", vec![encounter()]).unwrap();
+    let json = world.json(&patient_at);
+    assert!(json["deceasedDateTime"].is_null() && json["extension"].is_null(), "{json}");
+    assert_eq!(world.episodes(), ["active"]);
+    // What the hospital itself says about the patient stays as it says it.
+    let mut world = World::new();
+    died[0]["deceasedBoolean"] = true.into();
+    world.write("hospital", died).unwrap();
+    assert!(world.json(&patient_at)["extension"].is_null());
+    world.write("hospital", vec![encounter()]).unwrap();
+    assert_eq!(world.json(&patient_at)["deceasedBoolean"].as_bool(), Some(true));
+    assert!(world.episodes().is_empty());
+}
+
+#[test]
+fn a_death_in_the_next_stay_ends_the_work_of_the_last_one() {
+    let (mut world, call) = World::with_problem_and_call();
+    world.now = crate::clock::Instant::parse("2026-12-08T12:00:00Z").unwrap();
+    let mut died = second_stay("finished");
+    died["hospitalization"]["dischargeDisposition"]["coding"][0]["code"] = "exp".into();
+    world.write("hospital", vec![died]).unwrap();
+    assert_eq!(world.status(&target("DetectedIssue/d")), "cancelled");
+    assert_eq!(world.episodes(), ["finished"]);
+    assert_eq!(world.status(&call), "failed");
+    assert!(open_tasks(&world).is_empty());
+}
