@@ -1,19 +1,23 @@
-//! `baton load FILE…`: posts Bundles and resources to a running server, in parallel, and sums up what was refused and why.
+//! `baton load FILE…`: Bundles and resources from files into the database or to a running server, in parallel, with a sum
+//! of what was refused and why.
 //!
 //! For: `.json`, `.ndjson` and either of them as `.gz`; folders stand for such files inside them. Files go one after the
 //! other (load providers before the patients that refer to them), the items of a file in parallel.
-//! Not for: writing into a database past the server: the one door is the API.
+//! Not for: a way past the rules: an item passes the one door, in this process (`database.rs`) or behind a server's API
+//! (`server.rs`).
 //!
-//! What was answered is noted in a small state file until the whole load is through, so that an interrupted load goes on
-//! where it stopped. Exit code: 0 all accepted, 1 some refused, 2 not finished.
+//! An interrupted load goes on where it stopped. Into a database it does so exactly: each write carries the item's key in
+//! its audit row, in the same commit. Towards a server the answers are noted in a small file (`state.rs`), so what was under
+//! way at the moment of a crash is sent twice. Exit code: 0 all accepted, 1 some refused, 2 not finished.
 
+mod database;
 mod input;
+mod server;
 mod state;
 mod tally;
 
+use crate::config::StoreArgs;
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use indicatif::{ProgressBar, ProgressStyle};
 use input::{Item, Source};
 use state::State;
@@ -23,49 +27,78 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tally::Tally;
+use tokio::task::JoinSet;
 
-/// How often a request is tried when the server is away or says that it is full.
+/// How often an item is tried when the other side is away or says that it is full.
 const TRIES: u32 = 8;
 
 /// Arguments of `baton load`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Exit code: 0 all accepted, 1 some refused, 2 not finished (the same command goes on from there).
+A resource with an id is PUT, one without is created, a batch or transaction Bundle is carried out.
+
+  baton load providers.ndjson.gz patients/             into the database of baton.toml, no server needed
+  baton load --actor lakeside-ehr discharges.ndjson    as that seeded user or client: its organisation owns them
+  baton load --to https://baton.example/fhir --token \"$TOKEN\" discharges.ndjson.gz")]
 pub struct Arguments {
-    /// Files or folders: .json, .ndjson, and both as .gz.
-    #[arg(required = true)]
+    /// Files or folders: .json, .ndjson, and both as .gz
+    #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// FHIR base of the server.
-    #[arg(long, default_value = "http://127.0.0.1:8080/fhir", env = "BATON_URL")]
-    pub to: String,
-    /// Access token, as `baton token USER` prints it.
+    /// FHIR base of a running server, http:// or https://; without it the items go straight into the database
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
+    /// Access token for --to, as `baton token USER` prints it
     #[arg(long, env = "BATON_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
-    /// Acts as this seeded user (servers with `--auth off` only).
-    #[arg(long)]
+    /// Acts as this seeded user or client; a server takes that with `--auth off` only
+    #[arg(long, value_name = "NAME")]
     pub actor: Option<String>,
-    /// The server's clock for these requests, to replay old discharges as of their day (servers with `--auth off` only).
-    #[arg(long)]
+    /// The clock for these items, to replay old discharges as of their day; a server takes that with `--auth off` only
+    #[arg(long, value_name = "INSTANT")]
     pub now: Option<String>,
-    /// Requests under way at a time.
-    #[arg(long, short = 'j', default_value_t = 8)]
+    /// Items under way at a time
+    #[arg(long, short = 'j', default_value_t = 8, value_name = "N")]
     pub parallel: usize,
-    /// Where to note what was answered.
-    #[arg(long, default_value = ".baton-load.state")]
+    /// Where to note what a server answered, until the load is through
+    #[arg(long, default_value = ".baton-load.state", value_name = "FILE")]
     pub state: PathBuf,
-    /// Posts everything, whatever the state file says.
+    /// Sends everything, also what an earlier run brought in
     #[arg(long)]
     pub restart: bool,
+    /// Which database.
+    #[command(flatten)]
+    pub store: StoreArgs,
 }
 
 /// What became of one item.
 enum Outcome {
-    /// The body of a 2xx; of a batch, entries may be refused all the same.
-    Accepted(Bytes),
-    /// The status and what the server said.
+    /// The bodies of a 2xx; of a batch, entries may be refused all the same.
+    Accepted(Vec<Bytes>),
+    /// An earlier run brought it in.
+    Known,
+    /// The status and what was said.
     Refused(u16, Bytes),
     /// Not sent: no FHIR JSON.
     Unreadable(String),
     /// No answer, or still full after all tries.
     Unanswered(String),
+}
+
+/// Where items go.
+#[derive(Clone)]
+enum Door {
+    Server(Arc<server::Server>),
+    Database(Arc<database::Database>),
+}
+
+impl Door {
+    async fn send(&self, item: &Item) -> Outcome {
+        match self {
+            Self::Server(server) => server.send(item).await,
+            Self::Database(database) => database.send(item).await,
+        }
+    }
 }
 
 /// Loads the files.
@@ -80,17 +113,18 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, String> {
 }
 
 async fn load(arguments: Arguments) -> Result<ExitCode, String> {
-    if arguments.to.starts_with("https:") {
-        return Err("baton load speaks plain HTTP: run it beside the server, or through a local proxy".into());
-    }
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .pool_max_idle_per_host(arguments.parallel.max(1))
-        .build()
-        .map_err(|e| format!("no HTTP client: {e}"))?;
-    greet(&client, &arguments).await?;
     let sources = input::sources(&arguments.files)?;
-    let mut state = State::open(&arguments.state, &arguments.to, arguments.restart)?;
+    let (door, mut state) = match &arguments.to {
+        Some(url) => {
+            let server = server::Server::greet(url, &arguments).await?;
+            (Door::Server(Arc::new(server)), State::open(&arguments.state, arguments.restart)?)
+        }
+        None => {
+            let database = database::Database::open(&arguments).await?;
+            let state = State::known(Arc::clone(&database.known));
+            (Door::Database(Arc::new(database)), state)
+        }
+    };
     let mut tally = Tally::default();
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
@@ -102,16 +136,19 @@ async fn load(arguments: Arguments) -> Result<ExitCode, String> {
     });
     for source in &sources {
         if !stop.load(Ordering::Relaxed) {
-            load_file(&client, &arguments, source, &mut state, &mut tally, &stop).await?;
+            load_file(&door, &arguments, source, &mut state, &mut tally, &stop).await?;
         }
     }
     listener.abort();
+    if let Door::Database(database) = &door {
+        database.close().await;
+    }
     let is_through = !stop.load(Ordering::Relaxed) && tally.unanswered == 0;
     print!("{tally}");
     if is_through {
         state.finish()?;
     } else {
-        println!("Not finished: the same command goes on from here ({}).", arguments.state.display());
+        println!("Not finished: the same command goes on from here.");
     }
     Ok(match (is_through, tally.refused()) {
         (false, _) => ExitCode::from(2),
@@ -120,20 +157,9 @@ async fn load(arguments: Arguments) -> Result<ExitCode, String> {
     })
 }
 
-/// Says early and plainly when there is no server.
-async fn greet(client: &reqwest::Client, arguments: &Arguments) -> Result<(), String> {
-    let url = format!("{}/metadata", arguments.to.trim_end_matches('/'));
-    let answer = client.get(&url).timeout(Duration::from_secs(10)).send().await;
-    match answer {
-        Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(answer) => Err(format!("{url} answers {}: is this the FHIR base of a server? (--to)", answer.status())),
-        Err(_) => Err(format!("nobody answers at {url}: start `baton serve`, or name the server with --to")),
-    }
-}
-
 /// One file: its items in parallel, until it ends or the person at the terminal stops it.
 async fn load_file(
-    client: &reqwest::Client,
+    door: &Door,
     arguments: &Arguments,
     source: &Source,
     state: &mut State,
@@ -141,26 +167,32 @@ async fn load_file(
     stop: &AtomicBool,
 ) -> Result<(), String> {
     let bar = progress(source);
-    let done = state.begin(source)?;
-    let mut items = input::read(source, arguments.parallel * 2, bar.clone());
-    let mut under_way = FuturesUnordered::new();
+    // The same file as somebody else, or to somewhere else, is another load.
+    let salt = format!("{}\0{}", arguments.to.as_deref().unwrap_or_default(), arguments.actor.as_deref().unwrap_or(""));
+    let mut items = input::read(source, salt, arguments.parallel * 2, bar.clone());
+    let mut under_way = JoinSet::new();
     let mut is_read = false;
     loop {
         while !is_read && under_way.len() < arguments.parallel.max(1) {
             match items.recv().await {
-                Some(Ok(item)) if done.contains(&item.number) => tally.known += 1,
-                Some(Ok(item)) => under_way.push(answer(client, arguments, item)),
+                Some(Ok(item)) if state.has(&item.key) => tally.known += 1,
+                Some(Ok(item)) => {
+                    let door = door.clone();
+                    under_way.spawn(async move { (door.send(&item).await, item.number, item.key) });
+                }
                 Some(Err(sentence)) => return Err(sentence),
                 None => is_read = true,
             }
             is_read |= stop.load(Ordering::Relaxed);
         }
-        let Some((item, outcome)) = under_way.next().await else { break };
-        let place = format!("{}:{}", source.path.display(), item.number);
+        let Some(done) = under_way.join_next().await else { break };
+        let (outcome, number, key) =
+            done.map_err(|e| format!("{}: an item came to no end: {e}", source.path.display()))?;
+        let place = format!("{}:{number}", source.path.display());
         if tally.note(&place, &outcome) {
-            state.note(item.number)?;
+            state.note(&key)?;
         } else if tally.unanswered >= arguments.parallel {
-            // Every request under way went without an answer: the server is gone, and the rest can wait.
+            // Every item under way went without an answer: the other side is gone, and the rest can wait.
             stop.store(true, Ordering::Relaxed);
             is_read = true;
         }
@@ -185,67 +217,7 @@ fn progress(source: &Source) -> ProgressBar {
     bar
 }
 
-async fn answer(client: &reqwest::Client, arguments: &Arguments, item: Item) -> (Item, Outcome) {
-    let outcome = match target(&item.body) {
-        Ok((method, path)) => post(client, arguments, method, &path, &item.body).await,
-        Err(sentence) => Outcome::Unreadable(sentence),
-    };
-    (item, outcome)
-}
-
-/// Where an item goes: batches and transactions to the base, a resource with an id to its own URL, one without to its type.
-fn target(body: &[u8]) -> Result<(reqwest::Method, String), String> {
-    let json = crate::fhir::json::parse(body).map_err(|e| e.to_string())?;
-    let (kind, id) = (json["resourceType"].text(), json["id"].text());
-    match (kind, json["type"].text(), id) {
-        ("", _, _) => Err("not a FHIR resource: no resourceType".into()),
-        ("Bundle", "transaction" | "batch", _) => Ok((reqwest::Method::POST, String::new())),
-        (kind, _, "") => Ok((reqwest::Method::POST, format!("/{kind}"))),
-        (kind, _, id) => Ok((reqwest::Method::PUT, format!("/{kind}/{id}"))),
-    }
-}
-
-/// Sends one item; waits and tries again while the server is away or full.
-async fn post(
-    client: &reqwest::Client,
-    arguments: &Arguments,
-    method: reqwest::Method,
-    path: &str,
-    body: &Bytes,
-) -> Outcome {
-    let url = format!("{}{path}", arguments.to.trim_end_matches('/'));
-    let mut last = String::new();
-    for attempt in 0..TRIES {
-        let mut request = client
-            .request(method.clone(), &url)
-            .header("Content-Type", "application/fhir+json")
-            .header("Prefer", "return=minimal");
-        if let Some(token) = &arguments.token {
-            request = request.bearer_auth(token);
-        }
-        for (name, value) in [("X-Baton-Actor", &arguments.actor), ("X-Baton-Now", &arguments.now)] {
-            if let Some(value) = value {
-                request = request.header(name, value);
-            }
-        }
-        let mut pause = Duration::from_millis(100 << attempt);
-        match request.body(body.clone()).send().await {
-            Ok(response) => {
-                let status = response.status().as_u16();
-                let after = response.headers().get("retry-after").and_then(|v| v.to_str().ok()?.parse().ok());
-                match response.bytes().await {
-                    Ok(bytes) if matches!(status, 429 | 503) => {
-                        last = String::from_utf8_lossy(&bytes).into_owned();
-                        pause = after.map_or(pause, |s: u64| Duration::from_secs(s.min(30)));
-                    }
-                    Ok(bytes) if (200..300).contains(&status) => return Outcome::Accepted(bytes),
-                    Ok(bytes) => return Outcome::Refused(status, bytes),
-                    Err(e) => last = e.to_string(),
-                }
-            }
-            Err(e) => last = e.to_string(),
-        }
-        tokio::time::sleep(pause).await;
-    }
-    Outcome::Unanswered(last)
+/// How long to wait before the next try: longer each time, or as the other side asks.
+fn pause(attempt: u32, asked_seconds: Option<u64>) -> Duration {
+    asked_seconds.map_or(Duration::from_millis(100 << attempt), |s| Duration::from_secs(s.min(30)))
 }

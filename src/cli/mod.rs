@@ -35,8 +35,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run the server
     Serve(Box<serve::Arguments>),
-    /// Post Bundles and resources from files to a running server
-    Load(load::Arguments),
+    /// Bring Bundles and resources from files into the database, or to a running server
+    Load(Box<load::Arguments>),
     /// Bring organisations, people, users and clients to what a file says
     Seed(seed::SeedArgs),
     /// Mint an access token for a seeded user or client, on this machine
@@ -52,17 +52,25 @@ pub fn main() -> ExitCode {
     // The demo tells its own story: only what goes wrong is logged beside it.
     crate::telemetry::start(if matches!(cli.command, Command::Demo(_)) { "warn" } else { "info" });
     crate::auth::jws::install_crypto();
+    install_tls();
     match cli.command {
         Command::Demo(arguments) => finish(demo::run(arguments)),
         Command::Serve(arguments) => finish(serve::run(*arguments)),
         Command::Migrate(arguments) => finish(migrate::run(arguments)),
         Command::Seed(arguments) => finish(seed::run(arguments)),
         Command::Token(arguments) => finish(token::run(arguments)),
-        Command::Load(arguments) => match block_on(load::run(arguments)) {
+        Command::Load(arguments) => match block_on(load::run(*arguments)) {
             Ok(Ok(code)) => code,
             Ok(Err(text)) => failed(&text),
             Err(error) => failed(&error.to_string()),
         },
+    }
+}
+
+/// TLS of outgoing requests is done by rustls with aws-lc, as towards PostgreSQL; whom to trust is what the machine trusts.
+fn install_tls() {
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        tracing::debug!("the TLS cryptography was chosen before");
     }
 }
 

@@ -1,6 +1,9 @@
 //! The audit row of a write, stored in the write's transaction.
 
+use super::Store;
 use crate::clock::Instant;
+use crate::error::Result;
+use std::collections::HashSet;
 
 /// Who did what; one row a write transaction. Its `first_pk` and `last_pk` name the versions it made.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,4 +22,16 @@ pub struct Audit {
     pub action: String,
     /// HTTP status of the answer.
     pub outcome: i64,
+}
+
+impl Store {
+    /// Request ids of all writes whose id begins with `mark`: letters, digits and dashes.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn request_ids(&self, mark: &str) -> Result<HashSet<String>> {
+        let sql = "SELECT DISTINCT request_id FROM audit WHERE request_id LIKE $1";
+        let rows = self.fetch(sql, vec![format!("{mark}%").as_str().into()]).await?;
+        rows.iter().map(|row| row.text(0)).collect()
+    }
 }

@@ -1,20 +1,16 @@
-//! What was answered already: a text file, a line an answer, so that a crash of the loader loses at most its last line.
-//!
-//! `file <sha256 of target URL and file>` opens a section, each number below it is an item that needs no second try.
+//! What is in already. Towards a server: a text file of the items' keys, a line an answer, so that a crash of the loader
+//! loses at most its last line. For a database: the keys in its audit, which this only holds.
 
-use super::input::Source;
-use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// The open state file.
+/// Keys of the items that need no second try.
 pub struct State {
-    path: PathBuf,
-    target: String,
-    known: HashMap<String, HashSet<u64>>,
-    file: File,
+    known: Arc<HashSet<String>>,
+    file: Option<(PathBuf, File)>,
 }
 
 impl State {
@@ -22,82 +18,64 @@ impl State {
     ///
     /// # Errors
     /// The file cannot be read or written.
-    pub fn open(path: &Path, target: &str, restart: bool) -> Result<Self, String> {
-        let fault = |e: std::io::Error| format!("{}: {e}", path.display());
+    pub fn open(path: &Path, restart: bool) -> Result<Self, String> {
         let text = if restart { String::new() } else { std::fs::read_to_string(path).unwrap_or_default() };
-        let mut known: HashMap<String, HashSet<u64>> = HashMap::new();
-        let mut section = String::new();
-        for line in text.lines() {
-            if let Some(hash) = line.strip_prefix("file ") {
-                section = hash.to_string();
-            } else if let Ok(number) = line.parse() {
-                known.entry(section.clone()).or_default().insert(number);
-            }
-        }
+        let known = text.lines().map(str::to_string).collect();
         let mut options = File::options();
-        let file = options.create(true).write(true).append(!restart).truncate(restart).open(path).map_err(fault)?;
-        Ok(Self { path: path.to_path_buf(), target: target.to_string(), known, file })
+        let file = options.create(true).write(true).append(!restart).truncate(restart).open(path);
+        let file = file.map_err(|e| format!("{}: {e}", path.display()))?;
+        Ok(Self { known: Arc::new(known), file: Some((path.to_path_buf(), file)) })
     }
 
-    /// Opens the section of a file; returns the items that were answered before. The file is known by its content, so
-    /// that a changed one starts anew.
+    /// For a database, which notes by itself.
+    pub fn known(known: Arc<HashSet<String>>) -> Self {
+        Self { known, file: None }
+    }
+
+    /// Whether an earlier run had this item.
+    pub fn has(&self, key: &str) -> bool {
+        self.known.contains(key)
+    }
+
+    /// Notes that an item was answered.
     ///
     /// # Errors
-    /// The file cannot be read, the state file cannot be written.
-    pub fn begin(&mut self, source: &Source) -> Result<HashSet<u64>, String> {
-        let fault = |e: std::io::Error| format!("{}: {e}", source.path.display());
-        let mut hash = Sha256::new();
-        hash.update(self.target.as_bytes());
-        let mut file = File::open(&source.path).map_err(fault)?;
-        let mut block = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut block).map_err(fault)? {
-                0 => break,
-                n => hash.update(block.get(..n).unwrap_or_default()),
-            }
+    /// The file cannot be written.
+    pub fn note(&mut self, key: &str) -> Result<(), String> {
+        match &mut self.file {
+            Some((path, file)) => writeln!(file, "{key}").map_err(|e| format!("{}: {e}", path.display())),
+            None => Ok(()),
         }
-        let name: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        self.line(&format!("file {name}"))?;
-        Ok(self.known.get(&name).cloned().unwrap_or_default())
     }
 
-    /// Notes that an item of the open section was answered.
+    /// The load is through: a file has nothing to go on with.
     ///
     /// # Errors
-    /// The state file cannot be written.
-    pub fn note(&mut self, number: u64) -> Result<(), String> {
-        self.line(&number.to_string())
-    }
-
-    fn line(&mut self, text: &str) -> Result<(), String> {
-        writeln!(self.file, "{text}").map_err(|e| format!("{}: {e}", self.path.display()))
-    }
-
-    /// The load is through: nothing to go on with.
-    ///
-    /// # Errors
-    /// The state file cannot be removed.
+    /// The file cannot be removed.
     pub fn finish(self) -> Result<(), String> {
-        std::fs::remove_file(&self.path).map_err(|e| format!("{}: {e}", self.path.display()))
+        match self.file {
+            Some((path, _)) => std::fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display())),
+            None => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Source, State};
+    use super::State;
 
     #[test]
-    fn a_second_run_knows_what_the_first_one_noted_for_the_same_file_and_target() {
+    fn a_second_run_knows_what_the_first_one_noted() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, data) = (dir.path().join("state"), dir.path().join("a.ndjson"));
-        std::fs::write(&data, "{}\n{}\n").unwrap();
-        let source = Source { path: data, bytes: 6 };
-        let mut first = State::open(&path, "http://a", false).unwrap();
-        assert!(first.begin(&source).unwrap().is_empty());
-        first.note(2).unwrap();
+        let path = dir.path().join("state");
+        let mut first = State::open(&path, false).unwrap();
+        assert!(!first.has("load-2"));
+        first.note("load-2").unwrap();
         drop(first);
-        assert_eq!(State::open(&path, "http://a", false).unwrap().begin(&source).unwrap(), [2].into());
-        assert!(State::open(&path, "http://b", false).unwrap().begin(&source).unwrap().is_empty());
-        assert!(State::open(&path, "http://a", true).unwrap().begin(&source).unwrap().is_empty());
+        assert!(State::open(&path, false).unwrap().has("load-2"));
+        let emptied = State::open(&path, true).unwrap();
+        assert!(!emptied.has("load-2"));
+        emptied.finish().unwrap();
+        assert!(!path.exists());
     }
 }

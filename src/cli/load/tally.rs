@@ -24,7 +24,11 @@ impl Tally {
     /// Counts one outcome. Returns whether the item is done with: accepted, or refused for good.
     pub fn note(&mut self, place: &str, outcome: &Outcome) -> bool {
         let reasons = match outcome {
-            Outcome::Accepted(body) => refused_entries(body),
+            Outcome::Accepted(bodies) => bodies.iter().flat_map(|body| refused_entries(body)).collect(),
+            Outcome::Known => {
+                self.known += 1;
+                return true;
+            }
             Outcome::Refused(status, body) => reasons(*status, &crate::fhir::json::parse(body).unwrap_or_default()),
             Outcome::Unreadable(sentence) => vec![format!("not sent: {}", general(sentence))],
             Outcome::Unanswered(trouble) => {
@@ -154,7 +158,7 @@ mod tests {
         let body = r#"{"resourceType":"Bundle","entry":[{"response":{"status":"201 Created"}},
             {"response":{"status":"422 Unprocessable","outcome":{"issue":[{"severity":"error","code":"business-rule","diagnostics":"no"}]}}}]}"#;
         let mut tally = Tally::default();
-        tally.note("a:1", &Outcome::Accepted(body.into()));
+        tally.note("a:1", &Outcome::Accepted(vec![body.into()]));
         assert_eq!((tally.accepted, tally.refused()), (0, 1));
     }
 }

@@ -346,7 +346,7 @@ impl From<Vec<Json>> for Json {
     }
 }
 
-/// What Baton builds itself with `serde_json::json!` or fhir-sdk. Never for what a client sent.
+/// What Baton builds itself with `serde_json::json!`. Never for what a client sent.
 impl From<serde_json::Value> for Json {
     fn from(value: serde_json::Value) -> Self {
         use serde_json::Value;

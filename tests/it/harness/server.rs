@@ -82,6 +82,8 @@ pub struct TestServer {
 impl TestServer {
     /// Seeds the database and starts the server on a free port of loopback.
     pub async fn start(settings: Settings) -> Self {
+        // Of tests that run at the same time the first one chooses; the choice is the same.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         if let Some(seed) = &settings.seed {
             let (succeeded, text) = settings.run(&["seed", &seed.display().to_string()]);
             assert!(succeeded, "baton seed: {text}");
