@@ -553,6 +553,19 @@ mod tests {
     }
 
     #[test]
+    fn the_page_on_settings_names_every_limit() {
+        let page = include_str!("../docs/settings.md");
+        for key in Limits::KEYS.iter().chain(KEYS.iter().filter(|k| **k != "limits")) {
+            assert!(
+                page.contains(&format!("`{key}`"))
+                    || page.contains(&format!("\n{key} = "))
+                    || page.contains(&format!("# {key} = ")),
+                "{key}"
+            );
+        }
+    }
+
+    #[test]
     fn the_bound_port_stands_in_the_root_when_port_0_was_asked() {
         let settings = load("", &["--listen", "127.0.0.1:0"]).unwrap();
         assert_eq!(settings.root("127.0.0.1:4711".parse().unwrap()), "http://127.0.0.1:4711");

@@ -269,6 +269,12 @@ pub fn asks_again(error: &Error) -> Option<&Again> {
     error.source.as_ref()?.downcast_ref()
 }
 
+/// Whether a statement took longer than it may.
+#[must_use]
+pub fn is_timeout(error: &Error) -> bool {
+    error.source.is_some() && error.issues.first().is_some_and(|issue| issue.code == "too-costly")
+}
+
 /// Tells failures of the database apart.
 pub fn failure(error: sqlx::Error) -> Error {
     if loss::is_one(&error) {
@@ -284,7 +290,7 @@ pub fn failure(error: sqlx::Error) -> Error {
             Some(code @ ("23505" | "40001" | "40P01" | "55P03")) => return again(format!("{code}: {of}"), None),
             // SQLite: SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE.
             Some(code @ ("1555" | "2067")) => return again(format!("{code}: {of}"), None),
-            // query_canceled (statement_timeout); SQLITE_INTERRUPT.
+            // query_canceled (statement_timeout); SQLITE_INTERRUPT. Of a write: `is_timeout`.
             Some("57014" | "9") => {
                 return Error::too_costly(
                     "the search takes longer than this server allows (limit query-seconds); narrow it, with a patient, an \

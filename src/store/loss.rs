@@ -11,14 +11,17 @@ use super::dialect::postgres;
 use crate::error::{Error, Result};
 use sqlx::PgPool;
 use std::future::Future;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// How long the outcome of a COMMIT without an answer is asked for.
 const LEARN_FOR: Duration = Duration::from_secs(10);
 
-/// When a connection was last lost, µs: all that are older than this are not used again, as they were lost with it.
-static LAST: AtomicI64 = AtomicI64::new(0);
+/// When a connection was last lost, µs since [`START`]: all that are older are not used again, as they were lost with it.
+static LAST: AtomicU64 = AtomicU64::new(0);
+/// A time before all connections. Monotonic, so that a clock that is set back brings nothing back to life.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Marks an error after a connection was lost: `Error.source`.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ impl std::error::Error for Lost {}
 /// The error of a lost connection: 503.
 pub fn lost(cause: impl Into<String>) -> Error {
     let cause = cause.into();
-    LAST.fetch_max(crate::clock::Instant::now().0, Ordering::Relaxed);
+    LAST.fetch_max(elapsed(), Ordering::Relaxed);
     tracing::warn!(cause, "a connection to the database was lost");
     Error::busy("the database does not answer at the moment; send the request again").caused_by(Lost(cause))
 }
@@ -48,8 +51,13 @@ pub fn is_lost(error: &Error) -> bool {
 
 /// Whether a connection of this age was opened after the last loss.
 pub fn is_since(age: Duration) -> bool {
-    let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
-    crate::clock::Instant::now().0.saturating_sub(age) > LAST.load(Ordering::Relaxed)
+    let last = LAST.load(Ordering::Relaxed);
+    let opened = elapsed().saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX));
+    last == 0 || opened > last
+}
+
+fn elapsed() -> u64 {
+    u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Whether a driver's error means that the connection, or the server behind it, is gone.

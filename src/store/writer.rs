@@ -3,7 +3,7 @@
 //! SQLite: one task owns the one connection that writes. Works that wait share a transaction and its fsync; each can fail
 //! alone; each is answered after the commit. PostgreSQL: a transaction each, run again when it lost a race.
 
-use super::conn::{Conn, asks_again, failure};
+use super::conn::{Conn, asks_again, failure, is_timeout};
 use super::db::Shared;
 use super::dialect::postgres::{self, Begun};
 use super::pool::Pooled;
@@ -188,6 +188,9 @@ pub async fn run_on_postgres<W: Work>(shared: &Arc<Shared>, pool: &PgPool, work:
             Ok(out) => return Ok(out),
             Err(error) if loss::is_lost(&error) && run < RUNS && start.elapsed() < WAIT => {
                 tracing::debug!(run, "a write runs again after a lost connection");
+            }
+            Err(error) if is_timeout(&error) => {
+                return Err(Error::busy("the database takes too long over this write; try again").caused_by(error));
             }
             Err(error) => {
                 let Some(mark) = asks_again(&error) else { return Err(error) };

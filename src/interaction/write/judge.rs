@@ -159,7 +159,8 @@ impl Commit {
 
 fn stale(want: i64, current: Option<&Version>) -> Error {
     let now = current.map_or_else(|| "there is none".to_owned(), |v| format!("it is version {}", v.version));
-    Error::version_mismatch(format!("If-Match asks for version {want} and {now}; read it again and repeat the change"))
+    let asked = if want > 0 { format!("for version {want}") } else { "for what is no version of Baton's".to_owned() };
+    Error::version_mismatch(format!("If-Match asks {asked} and {now}; read it again and repeat the change"))
 }
 
 /// The same of what is there, with what the programme says about it: a race for a Task was lost.

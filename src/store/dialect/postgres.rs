@@ -17,8 +17,8 @@ const PLANS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET en
      SET enable_bitmapscan = off; SET enable_material = off; SET join_collapse_limit = 1; SET jit = off; \
      SET plan_cache_mode = force_generic_plan; SET timezone = 'UTC'; ";
 
-/// How long a write waits for one answer; its statements end after 30 s by themselves, its locks after 10.
-pub const WRITE_PATIENCE: Duration = Duration::from_secs(35);
+/// How long a write waits for one answer; its statements end after 60 s by themselves, its locks after 10.
+pub const WRITE_PATIENCE: Duration = Duration::from_secs(65);
 /// How long a free connection is waited for; a restart of the database fits in.
 const ACQUIRE: Duration = Duration::from_secs(10);
 
@@ -68,7 +68,7 @@ pub async fn knock(url: &str) -> Result<()> {
 pub async fn pool(url: &str, size: u32, timeout_ms: u64, is_writer: bool) -> Result<PgPool> {
     let options = options(url)?;
     let mode = if is_writer {
-        "SET lock_timeout = 10000; SET idle_in_transaction_session_timeout = 60000; SET statement_timeout = 30000"
+        "SET lock_timeout = 10000; SET idle_in_transaction_session_timeout = 60000; SET statement_timeout = 60000"
             .to_string()
     } else {
         format!("SET statement_timeout = {timeout_ms}; SET default_transaction_read_only = on")
