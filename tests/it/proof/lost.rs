@@ -244,6 +244,44 @@ fn without_its_database_every_request_is_503_and_later_all_is_well() {
 }
 
 #[test]
+fn without_its_database_a_good_token_is_no_bad_one() {
+    on_a_wire(&["--auth", "embedded"], |server, wire| async move {
+        let client = server.everyone();
+        let seed: Value = serde_json::from_str(include_str!("../../../profiles/demo/seed.json")).expect("JSON");
+        let clients = seed["clients"].as_array().expect("clients");
+        let secret = clients.iter().find(|c| c["id"] == "lakeside-ehr").expect("a client")["secret"].as_str();
+        let form = format!(
+            "grant_type=client_credentials&client_id=lakeside-ehr&client_secret={}&scope=system/Patient.rs",
+            secret.expect("a secret")
+        );
+        let ask =
+            || client.send("POST", "/auth/token", &form, &[("Content-Type", "application/x-www-form-urlencoded")]);
+        let answer = ask().await.is(200);
+        let token = format!("Bearer {}", answer.body["access_token"].as_str().expect("a token"));
+        let bearer = [("Authorization", token.as_str())];
+        let search = || client.send("GET", "Patient", "", &bearer);
+        search().await.is(200);
+        wire.close(true);
+        for _ in 0..3 {
+            wire.cut_at(1);
+            let refused = ask().await.is(503);
+            assert_eq!(refused.body["error"], "temporarily_unavailable");
+            assert_eq!(refused.header("retry-after"), "1");
+            wire.cut_at(1);
+            search().await.refuses(503, "transient", "");
+        }
+        wire.cut_at(0);
+        wire.close(false);
+        let start = Instant::now();
+        while search().await.status != 200 {
+            assert!(start.elapsed() < Duration::from_secs(10), "Baton did not find PostgreSQL back");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        ask().await.is(200);
+    });
+}
+
+#[test]
 fn a_server_without_a_database_says_why_in_one_sentence() {
     with_database(Database::Sqlite, |mut settings: Settings| async move {
         settings.database_url = format!("postgres://nobody@127.0.0.1:{}/none", postgres::free_port());

@@ -30,6 +30,7 @@ limited!(
         "--search-values", "3", "--url-bytes", "512", "--header-bytes", "2048"
     ];
     what_is_deep_and_long_by_leave_is_read_again: ["--json-depth", "120", "--string-bytes", "4194304"];
+    includes_go_as_many_rounds_as_allowed: ["--include-depth", "1"];
     a_slow_sender_is_not_waited_for: ["--body-seconds", "1", "--header-seconds", "1"];
     a_full_queue_of_writes_says_when_to_come_again: ["--write-queue", "2"];
 );
@@ -126,6 +127,23 @@ async fn what_is_deep_and_long_by_leave_is_read_again(server: TestServer) {
     client.patch(&path, &json!([{"op": "add", "path": "/active", "value": true}])).await.is(200);
     let part = client.read(&format!("{path}?_elements=active")).await.ok().body;
     assert_eq!(part["active"], true);
+}
+
+async fn includes_go_as_many_rounds_as_allowed(server: TestServer) {
+    let client = server.everyone();
+    let mut above = Value::Null;
+    for name in ["d", "c", "b", "a"] {
+        let mut body = json!({"resourceType": "Organization", "name": name});
+        if let Some(above) = above.as_str() {
+            body["partOf"] = json!({"reference": above});
+        }
+        above = client.create(&body).await.is(201).reference().into();
+    }
+    let id = above.as_str().expect("a reference").trim_start_matches("Organization/");
+    let page = client.read(&format!("Organization?_id={id}&_include:iterate=Organization:partof")).await.ok().body;
+    let names =
+        page["entry"].as_array().expect("entries").iter().map(|e| e["resource"]["name"].as_str().expect("a name"));
+    assert_eq!(names.collect::<String>(), "abc", "the match, what it is part of, and one round more");
 }
 
 /// What a server says to someone who sends `text` and then nothing.
