@@ -31,6 +31,12 @@ const STEPS: [(&str, &str); 12] = [
 /// Mitigations that say a prescriber was asked.
 const PRESCRIBER: [&str; 2] = ["5", "6"];
 
+/// Whether a mitigation says that a prescriber was asked.
+#[must_use]
+pub fn asks_prescriber(mitigation: &Json) -> bool {
+    element::codings(&mitigation["action"]).iter().any(|(s, c)| *s == ACT_CODE && PRESCRIBER.contains(c))
+}
+
 /// Whether the problem waits for a pharmacist.
 #[must_use]
 pub fn is_open(issue: &Json) -> bool {
@@ -155,10 +161,7 @@ fn decision(programme: &Programme, after: &Json, findings: &mut Findings) {
         let text = format!("resolution '{code}' needs at least one mitigation: what was done");
         findings.refuse("DetectedIssue.mitigation", text);
     }
-    let asked = after["mitigation"]
-        .items()
-        .iter()
-        .position(|m| element::codings(&m["action"]).iter().any(|(s, c)| *s == ACT_CODE && PRESCRIBER.contains(c)));
+    let asked = after["mitigation"].items().iter().position(asks_prescriber);
     let details = || after["evidence"].items().iter().flat_map(|e| e["detail"].items());
     if let Some(n) = asked
         && !details().any(|d| d["reference"].text().contains("Communication/"))

@@ -16,6 +16,7 @@ pub mod eligibility;
 pub mod guard;
 pub mod ids;
 pub mod list;
+pub mod medication;
 pub mod operation;
 pub mod outreach;
 pub mod policy;

@@ -225,6 +225,9 @@ fn step(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
         }
         Who::Claimer if held.is_empty() || is_owner(ctx, before) => {}
         Who::Claimer => findings.conflict("Task.owner", TAKEN),
+        Who::Owner if held.is_empty() && unbound(ctx) => {
+            findings.refuse("Task.owner", "nobody has taken the Task: there is no owner who could take this step");
+        }
         Who::Owner if is_owner(ctx, before) => {}
         Who::Owner => {
             findings.forbid("Task.owner", "only the organisation that owns the Task takes this step (rule task-owner)");

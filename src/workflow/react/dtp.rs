@@ -6,7 +6,7 @@ use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
 use crate::store::Share;
 use crate::workflow::build::{self, care};
-use crate::workflow::dtp::{is_decided, is_open};
+use crate::workflow::dtp::{asks_prescriber, is_decided, is_open};
 use crate::workflow::element::{self, leads_to_a, patient_of};
 use crate::workflow::policy::{PRIORITIES, SEVERITIES};
 use crate::workflow::protocol::Action;
@@ -22,22 +22,57 @@ impl<R: Records> Round<'_, R> {
     pub(super) async fn dtp(&mut self, change: &Change) -> Result<()> {
         let Some(after) = &change.after else { return Ok(()) };
         let before = change.before.as_ref();
-        self.one_patient(after).await?;
+        let named = self.one_patient(after).await?;
+        let newly = before.is_none_or(|b| b["status"] != after["status"]);
+        if newly && is_decided(after) && self.ctx.principal.role != crate::access::Role::SuperUser {
+            self.prescriber_asked(after, &named);
+        }
         if is_open(after) {
             self.ensure_review(&change.target, after).await?;
             if before.is_some_and(is_open) {
                 self.hurry(&change.target, after).await?;
             }
         } else if before.is_some_and(is_open) {
+            if after["status"].text() == "entered-in-error" {
+                self.nothing_was_done(&change.target, after).await?;
+            }
             self.end_review(&change.target, after).await?;
         }
         Ok(())
     }
 
-    /// All that a problem names is about its patient.
-    async fn one_patient(&mut self, issue: &Json) -> Result<()> {
+    /// What shows that a prescriber was asked is a Communication with one.
+    fn prescriber_asked(&mut self, issue: &Json, named: &[Target]) {
+        let asked = issue["mitigation"].items().iter().position(asks_prescriber);
+        if let Some(n) = asked.filter(|_| !self.shows_contact(named)) {
+            let text = "a mitigation that a prescriber was asked needs, in evidence.detail, a Communication that names the prescriber as \
+                        sender or recipient";
+            self.findings.refuse(format!("DetectedIssue.mitigation[{n}]"), text);
+        }
+    }
+
+    /// Only a report that nobody acted on is a mere error; otherwise it is cancelled, and what was done stays told.
+    async fn nothing_was_done(&mut self, dtp: &Target, issue: &Json) -> Result<()> {
+        let mut reviews = Vec::new();
+        for nth in 0..MOST_REVIEWS {
+            let at = self.review_at(dtp, nth);
+            if self.desk.get(&at).await?.is_none() {
+                break;
+            }
+            reviews.push(at);
+        }
+        if let Some(act) = self.acts_about(dtp, issue, &reviews).await?.first() {
+            let text =
+                format!("{act} shows that something was done about the problem: a pharmacist cancels it instead");
+            self.findings.refuse("DetectedIssue.status", text);
+        }
+        Ok(())
+    }
+
+    /// All that a problem names is about its patient. Answers what it names.
+    async fn one_patient(&mut self, issue: &Json) -> Result<Vec<Target>> {
         let base = self.base().to_string();
-        let Some(patient) = patient_of(issue, &base) else { return Ok(()) };
+        let Some(patient) = patient_of(issue, &base) else { return Ok(Vec::new()) };
         let mut named: Vec<(String, Target)> = Vec::new();
         for (n, item) in issue["implicated"].items().iter().enumerate() {
             named.extend(element::leads_to(item, &base).map(|t| (format!("DetectedIssue.implicated[{n}]"), t)));
@@ -56,7 +91,7 @@ impl<R: Records> Round<'_, R> {
                 self.findings.refuse(at, "it belongs to another patient than the problem");
             }
         }
-        Ok(())
+        Ok(targets)
     }
 
     fn review_at(&self, dtp: &Target, nth: usize) -> Target {

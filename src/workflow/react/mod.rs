@@ -6,6 +6,7 @@
 
 mod abort;
 mod consent;
+mod contact;
 mod correction;
 mod dtp;
 mod handoff;
@@ -140,6 +141,7 @@ impl<R: Records> Round<'_, R> {
             self.handoff(change).await?;
         }
         for change in &communications {
+            self.spoken(change).await?;
             self.outreach(change).await?;
         }
         for change in &issues {

@@ -29,6 +29,7 @@ impl<R: Records> Round<'_, R> {
             }
             stays.push((at.clone(), stay));
         }
+        self.own_site(&stays).await?;
         stays.sort_by_key(|(at, s)| (s.as_ref().map(|s| (s.start, s.end)), at.clone()));
         let Some(record) = self.desk.get(patient).await? else { return Ok(()) };
         // A patient who came with this transaction has no past here: nothing to look up.
@@ -192,6 +193,33 @@ impl<R: Records> Round<'_, R> {
         let of = self.changes.iter().filter(|c| stays.contains(&c.target)).filter_map(|c| c.after.as_ref());
         let named = of.filter_map(|e| element::leads_to_a("Organization", &e["serviceProvider"], self.base()));
         named.chain(self.sending_hospital()).collect()
+    }
+
+    /// A hospital's system discharges for itself and its parts, and for nobody else who discharges here.
+    async fn own_site(&mut self, stays: &[(Target, Option<Stay>)]) -> Result<()> {
+        let Some(sender) = self.sending_hospital() else { return Ok(()) };
+        for stay in stays.iter().filter_map(|(_, s)| s.as_ref()) {
+            let mut next = stay.site.clone();
+            let mut discharges = false;
+            for _ in 0..4 {
+                let Some(at) = next.filter(|t| *t != sender) else {
+                    discharges = false;
+                    break;
+                };
+                let Some(organization) = self.desk.get(&at).await? else { break };
+                discharges |= element::extension(&organization, "candidate-pharmacy").is_some();
+                next = element::leads_to_a("Organization", &organization["partOf"], self.base());
+                if next.is_none() {
+                    break;
+                }
+            }
+            if discharges {
+                let text =
+                    "the stay is of another hospital of this server, whose own system sends it (rule stay-sender)";
+                self.findings.forbid("Encounter.serviceProvider", text);
+            }
+        }
+        Ok(())
     }
 
     /// The hospital whose system sends this.

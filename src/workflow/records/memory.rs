@@ -21,7 +21,8 @@ pub struct Memory {
 }
 
 /// (type, parameter) → element that holds the reference.
-const PARAMS: [(&str, &str); 12] = [
+const PARAMS: [(&str, &str); 13] = [
+    ("practitioner", "practitioner"),
     ("patient", "patient"),
     ("patient", "subject"),
     ("patient", "for"),

@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_cases;
+mod bad_problems;
 mod consent;
 mod demo;
 mod doors;

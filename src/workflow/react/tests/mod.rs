@@ -2,7 +2,9 @@
 
 mod abort;
 mod consent;
+mod contact;
 mod endings;
+mod laws;
 mod order;
 
 use crate::workflow::world::*;

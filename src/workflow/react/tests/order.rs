@@ -141,7 +141,7 @@ fn corrections() -> Vec<Vec<Value>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 160, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     /// The same with corrections of the stay between the medicines: it is the last word that counts.
     #[test]

@@ -1,0 +1,142 @@
+//! Who speaks with whom about a problem, and what that means for the problem.
+
+use crate::fhir::Json;
+use crate::workflow::world::*;
+use serde_json::{Value, json};
+
+fn with_people() -> World {
+    let (mut world, _) = World::with_problem();
+    for (person, organization) in [("doctor", "lakeside"), ("jonas", "elm"), ("mara", "elm")] {
+        let role = json!({"resourceType": "PractitionerRole", "id": person, "practitioner": {"reference": format!("Practitioner/{person}")},
+            "organization": {"reference": format!("Organization/{organization}")}});
+        world.memory.client(role.into(), 0);
+    }
+    world
+}
+
+fn letter(to: &str) -> Value {
+    json!({"resourceType": "Communication", "id": "x", "status": "completed", "subject": {"reference": "Patient/p"},
+        "about": [{"reference": "DetectedIssue/d"}], "recipient": [{"reference": to}]})
+}
+
+fn status(result: &crate::error::Result<()>) -> u16 {
+    result.as_ref().map_or_else(|e| e.kind.status(), |()| 200)
+}
+
+#[test]
+fn only_a_pharmacist_asks_a_prescriber_about_a_problem_as_a_table() {
+    for (who, to, answer) in [
+        ("mara", "Practitioner/doctor", 403),
+        ("mara", "PractitionerRole/doctor", 403),
+        ("mara", "Organization/lakeside", 403),
+        ("mara", "Practitioner/unknown", 403),
+        ("elm", "Practitioner/doctor", 403),
+        ("mara", "Practitioner/jonas", 200),
+        ("mara", "PractitionerRole/jonas", 200),
+        ("mara", "Organization/elm", 200),
+        ("mara", "Patient/p", 200),
+        ("jonas", "Practitioner/doctor", 200),
+    ] {
+        let mut world = with_people();
+        let result = world.write(who, vec![letter(to)]);
+        assert_eq!(status(&result), answer, "{who} to {to}: {result:?}");
+        if let Err(error) = result {
+            assert!(error.issues[0].diagnostics.contains("rule prescriber-contact"), "{error}");
+        }
+    }
+    // What is not about a problem is not about the therapy: asking the hospital for the list is a technician's work.
+    let mut ask = letter("Organization/lakeside");
+    ask.as_object_mut().unwrap().remove("about");
+    assert_eq!(status(&with_people().write("mara", vec![ask])), 200);
+}
+
+#[test]
+fn a_technician_repeats_to_a_patient_what_a_pharmacist_has_taught() {
+    let teach = |based_on: Option<&str>| {
+        let mut out = letter("Patient/p");
+        out.as_object_mut().unwrap().remove("about");
+        out["category"] = json!([{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/communication-category", "code": "instruction"}]}]);
+        if let Some(based_on) = based_on {
+            out["basedOn"] = json!([{"reference": based_on}]);
+        }
+        out
+    };
+    for (who, based_on, answer) in [
+        ("mara", None, 403),
+        ("mara", Some("Task/1"), 403),
+        ("mara", Some("Procedure/taught"), 200),
+        ("jonas", None, 200),
+    ] {
+        assert_eq!(status(&with_people().write(who, vec![teach(based_on)])), answer, "{who} {based_on:?}");
+    }
+}
+
+#[test]
+fn a_problem_that_somebody_acted_on_is_no_mere_error() {
+    for (act, answer) in [
+        (None, 200),
+        (
+            Some(
+                json!({"resourceType": "Communication", "id": "x", "status": "completed", "subject": {"reference": "Patient/p"}, "about": [{"reference": "DetectedIssue/d"}]}),
+            ),
+            422,
+        ),
+        (
+            Some(
+                json!({"resourceType": "Communication", "id": "x", "status": "entered-in-error", "subject": {"reference": "Patient/p"}, "about": [{"reference": "DetectedIssue/d"}]}),
+            ),
+            200,
+        ),
+        (
+            Some(
+                json!({"resourceType": "CommunicationRequest", "id": "x", "status": "active", "subject": {"reference": "Patient/p"}, "basedOn": [{"reference": "DetectedIssue/d"}]}),
+            ),
+            422,
+        ),
+        (
+            Some(
+                json!({"resourceType": "Procedure", "id": "x", "status": "completed", "subject": {"reference": "Patient/p"}, "reasonReference": [{"reference": "DetectedIssue/d"}]}),
+            ),
+            422,
+        ),
+        (
+            Some(
+                json!({"resourceType": "Procedure", "id": "x", "status": "completed", "subject": {"reference": "Patient/p"}}),
+            ),
+            200,
+        ),
+    ] {
+        let mut world = with_people();
+        if let Some(act) = &act {
+            world.write("jonas", vec![act.clone()]).unwrap();
+        }
+        let result = world.change("mara", &target("DetectedIssue/d"), |d| d.set("status", "entered-in-error"));
+        assert_eq!(status(&result), answer, "{act:?}: {result:?}");
+        if answer == 422 {
+            world.change("jonas", &target("DetectedIssue/d"), |d| d.set("status", "cancelled")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_hospitals_system_discharges_for_itself_and_its_parts() {
+    for (organization, answer) in [
+        (json!({"resourceType": "Organization", "id": "site"}), 200),
+        (json!({"resourceType": "Organization", "id": "site", "partOf": {"reference": "Organization/lakeside"}}), 200),
+        (json!({"resourceType": "Organization", "id": "site", "partOf": {"reference": "Organization/northgate"}}), 403),
+        (
+            json!({"resourceType": "Organization", "id": "site", "extension": [{"url": "http://baton.example/fhir/StructureDefinition/candidate-pharmacy", "valueReference": {"reference": "Organization/elm"}}]}),
+            403,
+        ),
+    ] {
+        let mut world = World::new();
+        let candidates: Json = json!({"resourceType": "Organization", "id": "northgate", "extension": [{"url": "http://baton.example/fhir/StructureDefinition/candidate-pharmacy", "valueReference": {"reference": "Organization/elm"}}]}).into();
+        world.memory.client(candidates, 0);
+        world.memory.client(organization.clone().into(), 0);
+        let mut sent = discharge();
+        sent[1]["serviceProvider"]["reference"] = "Organization/site".into();
+        let result = world.write("hospital", sent.clone());
+        assert_eq!(status(&result), answer, "{organization}: {result:?}");
+        assert_eq!(status(&world.write("super", sent)), 200, "history is loaded by the super-user");
+    }
+}
