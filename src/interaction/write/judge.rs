@@ -44,7 +44,9 @@ impl Commit {
                 _ => Ok(None),
             };
         }
-        if before.is_none() && matches!(ask.at, Where::Id(_) | Where::Query(..)) && ask.method != Method::Post {
+        // A conditional update that matches nothing, of a body without an id: whoever may create may do that.
+        let is_drawn_here = target.id == ask.fresh_id;
+        if before.is_none() && !is_drawn_here && !matches!(ask.at, Where::New(..)) {
             self.may_make(tx, ask, target).await?;
         }
         if let Some(want) = ask.when.if_match

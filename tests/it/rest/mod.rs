@@ -9,6 +9,7 @@ mod operations;
 mod pages;
 mod references;
 mod transaction;
+mod walls;
 mod wire;
 
 use serde_json::{Value, json};
