@@ -119,21 +119,38 @@ fn facts(entry: &Entry, found: &[Found]) -> String {
         out.push(b':');
         write_string(sort, &mut out);
     };
+    // The highest of several has a member of its own: see [`super::rows::highest`].
+    let mut put_both = |name: &str, low: &str, high: &str| {
+        put(name, low);
+        if high != low {
+            put(&super::rows::highest(name), high);
+        }
+    };
     for (slot, found) in entry.slots.iter().zip(found).filter(|(s, f)| s.in_facts && f.any) {
         let by_rows =
             matches!(slot.kind, ParamType::Date | ParamType::Number | ParamType::Quantity | ParamType::String);
-        put(&slot.name, if by_rows { "" } else { found.sort.as_deref().unwrap_or_default() });
+        match &found.sort {
+            Some((low, high)) if !by_rows => put_both(&slot.name, low, high),
+            _ => put_both(&slot.name, "", ""),
+        }
     }
     for param in entry.params.iter().filter(|p| p.only_slot().is_none() && !p.uses.is_empty()) {
-        let seen = param.uses.iter().filter_map(|u| {
-            let found = entry.slots.iter().zip(found).find(|(s, _)| s.name == u.slot && s.kind == param.kind)?.1;
-            match u.restrict {
-                None => found.any.then(|| found.sort.as_deref().unwrap_or_default()),
-                Some(only) => found.leads.iter().filter(|(t, _)| *t == only).map(|(_, sort)| sort.as_str()).min(),
+        let seen = param.uses.iter().flat_map(|u| {
+            let found = entry.slots.iter().zip(found).find(|(s, _)| s.name == u.slot && s.kind == param.kind);
+            match (found, u.restrict) {
+                (Some((_, found)), None) if found.any => match &found.sort {
+                    Some((low, high)) => vec![low.as_str(), high.as_str()],
+                    None => vec![""],
+                },
+                (Some((_, found)), Some(only)) => {
+                    found.leads.iter().filter(|(t, _)| *t == only).map(|(_, sort)| sort.as_str()).collect()
+                }
+                _ => vec![],
             }
         });
-        if let Some(sort) = seen.min() {
-            put(&param.code, super::fold::head(sort, 64));
+        let seen: Vec<&str> = seen.collect();
+        if let (Some(low), Some(high)) = (seen.iter().min(), seen.iter().max()) {
+            put_both(&param.code, super::fold::head(low, 64), super::fold::head(high, 64));
         }
     }
     out.push(b'}');

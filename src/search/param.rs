@@ -39,8 +39,8 @@ impl Place<'_> {
 pub(super) struct Found {
     /// Whether there was a value.
     pub any: bool,
-    /// The lowest sort value, at most 64 characters.
-    pub sort: Option<String>,
+    /// The lowest and the highest sort value, at most 64 characters each.
+    pub sort: Option<(String, String)>,
     /// Types that references lead to, with the sort value of each.
     pub leads: Vec<(ResourceType, String)>,
 }
@@ -48,17 +48,29 @@ pub(super) struct Found {
 impl Found {
     /// Notes a value that sorts by `text`.
     pub fn note(&mut self, text: &str) {
+        self.note_both(text, text);
+    }
+
+    fn note_both(&mut self, low: &str, high: &str) {
         self.any = true;
-        let text = head(text, 64);
-        if self.sort.as_deref().is_none_or(|had| text < had) {
-            self.sort = Some(text.into());
+        let (low, high) = (head(low, 64), head(high, 64));
+        match &mut self.sort {
+            None => self.sort = Some((low.into(), high.into())),
+            Some(had) => {
+                if low < had.0.as_str() {
+                    had.0 = low.into();
+                }
+                if high > had.1.as_str() {
+                    had.1 = high.into();
+                }
+            }
         }
     }
 
-    /// Notes a range that sorts by its lowest value: as text of the same order.
-    pub fn note_range(&mut self, lo: i64) {
-        let shifted = lo.cast_unsigned() ^ (1 << 63);
-        self.note(&format!("{shifted:016x}"));
+    /// Notes a range that sorts by its ends: as texts of the same order.
+    pub fn note_range(&mut self, lo: i64, hi: i64) {
+        let shifted = |n: i64| format!("{:016x}", n.cast_unsigned() ^ (1 << 63));
+        self.note_both(&shifted(lo), &shifted(hi));
     }
 }
 

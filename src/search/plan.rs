@@ -99,6 +99,17 @@ impl Cond {
         if out.len() == 1 { out.remove(0) } else { Self::Any(out) }
     }
 
+    /// How many conditions it is made of; keys beside each other count as one.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Any(list) | Self::All(list) => list.iter().map(Self::weight).sum(),
+            Self::Not(inner) => inner.weight(),
+            Self::Chain { target: inner, .. } | Self::Has { source: inner, .. } => 1 + inner.weight(),
+            _ => 1,
+        }
+    }
+
     /// Each of several; a single one stands for itself.
     #[must_use]
     pub fn all(mut list: Vec<Self>) -> Self {

@@ -102,6 +102,8 @@ pub(in crate::search) enum Refusal {
     Unknown(String),
     /// The value is wrong.
     Bad(String),
+    /// The value is good, and says nothing about this type: a chain over several types passes the type over.
+    Unfit(String),
     /// Over a limit.
     Costly(String),
     /// Its rows are still being made.
@@ -113,7 +115,7 @@ impl Refusal {
         let name = crate::fhir::resource::printable(name);
         let (code, why) = match self {
             Self::Unknown(why) => ("not-supported", why),
-            Self::Bad(why) => ("invalid", why),
+            Self::Bad(why) | Self::Unfit(why) => ("invalid", why),
             Self::Costly(why) => ("too-costly", why),
             Self::Building(why) => ("transient", why),
         };
@@ -174,6 +176,22 @@ impl House<'_> {
             }
         }
     }
+}
+
+/// Conditions that one parameter may become (own limit: a database takes some hundreds in one statement).
+const MAX_WEIGHT: usize = 300;
+/// And all of them together.
+const MAX_WEIGHTS: usize = 2_000;
+
+fn bounded(cond: Cond) -> std::result::Result<Cond, Refusal> {
+    let weight = cond.weight();
+    if weight <= MAX_WEIGHT {
+        return Ok(cond);
+    }
+    Err(Refusal::Costly(format!(
+        "it becomes {weight} conditions and at most {MAX_WEIGHT} are asked; name the type that a reference leads to \
+         (subject:Patient), or fewer values"
+    )))
 }
 
 /// Gathers issues: all parameters are looked at before the query is refused.
@@ -275,7 +293,9 @@ pub fn parse_knowing(
             let most = env.caps.parameters;
             Err(Refusal::Costly(format!("a query has at most {most} search parameters (limit search-parameters)")))
         } else {
-            criterion::over_types(&house, &types, name, value, &mut query.touched).map(|cond| conds.push(cond))
+            criterion::over_types(&house, &types, name, value, &mut query.touched)
+                .and_then(bounded)
+                .map(|cond| conds.push(cond))
         };
         match outcome {
             Ok(()) if result::is_silent(name) => {}
@@ -287,6 +307,11 @@ pub fn parse_knowing(
         }
     }
     query.plan.cond = Cond::all(conds);
+    if query.plan.cond.weight() > MAX_WEIGHTS {
+        let why = format!("all parameters together become more than {MAX_WEIGHTS} conditions; leave some out");
+        let last = pairs.last().map_or("", |(name, _)| name.as_str());
+        issues.refuse(last, &Refusal::Costly(why), Handling::Strict);
+    }
     if query.summary == Summary::Count {
         query.plan.count = 0;
     }
@@ -325,7 +350,9 @@ pub fn criteria(
             let most = env.caps.parameters;
             Err(Refusal::Costly(format!("criteria have at most {most} search parameters (limit search-parameters)")))
         } else {
-            criterion::over_types(&house, &[rtype], name, value, &mut Vec::new()).map(|cond| conds.push(cond))
+            criterion::over_types(&house, &[rtype], name, value, &mut Vec::new())
+                .and_then(bounded)
+                .map(|cond| conds.push(cond))
         };
         let outcome = outcome.and_then(|()| {
             let needs_more = !asked.take().is_empty();

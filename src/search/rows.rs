@@ -122,6 +122,12 @@ impl Rows {
     }
 }
 
+/// Name in `facts` of the highest sort value of a parameter, where it is not the lowest too: `-param` sorts by it.
+#[must_use]
+pub fn highest(param: &str) -> String {
+    format!("{param}+")
+}
+
 /// Maps a double to an integer of the same order, for `idx_range`.
 #[must_use]
 pub fn ordered(value: f64) -> i64 {

@@ -17,6 +17,7 @@ use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::ResourceType;
 use crate::search::plan::SortBy;
+use crate::search::rows::highest;
 use crate::search::{Cond, Plan, Sort};
 
 /// Few enough to be listed without a second look; then the most that is ever listed and sorted.
@@ -481,7 +482,12 @@ impl Sql {
             SortBy::Fact(param) => {
                 let (before, after) = self.dialect.fact();
                 let collation = self.dialect.by_bytes();
-                self.push(&format!("(v{before}")).arg(param.as_str()).push(&format!("{after}){collation}"))
+                if descending {
+                    self.push(&format!("coalesce(v{before}")).arg(highest(param)).push(&format!("{after}, v{before}"));
+                } else {
+                    self.push(&format!("(v{before}"));
+                }
+                self.arg(param.as_str()).push(&format!("{after}){collation}"))
             }
         }
     }

@@ -31,7 +31,7 @@ pub fn of(value: &Json, env: &Env) -> Option<(i64, i64)> {
 pub(in crate::search) fn extract(value: &Json, env: &Env, sink: &mut Sink<'_>) {
     if let Some((lo, hi)) = of(value, env) {
         sink.rows.range.push((sink.place.key(), lo, hi));
-        sink.found.note_range(lo);
+        sink.found.note_range(lo, hi);
     }
 }
 

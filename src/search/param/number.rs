@@ -101,7 +101,7 @@ pub fn of(value: &Json) -> Option<(i64, i64)> {
 pub(in crate::search) fn extract(value: &Json, sink: &mut Sink<'_>) {
     if let Some((lo, hi)) = of(value) {
         sink.rows.range.push((sink.place.key(), lo, hi));
-        sink.found.note_range(lo);
+        sink.found.note_range(lo, hi);
     }
 }
 

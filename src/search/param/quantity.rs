@@ -115,7 +115,7 @@ pub(in crate::search) fn extract(value: &Json, sink: &mut Sink<'_>) {
     if let Some(measured) = of(value) {
         let place = sink.place;
         measured.forms(&mut |form, parts, (lo, hi)| sink.rows.range.push((key(&place, form, parts), lo, hi)));
-        sink.found.note_range(measured.plain.0);
+        sink.found.note_range(measured.plain.0, measured.plain.1);
     }
 }
 

@@ -32,22 +32,33 @@ pub(super) fn over_types(
         other => other,
     };
     let conds = types.iter().map(|t| Ok((*t, one(house, *t, name, value, touched, Steps::default())?)));
-    let conds = conds.collect::<Made<Vec<_>>>().map_err(common)?;
-    let mut conds = conds.into_iter();
-    let Some((first_type, first)) = conds.next() else { return Ok(Cond::Exact(vec![])) };
-    let rest: Vec<(ResourceType, Cond)> = conds.collect();
-    if rest.iter().all(|(_, c)| *c == first) {
-        return Ok(first);
+    Ok(united(conds.collect::<Made<Vec<_>>>().map_err(common)?))
+}
+
+/// One condition over several types out of one for each, on resources that are of one of them.
+fn united(conds: Vec<(ResourceType, Cond)>) -> Cond {
+    if let [(_, first), rest @ ..] = conds.as_slice()
+        && rest.iter().all(|(_, c)| c == first)
+    {
+        return first.clone();
     }
-    let all = std::iter::once((first_type, first)).chain(rest);
+    if !conds.is_empty() && conds.iter().all(|(_, c)| matches!(c, Cond::Not(_))) {
+        let inner = conds.into_iter().map(|(t, c)| if let Cond::Not(inner) = c { (t, *inner) } else { (t, c) });
+        return Cond::Not(Box::new(united(inner.collect())));
+    }
     // A key names its type, so keys need no type beside them.
-    Ok(Cond::any(
-        all.map(|(t, cond)| match cond {
-            Cond::Exact(_) | Cond::Range { .. } | Cond::Text { .. } => cond,
-            other => Cond::All(vec![Cond::Type(t), other]),
-        })
-        .collect(),
-    ))
+    let of_type = |(t, cond)| if is_keyed(&cond) { cond } else { Cond::All(vec![Cond::Type(t), cond]) };
+    Cond::any(conds.into_iter().map(of_type).collect())
+}
+
+/// Whether the keys of a condition name the type it is for.
+fn is_keyed(cond: &Cond) -> bool {
+    match cond {
+        Cond::Exact(_) | Cond::Range { .. } | Cond::Text { .. } | Cond::Chain { .. } => true,
+        Cond::Any(list) => list.iter().all(is_keyed),
+        Cond::All(list) => list.iter().any(is_keyed),
+        _ => false,
+    }
 }
 
 /// The condition of one parameter on resources of one type. `steps`: those before it.
@@ -115,11 +126,12 @@ fn chained(
     steps: Steps,
 ) -> Made {
     if param.kind != ParamType::Reference {
-        return Err(format!("'{}' is no reference, so nothing can follow it", param.code).into());
+        return Err(Refusal::Unfit(format!("'{}' is no reference, so nothing can follow it", param.code)));
     }
     let steps = steps.along(house)?;
     let wanted = modifier.map(|name| target_type(param, name)).transpose()?;
-    let mut list = Vec::new();
+    // By key of the reference: what is asked of each type that it may lead to.
+    let mut list: Vec<(i64, Vec<(ResourceType, Cond)>)> = Vec::new();
     let mut refusals = Vec::new();
     for target in param.targets.iter().filter(|t| wanted.is_none_or(|w| w == **t)) {
         let uses: Vec<&Use> = param.uses.iter().filter(|u| u.restrict.is_none_or(|r| r == *target)).collect();
@@ -129,23 +141,29 @@ fn chained(
         match one(house, *target, chain, value, touched, steps) {
             Ok(cond) => {
                 touched.push(*target);
-                list.extend(uses.iter().map(|u| Cond::Chain {
-                    param: house.keys.param(rtype.as_str(), &u.slot),
-                    types: vec![*target],
-                    target: Box::new(cond.clone()),
-                }));
+                for seen in uses {
+                    let key = house.keys.param(rtype.as_str(), &seen.slot);
+                    match list.iter_mut().find(|(k, _)| *k == key) {
+                        Some((_, conds)) => conds.push((*target, cond.clone())),
+                        None => list.push((key, vec![(*target, cond.clone())])),
+                    }
+                }
             }
             Err(refusal) => refusals.push(refusal),
         }
     }
     // An untyped chain asks those targets that have the parameter; a wrong value is wrong for all that have it.
-    if let Some(at) = refusals.iter().position(|r| !matches!(r, Refusal::Unknown(_))) {
+    if let Some(at) = refusals.iter().position(|r| !matches!(r, Refusal::Unknown(_) | Refusal::Unfit(_))) {
         return Err(refusals.swap_remove(at));
     }
     if list.is_empty() {
         return Err(refusals.pop().unwrap_or_else(|| Refusal::Bad(format!("'{}' leads to no such type", param.code))));
     }
-    Ok(Cond::any(list))
+    let chain = |(param, conds): (i64, Vec<(ResourceType, Cond)>)| {
+        let types = conds.iter().map(|(t, _)| *t).collect();
+        Cond::Chain { param, types, target: Box::new(united(conds)) }
+    };
+    Ok(Cond::any(list.into_iter().map(chain).collect()))
 }
 
 /// How far a parameter is from what is searched.
@@ -179,7 +197,7 @@ impl Steps {
 fn target_type(param: &Param, name: &str) -> Made<ResourceType> {
     match ResourceType::parse(name) {
         Some(rtype) if param.targets.contains(&rtype) => Ok(rtype),
-        Some(rtype) => Err(format!("'{}' never leads to {rtype}", param.code).into()),
+        Some(rtype) => Err(Refusal::Unfit(format!("'{}' never leads to {rtype}", param.code))),
         None => Err(unknown_modifier(param, name)),
     }
 }
@@ -219,7 +237,7 @@ fn has(
         ResourceType::parse(source).ok_or_else(|| format!("R4 has no resource type '{}'", printable(source)))?;
     let param = find(house, source, code)?;
     if param.kind != ParamType::Reference || !param.targets.contains(&rtype) {
-        return Err(format!("{source}.{code} is no reference to {rtype}").into());
+        return Err(Refusal::Unfit(format!("{source}.{code} is no reference to {rtype}")));
     }
     let cond = one(house, source, inner, value, touched, steps)?;
     touched.push(source);

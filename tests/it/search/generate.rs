@@ -1,8 +1,10 @@
-//! Random resources and queries out of small pools, from a seed that a failure prints.
+//! Random resources out of small pools, from a seed that a failure prints.
 
-#![allow(clippy::explicit_auto_deref, reason = "without the deref the element type of `pick` is not inferred")]
+mod query;
 
-use super::oracle::{Criterion, PARAMS};
+pub use query::{Path, Search, encoded, search};
+
+use super::oracle::span;
 use serde_json::{Value, json};
 
 /// xorshift: the same numbers for the same seed.
@@ -18,8 +20,8 @@ impl Rng {
     }
 
     /// One of them.
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
+    pub fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())].clone()
     }
 
     /// True `n` times out of ten.
@@ -29,47 +31,68 @@ impl Rng {
 }
 
 const FAMILIES: &[&str] =
-    &["Muller", "Müller", "Mu\u{308}ller", "MÜLLERS", "Mul", "Ångström", "Angstrom", "Zoë", "Zoe"];
-const GIVEN: &[&str] = &["Ana", "Anaïs", "Bo", "Bob", "bobby"];
-const DATES: &[&str] = &["2024", "2024-02", "2024-02-29", "2024-12-31", "2025", "2025-01-01", "2023-12"];
+    &["Muller", "Müller", "Mu\u{308}ller", "MÜLLERS", "Mul", "Ångström", "Angstrom", "Zoë", "O'Brien", "Obrien, Jr."];
+const GIVEN: &[&str] = &["Ana", "Anaïs", "Bo", "Bob", "bobby", "A|b"];
+const DATES: &[&str] = &["2024", "2024-02", "2024-02-29", "2024-12-31", "2025", "2025-01-01", "2023-12", "2016-12-31"];
 const TIMES: &[&str] = &[
     "2024-02-29T23:59:59Z",
     "2024-03-01T00:00:00Z",
     "2024-02-29T20:00:00-05:00",
     "2024-12-31T23:30:00Z",
     "2025-01-01T00:30:00+01:00",
+    "2024-12-31T23:59:59.999Z",
+    "2016-12-31T23:59:60Z",
 ];
+/// The first has a CodeSystem in the world.
 const SYSTEMS: &[&str] = &["http://a.example", "http://b.example", ""];
-const CODES: &[&str] = &["x", "x1", "X", "y"];
-const NUMBERS: &[&str] = &["5.4", "5.40", "5", "100", "99.5", "100.5", "0", "-1.25", "0.05"];
-const UNITS: &[&str] = &["mg", "mL"];
+const CODES: &[&str] = &["x", "x1", "X", "y", "a,b", "p|q", "d$e"];
+const LABELS: &[&str] = &["Bone pain", "Bone-marrow pain", "Déjà vu", "bone", "Liver"];
+const NUMBERS: &[&str] = &["5.4", "5", "100", "99.5", "100.5", "0", "-1.25", "0.05", "0.0054", "5400", "0.1"];
+const UNITS: &[&str] = &["mg", "g", "ug", "mL", "L", "{tablet}"];
 const UCUM: &str = "http://unitsofmeasure.org";
-const URLS: &[&str] = &["http://v.example/a", "http://v.example/a/b", "http://v.example/ab", "http://v.example/A"];
+const URLS: &[&str] =
+    &["http://v.example/a", "http://v.example/a/b", "http://v.example/ab", "http://v.example/A", "urn:oid:1.2"];
 const GENDERS: &[&str] = &["male", "female", "unknown"];
 const IDS: &[&str] = &["X", "X1", "X-1", "x", "Y", "Y.1"];
 const ORGS: &[&str] = &["X", "X1"];
-
-/// Types of the world, each with a maker.
-pub const TYPES: &[&str] = &["Patient", "Observation", "Encounter", "RiskAssessment", "Task", "ValueSet"];
+const LISTS: &[&str] = &["l0", "l1", "l2"];
+/// Value sets over the pool; [`fixed`] makes them.
+const SETS: &[&str] = &[
+    "http://t.example/list",
+    "http://t.example/tree",
+    "http://t.example/whole",
+    "http://t.example/mixed",
+    "http://t.example/less",
+];
 
 fn coding(rng: &mut Rng) -> Value {
-    let system = *rng.pick(SYSTEMS);
+    let system = rng.pick(SYSTEMS);
     let mut c = json!({"code": rng.pick(CODES)});
     if !system.is_empty() {
         c["system"] = json!(system);
+    }
+    if rng.chance(3) {
+        c["display"] = json!(rng.pick(LABELS));
     }
     c
 }
 
 fn concept(rng: &mut Rng) -> Value {
+    if rng.chance(1) {
+        return json!({"text": rng.pick(LABELS)});
+    }
     let codings: Vec<Value> = (0..1 + rng.below(2)).map(|_| coding(rng)).collect();
-    json!({"coding": codings})
+    let mut out = json!({"coding": codings});
+    if rng.chance(2) {
+        out["text"] = json!(rng.pick(LABELS));
+    }
+    out
 }
 
 fn period(rng: &mut Rng) -> Value {
     let mut p = json!({});
-    let (mut start, mut end) = (*rng.pick(TIMES), *rng.pick(TIMES));
-    if super::oracle::span(start) > super::oracle::span(end) {
+    let (mut start, mut end) = (rng.pick(TIMES), rng.pick(TIMES));
+    if span(start) > span(end) {
         (start, end) = (end, start);
     }
     let open = rng.below(4);
@@ -82,8 +105,58 @@ fn period(rng: &mut Rng) -> Value {
     p
 }
 
-fn patient_ref(rng: &mut Rng) -> Value {
-    json!({"reference": format!("Patient/{}", rng.pick(IDS))})
+/// A reference to a patient, now and then to one of another kind.
+fn subject(rng: &mut Rng) -> Value {
+    let id = rng.pick(IDS);
+    match rng.below(12) {
+        0 => json!({"reference": format!("Patient/{id}/_history/1")}),
+        1 => json!({"reference": format!("http://elsewhere.example/fhir/Patient/{id}")}),
+        2 => json!({"type": "Patient", "identifier": {"system": rng.pick(&SYSTEMS[..2]), "value": rng.pick(CODES)}}),
+        3 => json!({"reference": format!("Group/{id}")}),
+        _ => json!({"reference": format!("Patient/{id}")}),
+    }
+}
+
+fn number(rng: &mut Rng) -> Value {
+    serde_json::from_str(rng.pick(NUMBERS)).expect("a number")
+}
+
+fn quantity(rng: &mut Rng) -> Value {
+    let unit = rng.pick(UNITS);
+    let mut q = json!({"value": number(rng)});
+    match rng.below(8) {
+        0 => q["unit"] = json!(unit),
+        1 => {
+            q["system"] = json!("http://other.example");
+            q["code"] = json!(unit);
+        }
+        _ => {
+            q["unit"] = json!(if rng.chance(5) { unit } else { "milligram" });
+            q["system"] = json!(UCUM);
+            q["code"] = json!(unit);
+        }
+    }
+    if rng.chance(1) {
+        q["comparator"] = json!(rng.pick(&["<", "<=", ">", ">="]));
+    }
+    q
+}
+
+/// `meta` with some of what searches look at.
+fn meta(rng: &mut Rng, r: &mut Value) {
+    let mut meta = json!({});
+    if rng.chance(2) {
+        meta["tag"] = json!([coding(rng)]);
+    }
+    if rng.chance(1) {
+        meta["security"] = json!([coding(rng)]);
+    }
+    if rng.chance(1) {
+        meta["source"] = json!(rng.pick(URLS));
+    }
+    if meta.as_object().is_some_and(|m| !m.is_empty()) {
+        r["meta"] = meta;
+    }
 }
 
 fn patient(rng: &mut Rng, id: &str) -> Value {
@@ -97,38 +170,66 @@ fn patient(rng: &mut Rng, id: &str) -> Value {
     if rng.chance(7) {
         r["gender"] = json!(rng.pick(GENDERS));
     }
+    if rng.chance(5) {
+        r["active"] = json!(rng.chance(5));
+    }
     if rng.chance(8) {
         r["birthDate"] = json!(rng.pick(DATES));
     }
     if rng.chance(7) {
-        let (system, value) = (*rng.pick(SYSTEMS), *rng.pick(CODES));
-        r["identifier"] =
-            if system.is_empty() { json!([{"value": value}]) } else { json!([{"system": system, "value": value}]) };
+        let mut one = json!({"value": rng.pick(CODES)});
+        let system = rng.pick(SYSTEMS);
+        if !system.is_empty() {
+            one["system"] = json!(system);
+        }
+        if rng.chance(5) {
+            one["type"] = json!({"coding": [{"system": "http://id.example", "code": rng.pick(&["MR", "SS"])}], "text": rng.pick(LABELS)});
+        }
+        r["identifier"] = json!([one]);
     }
     if rng.chance(5) {
         r["managingOrganization"] = json!({"reference": format!("Organization/{}", rng.pick(ORGS))});
     }
+    if rng.chance(2) {
+        r["link"] = json!([{"other": {"reference": format!("Patient/{}", rng.pick(IDS))}, "type": "seealso"}]);
+    }
     r
 }
 
-fn observation(rng: &mut Rng, id: &str) -> Value {
+fn observation(rng: &mut Rng, id: &str, n: usize) -> Value {
     let mut r = json!({"resourceType": "Observation", "id": id, "status": rng.pick(&["final", "preliminary", "amended"]), "code": concept(rng)});
     if rng.chance(6) {
         r["category"] = json!([concept(rng)]);
     }
     if rng.chance(8) {
-        r["subject"] = patient_ref(rng);
+        r["subject"] = subject(rng);
     }
-    match rng.below(4) {
+    if rng.chance(3) {
+        r["performer"] = json!([{"reference": format!("Organization/{}", rng.pick(ORGS))}, {"reference": format!("Patient/{}", rng.pick(IDS))}]);
+    }
+    if rng.chance(3) && n > 0 {
+        r["hasMember"] = json!([{"reference": format!("Observation/o{}", rng.below(n))}]);
+    }
+    if rng.chance(3) {
+        r["encounter"] = json!({"reference": format!("Encounter/e{}", rng.below(6))});
+    }
+    match rng.below(7) {
         0 => r["effectiveDateTime"] = json!(rng.pick(DATES)),
         1 => r["effectiveDateTime"] = json!(rng.pick(TIMES)),
         2 => r["effectivePeriod"] = period(rng),
+        3 => r["effectiveInstant"] = json!(rng.pick(TIMES)),
+        4 => r["effectiveTiming"] = json!({"event": [rng.pick(TIMES), rng.pick(DATES)]}),
+        5 => r["effectiveTiming"] = json!({"repeat": {"boundsPeriod": period(rng)}}),
         _ => {}
     }
-    if rng.chance(7) {
-        let n: Value = serde_json::from_str(*rng.pick(NUMBERS)).expect("a number");
-        let unit = rng.pick(UNITS);
-        r["valueQuantity"] = json!({"value": n, "unit": unit, "system": UCUM, "code": unit});
+    match rng.below(4) {
+        0 => r["valueCodeableConcept"] = concept(rng),
+        1 => {}
+        _ => r["valueQuantity"] = quantity(rng),
+    }
+    if rng.chance(4) {
+        let component = |rng: &mut Rng| json!({"code": concept(rng), "valueQuantity": quantity(rng)});
+        r["component"] = json!([component(rng), component(rng)]);
     }
     r
 }
@@ -141,17 +242,17 @@ fn encounter(rng: &mut Rng, id: &str) -> Value {
         r["period"] = period(rng);
     }
     if rng.chance(8) {
-        r["subject"] = patient_ref(rng);
-    }
-    if r.get("period").is_some_and(|p| p.as_object().is_some_and(serde_json::Map::is_empty)) {
-        r.as_object_mut().expect("an object").remove("period");
+        r["subject"] = json!({"reference": format!("Patient/{}", rng.pick(IDS))});
     }
     r
 }
 
 fn risk(rng: &mut Rng, id: &str) -> Value {
-    let n: Value = serde_json::from_str(*rng.pick(NUMBERS)).expect("a number");
-    json!({"resourceType": "RiskAssessment", "id": id, "status": "final", "subject": patient_ref(rng), "prediction": [{"probabilityDecimal": n}]})
+    let prediction = match rng.below(4) {
+        0 => json!({"probabilityRange": {"low": {"value": number(rng)}}}),
+        _ => json!({"probabilityDecimal": number(rng)}),
+    };
+    json!({"resourceType": "RiskAssessment", "id": id, "status": "final", "subject": subject(rng), "prediction": [prediction]})
 }
 
 fn task(rng: &mut Rng, id: &str) -> Value {
@@ -160,7 +261,10 @@ fn task(rng: &mut Rng, id: &str) -> Value {
         r["priority"] = json!(rng.pick(&["routine", "urgent"]));
     }
     if rng.chance(7) {
-        r["for"] = patient_ref(rng);
+        r["for"] = subject(rng);
+    }
+    if rng.chance(5) {
+        r["focus"] = json!({"reference": format!("Observation/o{}", rng.below(14))});
     }
     if rng.chance(5) {
         r["owner"] = json!({"reference": format!("Organization/{}", rng.pick(ORGS))});
@@ -168,147 +272,107 @@ fn task(rng: &mut Rng, id: &str) -> Value {
     if rng.chance(7) {
         r["authoredOn"] = json!(rng.pick(TIMES));
     }
+    if rng.chance(4) {
+        r["restriction"] = json!({"period": {"end": rng.pick(TIMES)}});
+    }
     r
 }
 
-fn value_set(rng: &mut Rng, id: &str) -> Value {
-    json!({"resourceType": "ValueSet", "id": id, "status": "active", "url": rng.pick(URLS)})
+fn condition(rng: &mut Rng, id: &str) -> Value {
+    let mut r =
+        json!({"resourceType": "Condition", "id": id, "subject": {"reference": format!("Patient/{}", rng.pick(IDS))}});
+    if rng.chance(9) {
+        r["code"] = concept(rng);
+    }
+    if rng.chance(4) {
+        r["note"] = json!([{"text": rng.pick(LABELS)}]);
+    }
+    if rng.chance(4) {
+        r["text"] = json!({"status": "additional",
+            "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>{}</p><b>{}</b></div>", rng.pick(LABELS), rng.pick(LABELS))});
+    }
+    if rng.chance(3) {
+        r["asserter"] = json!({"reference": format!("Patient/{}", rng.pick(IDS))});
+    }
+    match rng.below(3) {
+        0 => r["onsetDateTime"] = json!(rng.pick(DATES)),
+        1 => r["onsetPeriod"] = period(rng),
+        _ => {}
+    }
+    r
 }
 
-/// A world of resources: organisations and patients first, so that references lead somewhere.
+fn response(rng: &mut Rng, id: &str) -> Value {
+    let version = rng.pick(&["", "|1", "|2"]);
+    json!({"resourceType": "QuestionnaireResponse", "id": id, "status": "completed", "subject": subject(rng),
+        "questionnaire": format!("http://q.example/Questionnaire/{}{version}", rng.pick(&["a", "ab"])),
+        "author": {"reference": format!("Patient/{}", rng.pick(IDS))}})
+}
+
+fn list(rng: &mut Rng, id: &str) -> Value {
+    let items: Vec<Value> = (0..4)
+        .map(|_| {
+            let (kind, from) = rng.pick(&[("Patient", IDS), ("Organization", ORGS), ("Task", &["t0", "t1"][..])]);
+            let mut e = json!({"item": {"reference": format!("{kind}/{}", rng.pick(from))}});
+            if rng.chance(2) {
+                e["deleted"] = json!(true);
+            }
+            e
+        })
+        .collect();
+    json!({"resourceType": "List", "id": id, "status": "current", "mode": "changes", "subject": subject(rng), "entry": items})
+}
+
+/// The code system of the pool, and value sets over it: two lists, a tree with what is under one code, a mixture.
+fn fixed(rng: &mut Rng) -> Vec<Value> {
+    let set = |id: &str, url: &str, compose: Value| json!({"resourceType": "ValueSet", "id": id, "status": "active", "url": url, "compose": compose});
+    let listed = |rng: &mut Rng| json!({"system": rng.pick(&SYSTEMS[..2]), "concept": [{"code": rng.pick(CODES)}, {"code": rng.pick(CODES)}]});
+    let op = rng.pick(&["is-a", "descendent-of", "is-not-a", "generalizes", "="]);
+    let tree = json!({"system": SYSTEMS[0], "filter": [{"property": "concept", "op": op, "value": rng.pick(&["x", "x1", "y"])}]});
+    vec![
+        json!({"resourceType": "CodeSystem", "id": "a", "url": SYSTEMS[0], "status": "active", "content": "complete", "concept": [
+            {"code": "x", "concept": [{"code": "x1", "concept": [{"code": "a,b"}]}, {"code": "X"}]}, {"code": "y"}, {"code": "p|q"}, {"code": "d$e"}]}),
+        set("s0", SETS[0], json!({"include": [listed(rng), listed(rng)]})),
+        set("s1", SETS[1], json!({"include": [tree]})),
+        set("s2", SETS[2], json!({"include": [{"system": rng.pick(&SYSTEMS[..2])}]})),
+        set(
+            "s3",
+            SETS[3],
+            json!({"include": [{"valueSet": [SETS[1]]}, listed(rng), {"valueSet": [SETS[0], SETS[2]]}]}),
+        ),
+        set(
+            "s4",
+            SETS[4],
+            json!({"include": [{"system": SYSTEMS[0]}, {"valueSet": [SETS[0]]}], "exclude": [{"valueSet": [SETS[1]]}, listed(rng)]}),
+        ),
+    ]
+}
+
+/// A world of resources.
 pub fn world(rng: &mut Rng) -> Vec<Value> {
-    let mut all: Vec<Value> =
-        ORGS.iter().map(|id| json!({"resourceType": "Organization", "id": id, "name": id})).collect();
+    let mut all: Vec<Value> = ORGS
+        .iter()
+        .map(|id| json!({"resourceType": "Organization", "id": id, "name": rng.pick(FAMILIES), "partOf": {"reference": format!("Organization/{}", rng.pick(ORGS))}}))
+        .collect();
+    all.extend(fixed(rng));
     all.extend(IDS.iter().map(|id| patient(rng, id)));
     for n in 0..14 {
-        all.push(observation(rng, &format!("o{n}")));
+        all.push(observation(rng, &format!("o{n}"), n));
         if n < 6 {
             all.push(encounter(rng, &format!("e{n}")));
             all.push(risk(rng, &format!("r{n}")));
-            all.push(value_set(rng, &format!("v{n}")));
+            let version = rng.pick(&["1", "2"]);
+            all.push(json!({"resourceType": "ValueSet", "id": format!("v{n}"), "status": "active", "url": rng.pick(URLS), "version": version}));
         }
         if n < 9 {
             all.push(task(rng, &format!("t{n}")));
+            all.push(condition(rng, &format!("c{n}")));
+        }
+        if n < 4 {
+            all.push(response(rng, &format!("q{n}")));
         }
     }
+    all.extend(LISTS.iter().map(|id| list(rng, id)));
+    all.iter_mut().for_each(|r| meta(rng, r));
     all
-}
-
-fn value(rng: &mut Rng, kind: &str, code: &str) -> (String, String) {
-    let plain = |v: &str| (String::new(), v.to_string());
-    let prefixed = |rng: &mut Rng, v: &str| {
-        ((*rng.pick(&["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb"])).to_string(), v.to_string())
-    };
-    match (kind, code) {
-        (_, "family" | "given" | "name") => {
-            let whole: Vec<char> =
-                (if rng.chance(5) { *rng.pick(FAMILIES) } else { *rng.pick(GIVEN) }).chars().collect();
-            let part: String = whole[..1 + rng.below(whole.len())].iter().collect();
-            plain(&part)
-        }
-        (_, "gender") => plain(*rng.pick(GENDERS)),
-        (_, "status") => {
-            plain(*rng.pick(&["final", "preliminary", "finished", "planned", "draft", "requested", "completed"]))
-        }
-        (_, "priority") => plain(*rng.pick(&["routine", "urgent", "stat"])),
-        (_, "identifier" | "code" | "category") => {
-            let (s, c) = (*rng.pick(&SYSTEMS[..2]), *rng.pick(CODES));
-            plain(&match rng.below(4) {
-                0 => c.to_string(),
-                1 => format!("|{c}"),
-                2 => format!("{s}|"),
-                _ => format!("{s}|{c}"),
-            })
-        }
-        (_, "organization" | "owner") => plain(&if rng.chance(5) {
-            (*rng.pick(ORGS)).to_string()
-        } else {
-            format!("Organization/{}", rng.pick(ORGS))
-        }),
-        (_, "subject" | "patient") => {
-            plain(&if rng.chance(5) { (*rng.pick(IDS)).to_string() } else { format!("Patient/{}", rng.pick(IDS)) })
-        }
-        (_, "birthdate" | "date" | "authored-on") => {
-            let v = if rng.chance(6) { *rng.pick(DATES) } else { *rng.pick(TIMES) };
-            prefixed(rng, v)
-        }
-        (_, "probability") => {
-            let v = *rng.pick(NUMBERS);
-            prefixed(rng, v)
-        }
-        (_, "value-quantity") => {
-            let n = *rng.pick(NUMBERS);
-            let (p, n) = prefixed(rng, n);
-            let unit = *rng.pick(UNITS);
-            match rng.below(3) {
-                0 => (p, n),
-                1 => (p, format!("{n}|{UCUM}|{unit}")),
-                _ => (p, format!("{n}||{unit}")),
-            }
-        }
-        (_, "url") => plain(*rng.pick(URLS)),
-        other => panic!("no values for {other:?}"),
-    }
-}
-
-/// A criterion on a type; `depth` allows chains.
-pub fn criterion(rng: &mut Rng, kind: &str, depth: usize) -> Criterion {
-    let codes: Vec<&str> = PARAMS.iter().filter(|p| p.kind == kind).map(|p| p.code).collect();
-    let code = *rng.pick(&codes);
-    if depth > 0 && rng.chance(2) {
-        if matches!(code, "subject" | "patient") {
-            let then = Box::new(criterion(rng, "Patient", 0));
-            return Criterion::Chain { code: code.into(), kind: "Patient".into(), then };
-        }
-        if kind == "Patient" {
-            let (source, by) = *rng.pick(&[
-                ("Observation", "subject"),
-                ("Observation", "patient"),
-                ("Task", "patient"),
-                ("Encounter", "subject"),
-            ]);
-            return Criterion::Has { kind: source.into(), code: by.into(), then: Box::new(criterion(rng, source, 0)) };
-        }
-    }
-    if rng.chance(1) {
-        return Criterion::Missing { code: code.into(), missing: rng.chance(5) };
-    }
-    let modifier = match code {
-        "family" | "given" | "name" => *rng.pick(&["", "", "exact", "contains"]),
-        "gender" | "status" | "priority" | "identifier" | "code" | "category" => *rng.pick(&["", "", "", "not"]),
-        "subject" | "patient" => *rng.pick(&["", "", "Patient"]),
-        "url" => *rng.pick(&["", "below"]),
-        _ => "",
-    };
-    let mut values: Vec<(String, String)> = (0..1 + rng.below(2)).map(|_| value(rng, kind, code)).collect();
-    if modifier == "Patient" {
-        for v in &mut values {
-            v.1 = v.1.rsplit('/').next().unwrap_or_default().to_string();
-        }
-    }
-    if modifier == "below" {
-        // `:below` of a whole path segment only: what lies between is told differently by different readers.
-        values = vec![(String::new(), "http://v.example/".to_string())];
-    }
-    Criterion::Plain { code: code.into(), modifier: modifier.into(), values }
-}
-
-/// The text of a criterion in a query: (name, value), unescaped.
-pub fn spell(criterion: &Criterion) -> (String, String) {
-    match criterion {
-        Criterion::Plain { code, modifier, values } => {
-            let name = if modifier.is_empty() { code.clone() } else { format!("{code}:{modifier}") };
-            let values: Vec<String> = values.iter().map(|(p, v)| format!("{p}{v}")).collect();
-            (name, values.join(","))
-        }
-        Criterion::Missing { code, missing } => (format!("{code}:missing"), missing.to_string()),
-        Criterion::Chain { code, kind, then } => {
-            let (name, value) = spell(then);
-            (format!("{code}:{kind}.{name}"), value)
-        }
-        Criterion::Has { kind, code, then } => {
-            let (name, value) = spell(then);
-            (format!("_has:{kind}:{code}:{name}"), value)
-        }
-    }
 }

@@ -280,6 +280,7 @@ async fn a_search_over_several_types_looks_into_each(server: TestServer) {
             json!({"resourceType": "Procedure", "id": "y", "status": "completed", "performedDateTime": "2024-02-01", "subject": {"reference": "Patient/x"}}),
             json!({"resourceType": "Patient", "id": "x", "name": [{"family": "A"}]}),
             json!({"resourceType": "Procedure", "id": "x", "status": "completed", "subject": {"reference": "Patient/none"}}),
+            json!({"resourceType": "List", "id": "l", "status": "current", "mode": "working", "entry": [{"item": {"reference": "Procedure/y"}}]}),
         ],
     )
     .await;
@@ -293,9 +294,16 @@ async fn a_search_over_several_types_looks_into_each(server: TestServer) {
             ("?_type=Observation,Procedure&patient=x", "x y", "reference"),
             ("?_type=Observation,Procedure&_id=y", "y", "id"),
             ("?_type=Observation,Procedure&_id:not=y", "x x", "id"),
+            // Found by the oracle: a chain over references to anything, through types that the next step does not fit,
+            // and more conditions than SQLite joins.
+            ("List?item.patient.family=a", "l", "chaining"),
+            ("List?item.subject._has:Observation:patient:date=2024", "l", "chaining"),
+            ("List?item.status:not=final", "l", "chaining"),
+            ("List?item._tag:missing=true", "l", "modifiers"),
         ],
     )
     .await;
+    client.read("List?item._source:below=http://a,http://b").await.refuses(400, "too-costly", "");
 }
 
 async fn a_compartment_is_what_its_published_definition_says(server: TestServer) {

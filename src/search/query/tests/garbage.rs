@@ -71,6 +71,7 @@ fn garbage_is_refused_with_the_parameter_and_the_reason() {
         ("Task", "_has:Observation", 400, "invalid", "_has:Type"),
         ("Task", &many, 400, "too-costly", "10000 values"),
         ("Task", deep, 400, "too-costly", "3 steps"),
+        ("List", "item._source:below=http://a,http://b", 400, "too-costly", "name the type"),
         ("Observation", "value-quantity=5|mg", 400, "invalid", "number|system|code"),
         ("Observation", "value-quantity=5..4", 400, "invalid", "no number"),
         ("Observation", "code-value-quantity=a", 400, "invalid", "2 parts"),
