@@ -1,4 +1,4 @@
-use super::{Part, Registry, Source, own};
+use super::{ParamType, Part, Registry, Source, own};
 use crate::fhir::resource::known;
 use crate::fhir::{Json, ResourceType};
 use std::time::Instant;
@@ -89,6 +89,20 @@ fn every_own_parameter_is_embedded_and_good() {
             registry.param(known(rtype), code).unwrap().url.starts_with("http://baton.example/fhir/"),
             "{rtype}.{code}"
         );
+    }
+}
+
+#[test]
+fn the_page_on_search_names_every_modifier() {
+    let page = include_str!("../../../docs/search.md");
+    for (kind, name) in ParamType::ALL {
+        let Some(row) = page.lines().find(|l| l.starts_with(&format!("| {name} |"))) else {
+            assert_eq!(kind, ParamType::Special, "docs/search.md has no row for {name}");
+            continue;
+        };
+        let cell = row.split('|').nth(2).unwrap();
+        let named: Vec<&str> = cell.split('`').filter_map(|m| m.strip_prefix(':')).filter(|m| *m != "Type").collect();
+        assert_eq!(named, kind.modifiers(), "docs/search.md, {name}");
     }
 }
 

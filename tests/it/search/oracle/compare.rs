@@ -174,8 +174,8 @@ fn numbers(prefix: &str, (vlo, vhi): (i128, i128), (q, half): (i128, i128)) -> b
         "ne" => !inside,
         "gt" => vhi > q,
         "lt" => vlo < q,
-        "ge" => vhi > q || (vlo >= q && vhi <= q),
-        "le" => vlo < q || (vlo >= q && vhi <= q),
+        "ge" => vhi > q || (vlo, vhi) == (q, q),
+        "le" => vlo < q || (vlo, vhi) == (q, q),
         "sa" => vlo > q,
         "eb" => vhi < q,
         "ap" => {
