@@ -191,7 +191,8 @@ fn include(
     Ok(Include { source: Some(source), param: param.into(), target, iterate })
 }
 
-/// Notes the types that an include names. What a wildcard brings is judged row by row.
+/// Notes the types that an include names. What a wildcard brings, or a parameter that leads to several types (`Task:focus`
+/// leads to any), is judged row by row: who may not read one of them can include the others.
 fn touch(
     house: &House<'_>,
     query: &mut Query,
@@ -204,8 +205,10 @@ fn touch(
         query.touched.push(source);
     } else if let Some(target) = target {
         query.touched.push(target);
-    } else if let Some(param) = house.registry.param(source, param) {
-        query.touched.extend(&param.targets);
+    } else if let Some(found) = house.registry.param(source, param)
+        && let [only] = found.targets.as_slice()
+    {
+        query.touched.push(*only);
     }
 }
 

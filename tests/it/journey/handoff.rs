@@ -112,6 +112,28 @@ async fn both_pharmacies_see_an_open_task_and_one_claims_it(server: TestServer) 
     assert_eq!(task["owner"]["reference"], "Organization/elm-street");
 }
 
+both_databases!(a_worklist_brings_patient_and_focus_of_what_is_claimed);
+async fn a_worklist_brings_patient_and_focus_of_what_is_claimed(server: TestServer) {
+    let patient = discharged(&server).await;
+    let task = first_call(&server.pharmacy(), &patient).await;
+    let worklist = "Task?code=first-call&_include=Task:patient&_include=Task:focus";
+    let brought = |bundle: &Value| {
+        let entries = bundle["entry"].as_array().expect("entries");
+        let included = entries.iter().filter(|e| e["search"]["mode"] == "include");
+        let mut types: Vec<_> =
+            included.map(|e| e["resource"]["resourceType"].as_str().expect("a type").to_string()).collect();
+        types.sort();
+        types
+    };
+    // A focus may be of any type; that a pharmacy may not read some of them is no reason to refuse the others.
+    let open = server.pharmacy().read(worklist).await.ok();
+    assert_eq!(brought(&open.body), [""; 0], "who has not claimed it does not see the patient");
+    claims(&server.pharmacy(), &task).await.ok();
+    let claimed = server.pharmacy().read(worklist).await.ok();
+    assert_eq!(brought(&claimed.body), ["List", "Patient"]);
+    server.pharmacy().read("Task?_include=Task:focus:AuditEvent").await.is(403);
+}
+
 both_databases!(of_two_pharmacies_that_claim_at_once_one_wins);
 async fn of_two_pharmacies_that_claim_at_once_one_wins(server: TestServer) {
     let patient = discharged(&server).await;
