@@ -172,6 +172,8 @@ limits! {
     cache_bytes, "cache-bytes", "BATON_CACHE_BYTES", 64 << 20, 0..=(1_u64 << 40);
     /// Seconds that the next links of a search stay good
     page_seconds, "page-seconds", "BATON_PAGE_SECONDS", 3_600, 60..=86_400;
+    /// Versions that one step of a reindex takes: more is faster, fewer leaves more room for other writers
+    reindex_batch, "reindex-batch", "BATON_REINDEX_BATCH", 100, 1..=10_000;
     /// Seconds that a user's access token is good
     user_token_seconds, "user-token-seconds", "BATON_USER_TOKEN_SECONDS", 900, 30..=3_600;
     /// Seconds that a system's access token is good

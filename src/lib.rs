@@ -12,4 +12,5 @@ pub mod interaction;
 pub mod search;
 pub mod store;
 pub mod telemetry;
+pub mod worker;
 pub mod workflow;

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod load;
 pub mod migrate;
 pub mod open;
+pub mod reindex;
 pub mod seed;
 pub mod serve;
 pub mod token;
@@ -43,6 +44,8 @@ enum Command {
     Token(token::TokenArgs),
     /// Bring the schema of the database up to date, and stop
     Migrate(migrate::Arguments),
+    /// Make the rows that searches need, where some are missing, and show how far it is
+    Reindex(reindex::Arguments),
 }
 
 /// Runs the command that the process was started with.
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => finish(demo::run(arguments)),
         Command::Serve(arguments) => finish(serve::run(*arguments)),
         Command::Migrate(arguments) => finish(migrate::run(arguments)),
+        Command::Reindex(arguments) => finish(reindex::run(arguments)),
         Command::Seed(arguments) => finish(seed::run(arguments)),
         Command::Token(arguments) => finish(token::run(arguments)),
         Command::Load(arguments) => match block_on(load::run(*arguments)) {

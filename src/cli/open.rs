@@ -3,9 +3,8 @@
 use crate::access::Policy;
 use crate::config::{AuthMode, Limits, Settings};
 use crate::error::Result;
-use crate::interaction::{Engine, Parts};
-use crate::search::registry::{self, Extra};
-use crate::search::{Active, Caps, Env, Live, Registry};
+use crate::interaction::{Declared, Engine, Parts, declare};
+use crate::search::{Caps, Env, Live, registry};
 use crate::store::{self, Store};
 use crate::workflow::Programme;
 use std::sync::Arc;
@@ -50,14 +49,33 @@ fn caps(limits: &Limits) -> Caps {
     }
 }
 
-/// Opens all of it. `root`: `Settings::root` of the bound address.
+/// Opens all of it, for a command that runs beside servers: what the settings leave open is as the servers have it. `root`:
+/// `Settings::root` of the bound address.
 ///
 /// # Errors
 /// `Fault` or `Invalid` with a sentence for the operator: the database, or a profile that is wrong.
 pub async fn engine(settings: &Settings, root: &str) -> Result<Opened> {
+    let says_nothing = settings.profiles.is_none() && settings.zone.is_none();
+    let files = settings.profiles.as_deref().map(|dir| registry::files(Some(dir))).transpose()?;
+    let declared = Declared { files, zone: settings.zone.clone(), all: false };
+    open(settings, root, (!says_nothing).then_some(declared)).await
+}
+
+/// Opens all of it, for a server: its profiles are put in force. `all`: the rows of all resources are to be made again.
+///
+/// # Errors
+/// As [`engine`].
+pub async fn server(settings: &Settings, root: &str, all: bool) -> Result<Opened> {
+    let files = Some(registry::files(settings.profiles.as_deref())?);
+    open(settings, root, Some(Declared { files, zone: settings.zone.clone(), all })).await
+}
+
+async fn open(settings: &Settings, root: &str, declared: Option<Declared>) -> Result<Opened> {
     let store = store(settings).await?;
     let env = Env { caps: caps(&settings.limits), ..Env::utc(&format!("{root}/fhir")) };
-    let live = Arc::new(Live::new(active(settings, &env)?));
+    let active = declare(&store, &env, declared).await?;
+    let env = active.env.clone();
+    let live = Arc::new(Live::new(active));
     let policy = Arc::new(Policy::load(settings.profiles.as_deref())?);
     let secret = store.secret("workflow").await?;
     let programme = Programme::load(settings.profiles.as_deref(), Arc::clone(&live), env.clone(), &secret)?;
@@ -72,13 +90,4 @@ pub async fn engine(settings: &Settings, root: &str) -> Result<Opened> {
         has_auth: settings.auth != AuthMode::Off,
     };
     Ok(Opened { store, policy, engine: Engine::new(parts).await? })
-}
-
-fn active(settings: &Settings, env: &Env) -> Result<Active> {
-    let files = registry::files(settings.profiles.as_deref())?;
-    let extras: Vec<Extra> =
-        files.into_iter().map(|(name, resource)| Extra { name, resource, building: None }).collect();
-    let made = Registry::with_extras(&extras);
-    let zone = settings.zone.as_deref().and_then(|z| jiff::tz::TimeZone::get(z).ok());
-    Ok(Active::new(0, made.registry, env.in_zone(zone.unwrap_or(jiff::tz::TimeZone::UTC))))
 }

@@ -5,6 +5,7 @@ use crate::auth::AuthState;
 use crate::config::{AuthMode, ServeArgs, Settings};
 use crate::error::{Error, Result};
 use crate::http;
+use crate::worker::Worker;
 use std::net::TcpListener;
 
 /// Arguments of `baton serve`.
@@ -28,13 +29,14 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
         .map_err(|e| Error::invalid(format!("cannot listen on {}: {e}", settings.listen)).caused_by(e))?;
     let bound = listener.local_addr().map_err(|e| Error::fault("the listener has no address").caused_by(e))?;
     let root = settings.root(bound);
-    let opened = open::engine(settings, &root).await?;
+    let opened = open::server(settings, &root, false).await?;
     let auth = AuthState::open(opened.store.clone(), opened.policy, settings, &root).await?;
     super::seed::refuse_published_secrets(&opened.store, settings).await?;
     if settings.auth == AuthMode::Off {
         tracing::warn!("--auth off: whoever reaches this port may do everything; for tests and trials only");
     }
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let worker = Worker::new(opened.engine.clone());
     let house = http::House {
         engine: opened.engine,
         auth,
@@ -42,7 +44,11 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
         limits: settings.limits.clone(),
         base: format!("{root}/fhir").into(),
     };
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let worker = tokio::spawn(worker.run(stopped));
     let served = http::serve(house, listener, workers, |stop| ready(stop, &root)).await;
+    stop.send(true).ok(); // a worker that is gone needs no telling
+    worker.await.ok();
     opened.store.close().await;
     served
 }

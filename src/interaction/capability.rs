@@ -4,7 +4,7 @@
 //! Source: <https://hl7.org/fhir/R4/http.html#capabilities>, <https://hl7.org/fhir/R4/capabilitystatement.html>.
 
 use super::answer::Answer;
-use super::operation::OPERATIONS;
+use super::operation::{OPERATIONS, status};
 use super::{Engine, House};
 use crate::fhir::{Json, ResourceType};
 use crate::search::{Active, ParamType};
@@ -38,6 +38,11 @@ fn statement(house: &House, active: &Active) -> Value {
         "interaction": [
             {"code": "transaction"}, {"code": "batch"}, {"code": "search-system"}, {"code": "history-system"}
         ],
+        "operation": [{
+            "name": status::NAME,
+            "definition": format!("http://baton.example/fhir/OperationDefinition/{}", status::NAME),
+            "documentation": status::TEXT
+        }],
         "compartment": super::published::compartments(),
     });
     if house.has_auth

@@ -13,6 +13,7 @@ mod change;
 mod history;
 mod operation;
 mod page;
+pub(crate) mod parameter;
 mod published;
 mod read;
 mod request;
@@ -23,6 +24,7 @@ mod transaction;
 mod write;
 
 pub use answer::{Answer, Done, Stamp};
+pub use parameter::{Declared, declare};
 pub use request::{At, Body, Operation, Prefer, Request, Scope, Unless, When};
 pub use route::{Verb, Wire, allowed, route};
 

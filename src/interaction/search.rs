@@ -144,6 +144,7 @@ impl Engine {
         let mut any = Vec::new();
         let mut kept = Vec::new();
         for rtype in &query.plan.types {
+            query::compartment_is_built(&active.registry, owner.rtype, *rtype)?;
             if let Some(cond) = query::compartment(&active.registry, &house.keys, owner, *rtype) {
                 any.push(cond);
                 kept.push(*rtype);

@@ -3,6 +3,7 @@
 //! A request takes the snapshot once and keeps it; nobody waits for a change, and a change waits for nobody.
 //! Not for: what decides on a change (`store/parameter.rs`), or who carries it out (`worker`).
 
+use super::registry::Building;
 use super::{Env, Registry};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -16,6 +17,8 @@ pub struct Active {
     pub registry: Registry,
     /// Address and zone of this server.
     pub env: Env,
+    /// Parameters whose rows are being made, by the names that the database has for them.
+    pub building: Vec<(String, Arc<Building>)>,
     /// The CapabilityStatement that lists them, once somebody asked for it.
     pub statement: OnceLock<Bytes>,
 }
@@ -24,7 +27,7 @@ impl Active {
     /// A snapshot.
     #[must_use]
     pub fn new(generation: i64, registry: Registry, env: Env) -> Self {
-        Self { generation, registry, env, statement: OnceLock::new() }
+        Self { generation, registry, env, building: Vec::new(), statement: OnceLock::new() }
     }
 }
 

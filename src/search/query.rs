@@ -16,7 +16,7 @@ use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::ResourceType;
 use std::cell::RefCell;
 
-pub use compartment::compartment;
+pub use compartment::{compartment, compartment_is_built};
 pub use text::pairs;
 
 /// `Prefer: handling=…`.

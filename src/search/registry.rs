@@ -11,6 +11,7 @@
 
 mod added;
 mod building;
+mod fingerprint;
 mod own;
 mod slots;
 mod table;
@@ -296,6 +297,12 @@ fn is_base_of(base: &str, rtype: ResourceType) -> bool {
         "DomainResource" => !NO_NARRATIVE.contains(&rtype.as_str()),
         name => name == rtype.as_str(),
     }
+}
+
+/// Types that `SearchParameter.base` stands for.
+#[must_use]
+pub fn types_of_base(base: &str) -> Vec<ResourceType> {
+    types_of(base)
 }
 
 /// Types that a name in a definition stands for.

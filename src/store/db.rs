@@ -74,6 +74,8 @@ pub(super) struct Shared {
     pub cache: Cache,
     /// SQLite: the highest pk that is on disk; all below are too.
     pub committed: AtomicI64,
+    /// SQLite: which search parameters are in force, see `parameter.rs`.
+    pub generation: AtomicI64,
 }
 
 enum Backend {
@@ -119,6 +121,9 @@ impl Store {
             lock: Mutex::new(Some(lock)),
         };
         let store = Self::build(settings, Dialect::Sqlite, keys, last, backend);
+        let rows = conn.fetch(Sql::of(Dialect::Sqlite, super::parameter::GENERATION, Vec::new())).await?;
+        let generation = rows.first().map_or(Ok(0), |row| row.int(0))?;
+        store.inner.shared.generation.store(generation, Ordering::Release);
         let tx = Tx::new(Arc::clone(&store.inner.shared), conn, last);
         // It ends when `close`, or the last clone of the store, drops the queue.
         let task = store.inner.runtime.spawn(writer::run(tx, jobs));
@@ -177,6 +182,7 @@ impl Store {
             keys,
             cache: Cache::new(cache),
             committed: AtomicI64::new(last),
+            generation: AtomicI64::new(0),
         };
         let inner = Inner {
             shared: Arc::new(shared),
@@ -263,6 +269,12 @@ impl Store {
                 Ok(Reading::of(Conn::Postgres(Pooled::new(read.acquire().await.map_err(failure)?, patience))))
             }
         }
+    }
+
+    /// Whether another process holds the file of SQLite; false for PostgreSQL, which takes any number.
+    #[must_use]
+    pub fn is_held(settings: &Settings) -> bool {
+        sqlite::path(&settings.url).is_some_and(|path| path.is_file() && sqlite::lock(&path).is_err())
     }
 
     /// One read of SQL that both databases take.

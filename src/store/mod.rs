@@ -9,8 +9,11 @@
 
 pub mod audit;
 pub mod history;
+pub mod lease;
 pub mod oauth;
 pub mod page;
+pub mod parameter;
+pub mod reindex;
 pub mod share;
 pub mod work;
 

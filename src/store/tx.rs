@@ -57,6 +57,8 @@ pub struct Tx {
     is_spoiled: bool,
     /// Hashes of what this transaction replaced.
     touched: Vec<i64>,
+    /// Which search parameters are in force (PostgreSQL).
+    generation: i64,
 }
 
 impl Tx {
@@ -75,6 +77,7 @@ impl Tx {
             is_broken: false,
             is_spoiled: false,
             touched: Vec::new(),
+            generation: 0,
         }
     }
 
@@ -88,6 +91,23 @@ impl Tx {
     #[must_use]
     pub fn org_key(&self, id: &str) -> i64 {
         self.shared.keys.org(id)
+    }
+
+    /// Which search parameters are in force for what this transaction writes: see `store/parameter.rs`.
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        match self.shared.dialect {
+            Dialect::Sqlite => self.shared.generation.load(Ordering::Acquire),
+            Dialect::Postgres => self.generation,
+        }
+    }
+
+    /// On SQLite it holds for all works from here on, also if this one is undone: then they look for nothing.
+    pub(super) fn set_generation(&mut self, generation: i64) {
+        self.generation = generation;
+        if self.shared.dialect == Dialect::Sqlite {
+            self.shared.generation.store(generation, Ordering::Release);
+        }
     }
 
     /// The current version (a deletion too); `None` when unknown or not visible. Sees what was put before.

@@ -213,11 +213,12 @@ async fn once<W: Work>(shared: &Arc<Shared>, pool: &PgPool, work: &W, entries: u
     let mut conn = Pooled::new(conn, postgres::WRITE_PATIENCE);
     let block = i64::try_from(entries).unwrap_or(i64::MAX / 4) * 2 + 64;
     let begun = loss::within(conn.patience, postgres::begin(conn.raw(), &work.locks(), block)).await;
-    let Begun { first, xid } = begun.inspect_err(|_| {
+    let Begun { first, xid, generation } = begun.inspect_err(|_| {
         // The session may hold the lock of `take_stamps`: only its end is sure to give it back.
         conn.discard();
     })?;
     let mut tx = Tx::new(Arc::clone(shared), Conn::Postgres(conn), first - 1);
+    tx.set_generation(generation);
     tx.begin_work(first + block - 1);
     let out = match guarded(work, &mut tx).await {
         Ok(out) => out,

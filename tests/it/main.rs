@@ -19,3 +19,4 @@ mod rest;
 mod search;
 mod store;
 mod tidy;
+mod worker;

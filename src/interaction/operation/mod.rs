@@ -3,6 +3,8 @@
 //! Not for: what they do (`workflow/`).
 //! Source: <https://hl7.org/fhir/R4/operations.html>.
 
+pub(super) mod status;
+
 use super::answer::{Answer, Done, Stamp};
 use super::request::{Operation, Scope};
 use super::write::Faults;
@@ -69,6 +71,9 @@ pub(super) const OPERATIONS: [Row; 4] = [
 
 impl Engine {
     pub(super) async fn operation(&self, ctx: &Ctx, call: Operation) -> Result<Answer> {
+        if call.name == status::NAME && call.on == Scope::System {
+            return self.reindex_status(ctx).await;
+        }
         let call = self.call(ctx, call, "")?;
         let resource = self.house().store.write(call).await?;
         Ok(answer(&resource))
@@ -184,6 +189,7 @@ impl Work for Call {
 
     fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Json>> {
         Box::pin(async move {
+            self.house.in_tx(tx).await?;
             let done = self.carry_out(tx, self.params.as_ref()).await?;
             let (ctx, principal) = (&self.ctx, &self.ctx.principal);
             tx.audit(Audit {

@@ -58,6 +58,16 @@ pub(super) enum Where {
     Query(ResourceType, usize),
 }
 
+impl Ask {
+    /// The type that it writes.
+    pub(super) fn rtype(&self) -> ResourceType {
+        match &self.at {
+            Where::Id(target) => target.rtype,
+            Where::New(rtype, _) | Where::Query(rtype, _) => *rtype,
+        }
+    }
+}
+
 /// The writes of one request, being collected.
 #[derive(Debug, Default)]
 pub(in crate::interaction) struct Asks {

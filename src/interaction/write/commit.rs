@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fhir::{Json, Target};
 use crate::interaction::answer::Done;
 use crate::interaction::operation::Call;
-use crate::interaction::{House, unknown};
+use crate::interaction::{House, parameter, unknown};
 use crate::search::Rows;
 use crate::store::{Audit, Method, Put, Tx, Version, Work};
 use crate::workflow;
@@ -94,12 +94,14 @@ impl Work for Commit {
 impl Commit {
     async fn commit(&self, tx: &mut Tx) -> Result<Written> {
         let limit = Limit::of(&self.ctx);
+        self.house.in_tx(tx).await?;
         let found = match self.criteria.plans() {
             [] => Found::default(),
             plans => Found(tx.find(&limit, plans).await?),
         };
         let redone;
-        let prepared = if found == self.prepared.found {
+        let is_as_before = self.prepared.generation == self.house.active().generation;
+        let prepared = if is_as_before && found == self.prepared.found {
             &self.prepared
         } else {
             redone =
@@ -159,6 +161,9 @@ impl Commit {
             let outcome = self.put(tx, step).await?;
             set(&mut outcomes, *n, outcome);
         }
+        let parameters = steps.iter().filter(|(_, step)| parameter::concerns(step.target.rtype));
+        let parameters: Vec<_> = parameters.map(|(_, s)| (s.target, s.ready.as_ref().map(|r| &*r.json))).collect();
+        self.house.publish(tx, &parameters).await?;
         let put: Vec<usize> = steps.iter().map(|(n, _)| *n).collect();
         if !steps.is_empty() {
             let change = |(_, step): (usize, Step<'_>)| workflow::Change {

@@ -21,7 +21,7 @@ pub(super) use commit::{Others, Outcome, Written};
 pub(super) use faults::Faults;
 pub(crate) use faults::at;
 
-use super::Engine;
+use super::{Engine, parameter};
 use crate::access::{Ctx, Limit};
 use crate::error::Result;
 use commit::Commit;
@@ -40,6 +40,7 @@ impl Engine {
         let found = criteria.guess(self, &limit).await?;
         let mut prepared = Prepared::new(ctx, self.house(), &list, &others.calls, criteria.plans(), found)?;
         prepared.patches(self.house(), &list, &limit).await?;
+        let concerns_search = list.iter().any(|ask| parameter::concerns(ask.rtype()));
         let work = Commit {
             house: Arc::clone(&self.0),
             ctx: ctx.clone(),
@@ -49,6 +50,10 @@ impl Engine {
             others,
             action: action.into(),
         };
-        self.house().store.write(work).await
+        let written = self.house().store.write(work).await?;
+        if concerns_search && let Err(error) = self.house().refresh().await {
+            tracing::warn!(%error, "the change of search parameters is committed; it takes effect when the worker reads it");
+        }
+        Ok(written)
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Ready {
 pub(super) struct Prepared {
     /// What it was prepared for.
     pub(super) found: Found,
+    /// By which search parameters it was extracted.
+    pub(super) generation: i64,
     /// One each ask.
     pub(super) fates: Vec<Fate>,
     /// One each operation: its parameters, links inside the Bundle resolved.
@@ -57,6 +59,7 @@ impl Prepared {
         plans: &[Plan],
         found: Found,
     ) -> Result<Self> {
+        let generation = house.active().generation;
         let fates = resolve::fates(asks, calls, &found)?;
         let links = Links::new(house, asks, plans, &fates, &found)?;
         let which = Which::of(house, &Limit::of(ctx));
@@ -82,7 +85,7 @@ impl Prepared {
             ready.push(body);
         }
         let params = calls.iter().map(|call| call.params.as_ref().map(|params| links.of(params))).collect();
-        faults.end().map(|()| Self { found, fates, params, ready })
+        faults.end().map(|()| Self { found, generation, fates, params, ready })
     }
 
     /// Applies patches to what is there now, so that the transaction need not, unless another writer comes between.

@@ -3,9 +3,22 @@
 //! Source: <https://hl7.org/fhir/R4/compartmentdefinition.html>, and our own rule for `Task.for` (see
 //! [`crate::search::registry::sources`]).
 
+use crate::error::{Error, Kind, Result};
 use crate::fhir::{ResourceType, Target};
 use crate::search::registry::sources;
 use crate::search::{Cond, Keys, ParamType, Registry};
+
+/// Refuses a compartment while rows are still being made that say who is in it.
+///
+/// # Errors
+/// `Busy`.
+pub fn compartment_is_built(registry: &Registry, owner: ResourceType, rtype: ResourceType) -> Result<()> {
+    let mut params = sources(owner, rtype).iter().filter_map(|code| registry.param(rtype, code));
+    match params.find_map(|p| super::is_built(p).err().map(|refusal| refusal.issue(&p.code))) {
+        None => Ok(()),
+        Some(issue) => Err(Error::with_issues(Kind::Busy, vec![issue])),
+    }
+}
 
 /// What restricts a search to the compartment of `owner`, for resources of `rtype`; `None` when R4 (and Baton's own rule
 /// for `Task.for`) puts no resource of that type there.

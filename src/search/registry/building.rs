@@ -46,7 +46,7 @@ impl Registry {
         let entries = Arc::make_mut(&mut self.entries);
         for rtype in types {
             let Some(entry) = entries.get_mut(usize::from(rtype.0)) else { continue };
-            for param in entry.params.iter_mut().filter(|p| part == Rows4::All || of_dates(p)) {
+            for param in entry.params.iter_mut().filter(|p| has_rows(p) && (part == Rows4::All || of_dates(p))) {
                 param.building.get_or_insert_with(|| Arc::clone(building));
             }
             for slot in entry.slots.iter_mut().filter(|s| part == Rows4::All || holds_dates(s)) {
@@ -65,6 +65,11 @@ impl Registry {
         }
         out
     }
+}
+
+/// `_id` and `_lastUpdated` are columns: nothing is made for them.
+fn has_rows(param: &Param) -> bool {
+    !param.uses.is_empty() || !param.parts.is_empty()
 }
 
 fn of_dates(param: &Param) -> bool {

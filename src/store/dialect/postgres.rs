@@ -120,6 +120,8 @@ pub struct Begun {
     pub first: i64,
     /// Its id: what [`outcome`] asks by.
     pub xid: String,
+    /// Which search parameters are in force: see `store/parameter.rs`.
+    pub generation: i64,
 }
 
 /// Begins a transaction, takes the locks in their order, and then `entries` stamps: one round trip.
@@ -131,9 +133,16 @@ pub async fn begin(conn: &mut PgConnection, locks: &[i64], entries: i64) -> Resu
     }
     // The function first: it takes the id, under its lock.
     sql.push_str(&format!("SELECT s, pg_current_xact_id()::text FROM take_stamps({entries}) s"));
+    // A statement of its own, with a snapshot taken after the id: who changes the search parameters and finds no older id
+    // under way knows that every later write knows of the change.
+    sql.push_str("; SELECT coalesce((SELECT value FROM setting WHERE name = 'search-generation'), '0')");
     let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(conn).await.map_err(failure)?;
-    let row = rows.last().ok_or_else(|| Error::fault("take_stamps answers one row"))?;
-    Ok(Begun { first: row.try_get(0).map_err(failure)?, xid: row.try_get(1).map_err(failure)? })
+    let [.., row, after] = &rows[..] else {
+        return Err(Error::fault("take_stamps answers one row, and so does what follows"));
+    };
+    let generation: String = after.try_get(0).map_err(failure)?;
+    let generation = generation.parse().unwrap_or(0);
+    Ok(Begun { first: row.try_get(0).map_err(failure)?, xid: row.try_get(1).map_err(failure)?, generation })
 }
 
 /// Whether a transaction was committed; `None` while it runs. `pk`: of a version that it made.
@@ -271,7 +280,7 @@ pub async fn flush(conn: &mut PgConnection, buffer: &mut Buffer, keys: Keys) -> 
 
 /// Words as a `tsvector`: letters and digits only, so nothing needs an escape. The position is there to carry a weight (and
 /// a word without one would pass for every weight).
-fn tsvector(words: &Words) -> String {
+pub fn tsvector(words: &Words) -> String {
     let mut out = String::with_capacity((words.narrative.len() + words.content.len()) * 2);
     for (text, mark) in [(&words.narrative, ":1A "), (&words.content, ":1 ")] {
         for word in text.split(' ').filter(|w| !w.is_empty()) {

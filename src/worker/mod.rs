@@ -1,0 +1,99 @@
+//! Work that nobody waits for: lease, call, finish, sleep.
+//!
+//! [`reindex`] makes the rows of new search parameters · [`purge`] takes the rows of dead versions away. Each step is small,
+//! is one transaction among those of the writers, and leaves a mark, so that a crash costs one step. Of many nodes the one
+//! with the lease works.
+//! No rule of the programme lives here, and no SQL.
+
+mod purge;
+mod reindex;
+
+use crate::clock::Instant;
+use crate::error::Result;
+use crate::interaction::Engine;
+use crate::store::{Tx, Work};
+use futures_util::future::BoxFuture;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long an idle worker sleeps: what other nodes changed is known here after that.
+const IDLE: Duration = Duration::from_secs(5);
+/// How long it waits for older writes to end.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Did {
+    /// Something; there may be more.
+    Something,
+    /// Nothing yet: writes that began before the job have to end first.
+    Waits,
+    /// There is nothing to do, or another node does it.
+    Nothing,
+}
+
+/// A worker of one process.
+pub struct Worker {
+    engine: Engine,
+    /// Holds leases under this name.
+    id: String,
+}
+
+impl Worker {
+    /// A worker that writes through the engine's store.
+    #[must_use]
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, id: uuid::Uuid::new_v4().to_string() }
+    }
+
+    /// One step of the first job that has something to do. `now`: the clock of leases and of the age of versions.
+    ///
+    /// # Errors
+    /// What the database says. The next step begins where this one did.
+    pub async fn step(&self, now: Instant) -> Result<Did> {
+        match self.reindex(now).await? {
+            Did::Nothing => self.purge(now).await,
+            did => Ok(did),
+        }
+    }
+
+    /// Works until told to stop.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let started = std::time::Instant::now();
+            let pause = match self.step(Instant::now()).await {
+                // As long as it worked: half of the time belongs to others.
+                Ok(Did::Something) => started.elapsed().max(Duration::from_millis(1)),
+                Ok(Did::Waits) => WAIT,
+                Ok(Did::Nothing) => IDLE,
+                Err(error) => {
+                    tracing::warn!(%error, cause = ?error.source, "a step of the worker failed; it is done again");
+                    IDLE
+                }
+            };
+            let told = tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await;
+            if told.is_ok() {
+                break;
+            }
+        }
+        for job in [reindex::JOB, purge::JOB] {
+            let release = Release { job, holder: self.id.clone() };
+            if let Err(error) = self.engine.house().store.write(release).await {
+                tracing::debug!(%error, job, "a lease is not given back; it ends by itself");
+            }
+        }
+    }
+}
+
+struct Release {
+    job: &'static str,
+    holder: String,
+}
+
+impl Work for Release {
+    type Out = ();
+
+    fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { tx.release(self.job, &self.holder).await })
+    }
+}
