@@ -282,7 +282,7 @@ pub fn failure(error: sqlx::Error) -> Error {
     }
     match &error {
         sqlx::Error::PoolTimedOut => {
-            return Error::busy("the database has no free connection; try again").caused_by(error);
+            return Error::busy("the database gave no connection in time; send the request again").caused_by(error);
         }
         sqlx::Error::PoolClosed => return Error::busy("the server is shutting down").caused_by(error),
         sqlx::Error::Database(of) => match of.code().as_deref() {
@@ -293,8 +293,8 @@ pub fn failure(error: sqlx::Error) -> Error {
             // query_canceled (statement_timeout); SQLITE_INTERRUPT. Of a write: `is_timeout`.
             Some("57014" | "9") => {
                 return Error::too_costly(
-                    "the search takes longer than this server allows (limit query-seconds); narrow it, with a patient, an \
-                     identifier or dates, say",
+                    "the query takes longer than this server allows (limit query-seconds); narrow the search, with a patient, \
+                     an identifier or dates, say",
                 )
                 .caused_by(error);
             }

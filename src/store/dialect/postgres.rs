@@ -19,8 +19,10 @@ const PLANS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET en
 
 /// How long a write waits for one answer; its statements end after 60 s by themselves, its locks after 10.
 pub const WRITE_PATIENCE: Duration = Duration::from_secs(65);
-/// How long a free connection is waited for; a restart of the database fits in.
-const ACQUIRE: Duration = Duration::from_secs(10);
+/// How long a write waits for a free connection; a restart of the database fits in.
+const WRITE_ACQUIRE: Duration = Duration::from_secs(10);
+/// A read is sooner sent again than waited for.
+const READ_ACQUIRE: Duration = Duration::from_secs(5);
 
 fn options(url: &str) -> Result<PgConnectOptions> {
     let options = PgConnectOptions::from_str(url)
@@ -38,7 +40,7 @@ pub async fn knock(url: &str) -> Result<()> {
         Some(socket) => socket.display().to_string(),
         None => format!("{}:{}", options.get_host(), options.get_port()),
     };
-    let error = match tokio::time::timeout(ACQUIRE, PgConnection::connect_with(&options)).await {
+    let error = match tokio::time::timeout(WRITE_ACQUIRE, PgConnection::connect_with(&options)).await {
         Ok(Ok(conn)) => {
             conn.close().await.ok(); // it has said what it was for
             return Ok(());
@@ -76,7 +78,7 @@ pub async fn pool(url: &str, size: u32, timeout_ms: u64, is_writer: bool) -> Res
     let setup: std::sync::Arc<str> = format!("{PLANS}{mode}").into();
     PgPoolOptions::new()
         .max_connections(size)
-        .acquire_timeout(ACQUIRE)
+        .acquire_timeout(if is_writer { WRITE_ACQUIRE } else { READ_ACQUIRE })
         .test_before_acquire(false)
         // After a loss the others are not tried one by one.
         .before_acquire(|_, meta| Box::pin(async move { Ok(loss::is_since(meta.age)) }))
