@@ -18,6 +18,8 @@ use system::System;
 
 /// Codes of one need at most (own limit: each is a key of the search).
 pub const MAX_CODES: usize = 1_000;
+/// Members of one List at most.
+const MAX_MEMBERS: usize = 10_000;
 /// Value sets inside value sets at most.
 const MAX_DEPTH: usize = 16;
 
@@ -118,6 +120,9 @@ fn look(library: &Library, wanted: Wanted) -> Made<Option<&Json>> {
 fn members(id: &str, library: &Library) -> Made<Vec<Target>> {
     let list =
         look(library, Wanted::List(id.into()))?.ok_or_else(|| Stop::Unknown(format!("List/{id} is not known here")))?;
+    if list["entry"].items().len() > MAX_MEMBERS {
+        return Err(Stop::Costly(format!("List/{id} has more than {MAX_MEMBERS} entries")));
+    }
     let there = list["entry"].items().iter().filter(|e| e["deleted"].as_bool() != Some(true));
     // The reader of the library has made references to this server relative.
     Ok(there.filter_map(|e| Target::parse(e["item"]["reference"].text())).collect())

@@ -2,7 +2,8 @@
 //!
 //! Everything is read through the caller's limit and at the moment of the search, so that its pages agree.
 //! Source: <https://hl7.org/fhir/R4/search.html#token>, `#list`. Own rule: of several resources with one canonical URL the
-//! active one that was written last is meant, unless the version is named.
+//! active one that was written last is meant, unless the version is named. The programme's own (`profiles/codes`) are there
+//! without being stored.
 
 use crate::access::Limit;
 use crate::error::Result;
@@ -79,6 +80,9 @@ async fn read(house: &House, limit: &Limit, wanted: &Wanted, at: &Moment) -> Res
     }
     if let (Wanted::List(_), Some(list)) = (wanted, best.as_mut()) {
         make_relative(list, &house.env.base);
+    }
+    if best.is_none() && literal.is_none() {
+        return Ok(house.programme.term(rtype.as_str(), url, version));
     }
     Ok(best.map(Arc::new))
 }

@@ -46,6 +46,8 @@ pub struct Programme {
     pub calendar: Arc<Calendar>,
     /// Concepts of own code systems: system name → code → (display, properties).
     codes: HashMap<String, BTreeMap<String, Concept>>,
+    /// The CodeSystems and ValueSets as they are.
+    terms: Vec<Arc<Json>>,
 }
 
 /// A concept of an own code system.
@@ -116,10 +118,18 @@ impl Programme {
             policy: Policy::read("policy/rules.json", &file("policy/rules.json"), complaints),
             calendar: default,
             codes,
+            terms: of("CodeSystem").chain(of("ValueSet")).map(|(_, r)| Arc::new(r.clone())).collect(),
             live,
             env,
             secret: secret.into(),
         }
+    }
+
+    /// A CodeSystem or ValueSet of the programme, by canonical URL.
+    #[must_use]
+    pub fn term(&self, rtype: &str, url: &str, version: Option<&str>) -> Option<Arc<Json>> {
+        let is_it = |r: &&Arc<Json>| r["resourceType"].text() == rtype && r["url"].text() == url;
+        self.terms.iter().filter(is_it).find(|r| version.is_none_or(|v| r["version"].text() == v)).cloned()
     }
 
     /// A concept of an own code system.

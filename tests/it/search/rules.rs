@@ -8,6 +8,7 @@ both_databases!(
     tokens_are_looked_up_in_value_sets_and_code_systems,
     a_list_restricts_to_its_members,
     texts_are_found_by_their_words,
+    no_words_break_the_full_text,
     a_page_of_looked_up_terms_is_of_its_snapshot,
     one_gram_is_a_thousand_milligrams,
     a_search_over_several_types_looks_into_each,
@@ -69,6 +70,9 @@ async fn tokens_are_looked_up_in_value_sets_and_code_systems(server: TestServer)
     all.extend([
         json!({"resourceType": "Patient", "id": "p", "gender": "female"}),
         json!({"resourceType": "Patient", "id": "q"}),
+        json!({"resourceType": "Task", "id": "t", "status": "draft", "intent": "order",
+            "code": {"coding": [{"system": "http://baton.example/fhir/CodeSystem/task-code", "code": "first-call"}]}}),
+        json!({"resourceType": "Task", "id": "u", "status": "draft", "intent": "order", "code": {"text": "first-call"}}),
         condition("a", &[("http://s/tree", "stemi")]),
         condition("b", &[("http://s/tree", "heart")]),
         condition("c", &[("http://s/tree", "lung"), ("http://s/other", "x")]),
@@ -96,6 +100,7 @@ async fn tokens_are_looked_up_in_value_sets_and_code_systems(server: TestServer)
                 "chaining",
             ),
             ("Patient?gender:in=http://hl7.org/fhir/ValueSet/administrative-gender", "p", "token"),
+            ("Task?code:in=http://baton.example/fhir/ValueSet/task-code", "t", "token"),
         ],
     )
     .await;
@@ -206,6 +211,33 @@ async fn texts_are_found_by_their_words(server: TestServer) {
     let next = super::link(&first, "next").expect("two match");
     let second = client.read(&next).await.ok().body;
     assert_eq!(second["entry"][0]["resource"]["id"], ids[0], "{second:#}");
+}
+
+async fn no_words_break_the_full_text(server: TestServer) {
+    let client = server.everyone();
+    for (words, status) in [
+        ("bone", 200),
+        ("\u{a7f8}x \u{1d00}", 200),
+        ("Ⅷ ٣ ｆｕｌｌ", 200),
+        ("漢字 仮名", 200),
+        ("narrative content fulltext rowid", 200),
+        ("near NEAR", 200),
+        ("a* b* c*", 200),
+        ("it's l’eau", 200),
+        (&"x".repeat(900), 200),
+        ("not not x", 200),
+        ("😀", 400),
+        ("*", 400),
+        ("\"a b\"", 400),
+        (":", 400),
+        ("() x", 400),
+    ] {
+        let value = percent_encoding::utf8_percent_encode(words, percent_encoding::NON_ALPHANUMERIC);
+        for name in ["_text", "_content"] {
+            let answer = client.read(&format!("Condition?{name}={value}")).await;
+            assert_eq!(answer.status, status, "{name}={words}: {answer:?}");
+        }
+    }
 }
 
 async fn a_page_of_looked_up_terms_is_of_its_snapshot(server: TestServer) {
