@@ -16,7 +16,7 @@ use crate::fhir::bundle::{Link, each_reference};
 use crate::fhir::{Json, Target};
 use crate::interaction::House;
 use crate::store::Tx;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// Which references are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,12 +113,14 @@ pub(in crate::interaction) async fn judge(
     targets.sort_unstable();
     targets.dedup();
     let present = tx.present(limit, &targets).await?;
-    let missing = |target: &Target| !present.contains(target) || inside.gone.contains(target);
-    for (n, one) in judged.iter().enumerate() {
-        let lost: Vec<&Target> = asked.iter().filter(|(of, t)| *of == n && missing(t)).map(|(_, t)| *t).collect();
-        if lost.is_empty() {
-            continue;
+    let mut lost: BTreeMap<usize, Vec<&Target>> = BTreeMap::new();
+    for (n, target) in asked {
+        if !present.contains(target) || inside.gone.contains(target) {
+            lost.entry(n).or_default().push(target);
         }
+    }
+    for (n, lost) in lost {
+        let Some(one) = judged.get(n) else { continue };
         each_reference(one.body, &mut |path, text| {
             if let Some(target) = which.target(base, text).filter(|t| lost.contains(&t)) {
                 faults.add(unknown(&target).at(path.to_string()), one.place);
