@@ -3,7 +3,7 @@
 //! Every slot of the type is evaluated once; what its values leave (presence, sort value) then becomes `facts`.
 
 use super::param::{Found, Place, Sink, composite, date, number, quantity, reference, string, token, uri};
-use super::registry::{Entry, Slot, Source, Use};
+use super::registry::{Entry, Part, Slot, Source, Use};
 use super::{Env, Keys, Param, ParamType, Registry, Rows};
 use crate::fhir::fhirpath::Item;
 use crate::fhir::json::write_string;
@@ -35,6 +35,43 @@ impl Registry {
         }
         rows.finish();
         rows
+    }
+
+    /// The values of the resource that a parameter is indexed by, as JSON texts: what [`Registry::extract`] makes rows of.
+    /// `None`: a parameter that is no index (`_id`, `near`). For comparing with other engines.
+    #[must_use]
+    pub fn values(&self, resource: &Json, param: &Param, env: &Env) -> Option<Vec<String>> {
+        let rtype = ResourceType::parse(resource["resourceType"].text())?;
+        let mut out = Vec::new();
+        let text = |item: Item<'_>| match item {
+            Item::Node { json, .. } => String::from_utf8(json.to_bytes()).unwrap_or_default(),
+            Item::Bool(truth) => truth.to_string(),
+            Item::Text(text) | Item::Number(text) => text.to_string(),
+            Item::Resolved(rtype) => rtype.to_string(),
+        };
+        for (seen, slot) in self.slots_of(rtype, param) {
+            let Source::Values { alternatives, .. } = &slot.source else { continue };
+            for alternative in alternatives {
+                alternative.each(resource, resource, &mut |item| {
+                    let leads = |only| reference::target(item, env).is_some_and(|target| target.rtype == only);
+                    if seen.restrict.is_none_or(leads) {
+                        out.push(text(item));
+                    }
+                });
+            }
+        }
+        for part in &param.parts {
+            match part {
+                Part::Whole(_) => out.push("{}".into()),
+                Part::Element { slot, .. } => {
+                    let slot = self.entry(rtype).and_then(|e| e.slots.iter().find(|s| s.name == *slot));
+                    if let Some(Slot { source: Source::Elements { element, .. }, .. }) = slot {
+                        element.each(resource, resource, &mut |item| out.push(text(item)));
+                    }
+                }
+            }
+        }
+        (!param.uses.is_empty() || !param.parts.is_empty()).then_some(out)
     }
 
     /// Resources of this server that `resource` refers to by the parameter; `code` `*`: by any reference parameter.
