@@ -15,6 +15,7 @@ both_databases!(
     a_compartment_is_what_its_published_definition_says,
     everything_that_refers_to_a_match_can_come_along,
     a_summary_has_five_forms,
+    of_several_values_the_one_that_comes_first_sorts,
 );
 
 async fn fill(client: &Client, resources: &[Value]) {
@@ -447,4 +448,43 @@ async fn a_summary_has_five_forms(server: TestServer) {
     }
     let count = client.read("Condition?_summary=count").await.ok().body;
     assert!(count["total"] == 1 && count.get("entry").is_none(), "{count:#}");
+}
+
+/// Found by the oracle: downwards, too, the lowest of several values counted.
+async fn of_several_values_the_one_that_comes_first_sorts(server: TestServer) {
+    let client = server.everyone();
+    let patient = |id: &str, values: &[&str], families: &[&str]| {
+        let identifier: Vec<Value> = values.iter().map(|v| json!({"value": v})).collect();
+        let name: Vec<Value> = families.iter().map(|f| json!({"family": f})).collect();
+        let mut r = json!({"resourceType": "Patient", "id": id});
+        if !identifier.is_empty() {
+            r["identifier"] = identifier.into();
+            r["name"] = name.into();
+        }
+        r
+    };
+    fill(
+        &client,
+        &[
+            patient("wide", &["a", "z"], &["A", "Z"]),
+            patient("mid", &["m"], &["M"]),
+            patient("low", &["b", "c"], &["B", "C"]),
+            patient("none", &[], &[]),
+        ],
+    )
+    .await;
+    for (sort, wanted) in [
+        ("identifier", "wide low mid none"),
+        ("-identifier", "wide mid low none"),
+        ("family", "wide low mid none"),
+        ("-family", "wide mid low none"),
+        ("-name", "wide mid low none"),
+        ("_id", "low mid none wide"),
+        ("-_lastUpdated", "none low mid wide"),
+        ("_lastUpdated", "wide mid low none"),
+    ] {
+        let rows = client.search(&format!("Patient?_sort={sort}&_id=wide,mid,low,none")).await;
+        let ids: Vec<&str> = rows.iter().map(|r| r["id"].as_str().unwrap()).collect();
+        assert_eq!(ids.join(" "), wanted, "_sort={sort} (#sort)");
+    }
 }
