@@ -25,6 +25,7 @@ pub mod protocol;
 pub mod react;
 pub mod records;
 pub mod task;
+pub mod timeline;
 #[cfg(test)]
 mod world;
 

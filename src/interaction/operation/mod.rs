@@ -4,6 +4,7 @@
 //! Source: <https://hl7.org/fhir/R4/operations.html>.
 
 pub(super) mod status;
+mod timeline;
 
 use super::answer::{Answer, Done, Stamp};
 use super::request::{Operation, Scope};
@@ -39,10 +40,12 @@ enum Kind {
     Release,
     Attempt,
     Resolve,
+    /// Reads only.
+    Timeline,
 }
 
 /// All operations.
-pub(super) const OPERATIONS: [Row; 4] = [
+pub(super) const OPERATIONS: [Row; 5] = [
     Row {
         name: "claim",
         on: "Task",
@@ -67,12 +70,23 @@ pub(super) const OPERATIONS: [Row; 4] = [
         text: "A pharmacist decides on a drug therapy problem: mitigation, resolution, note; closes its review Task.",
         kind: Kind::Resolve,
     },
+    Row {
+        name: "timeline",
+        on: "EpisodeOfCare",
+        text: "Tells the story of an episode in sentences, in the order of writing, of what the caller may see. Reads only: GET or POST.",
+        kind: Kind::Timeline,
+    },
 ];
 
 impl Engine {
     pub(super) async fn operation(&self, ctx: &Ctx, call: Operation) -> Result<Answer> {
         if call.name == status::NAME && call.on == Scope::System {
             return self.reindex_status(ctx).await;
+        }
+        if let (Scope::Instance(at), "timeline") = (&call.on, call.name.as_str())
+            && at.rtype == known("EpisodeOfCare")
+        {
+            return self.timeline(ctx, at).await;
         }
         let call = self.call(ctx, call, "")?;
         let resource = self.house().store.write(call).await?;
@@ -87,6 +101,11 @@ impl Engine {
             .iter()
             .find(|row| row.name == call.name && known(row.on) == target.rtype)
             .ok_or_else(|| no_such().code("not-supported"))?;
+        if matches!(row.kind, Kind::Timeline) {
+            return Err(
+                Error::invalid(format!("${} is called by itself, not in a Bundle", row.name)).code("not-supported")
+            );
+        }
         if call.is_get {
             return Err(Error::method_not_allowed(format!("${} changes something: call it by POST", row.name)));
         }
@@ -162,6 +181,7 @@ impl Call {
             Kind::Release => workflow::release(ctx, tx, programme, id, params, self.if_match).await,
             Kind::Attempt => workflow::attempt(ctx, tx, programme, id, params, self.if_match).await,
             Kind::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
+            Kind::Timeline => Err(Error::fault("$timeline is no write: operation() answers it")),
         }
     }
 

@@ -323,3 +323,27 @@ async fn case_15_what_a_task_is_about_never_changes(server: TestServer) {
     )
     .await;
 }
+
+both_databases!(case_12_a_claim_by_operation_in_a_bundle_keeps_the_same_rules);
+async fn case_12_a_claim_by_operation_in_a_bundle_keeps_the_same_rules(server: TestServer) {
+    let (_, call) = discharged(&server).await;
+    let pharmacy = server.pharmacy();
+    let url = format!("{}/$claim", reference(&call));
+    let entry = |tag: Option<&str>| {
+        let mut request = json!({"method": "POST", "url": url});
+        if let Some(tag) = tag {
+            request["ifMatch"] = tag.into();
+        }
+        json!({"request": request, "resource": {"resourceType": "Parameters"}})
+    };
+    for (tag, status) in [(None, 428), (Some("W/\"7\""), 412)] {
+        let answer = pharmacy.post(&bundle("transaction", vec![entry(tag)])).await;
+        assert_eq!(answer.status, status, "transaction {tag:?}: {}", answer.body);
+        assert_eq!(super::doors::in_a_batch(&pharmacy, entry(tag)).await.status, status, "batch {tag:?}");
+    }
+    let tag = format!("W/\"{}\"", version(&call).expect("a version"));
+    pharmacy.post(&bundle("transaction", vec![entry(Some(&tag))])).await.ok();
+    let late = server.other_pharmacy().post(&bundle("transaction", vec![entry(Some(&tag))])).await;
+    assert_eq!(late.status, 412, "{}", late.body);
+    assert!(says(&late, "another organisation has the Task"), "{}", late.body);
+}

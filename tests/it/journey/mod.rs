@@ -12,6 +12,7 @@ mod load;
 mod order;
 mod rules;
 mod time;
+mod timeline;
 
 use baton::cli::demo::DISCHARGES;
 use baton::clock::Instant;

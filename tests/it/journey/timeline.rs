@@ -1,0 +1,74 @@
+//! The story of an episode, as each of those who take part may read it.
+
+use super::{TASK_CODE, discharge};
+use crate::harness::client::reference;
+use crate::harness::{Answer, TestServer};
+use serde_json::{Value, json};
+
+fn sentences(answer: &Answer) -> Vec<String> {
+    let events = answer.body["parameter"].as_array().cloned().unwrap_or_default();
+    let part = |e: &Value| {
+        let parts = e["part"].as_array().cloned().unwrap_or_default();
+        parts
+            .iter()
+            .find(|p| p["name"] == "what")
+            .and_then(|p| p["valueString"].as_str())
+            .expect("a sentence")
+            .to_string()
+    };
+    events.iter().map(part).collect()
+}
+
+both_databases!(an_episode_tells_its_story_to_those_who_take_part);
+async fn an_episode_tells_its_story_to_those_who_take_part(server: TestServer) {
+    let sample = discharge("04-duplicate-therapy", server.now());
+    let answer = server.user(sample.hospital).post(&sample.bundle).await.ok();
+    let location = answer.body["entry"][0]["response"]["location"].as_str().expect("a location");
+    let patient = location.split("/_history").next().and_then(|l| l.rsplit('/').next()).expect("an id").to_string();
+    let everyone = server.everyone();
+    let call = everyone.search(&format!("Task?patient={patient}&code={TASK_CODE}|first-call")).await.remove(0);
+    let path = reference(&call);
+    let (pharmacy, technician, pharmacist) = (server.pharmacy(), server.technician(), server.pharmacist());
+    pharmacy.operation(&format!("{path}/$claim"), &Value::Null, Some("1")).await.ok();
+    let attempt = json!({"resourceType": "Parameters", "parameter": [{"name": "outcome", "valueCode": "reached"}]});
+    technician.operation(&format!("{path}/$attempt"), &attempt, None).await.ok();
+    let issue = json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "moderate", "code": {"text": "twice the same"},
+        "patient": {"reference": format!("Patient/{patient}")}, "author": {"reference": "Practitioner/mara-lind"},
+        "identifiedDateTime": server.now().strftime("%FT%TZ").to_string(), "detail": "two kinds of metoprolol"});
+    let issue = technician.create(&issue).await.ok().reference();
+    let decision = json!({"resourceType": "Parameters", "parameter": [{"name": "resolution", "valueCode": "no-action"}, {"name": "note", "valueString": "intended"}]});
+    pharmacist.operation(&format!("{issue}/$resolve"), &decision, None).await.ok();
+
+    let episode = reference(&everyone.search(&format!("EpisodeOfCare?patient={patient}")).await[0]);
+    let story = format!("{episode}/$timeline");
+    let expected = [
+        "The patient left the hospital",
+        "The follow-up began",
+        "First call after discharge: to be done by",
+        "First call after discharge: taken",
+        // Written together: the attempt that began the Task, and the Task.
+        "Spoke with the patient or the carer",
+        "First call after discharge: begun",
+        "A problem was reported (moderate): two kinds of metoprolol",
+        "The problem was decided: ",
+    ];
+    for client in [&everyone, &pharmacist, &server.other_hospital()] {
+        let answer = client.read(&story).await.ok();
+        assert_eq!(answer.body["resourceType"], "Parameters");
+        let told = sentences(&answer);
+        let mut at = told.iter();
+        for sentence in expected {
+            assert!(at.any(|t| t.starts_with(sentence)), "`{sentence}` in its place: {told:#?}");
+        }
+    }
+    let by_post = pharmacist.operation(&story, &Value::Null, None).await.ok();
+    assert_eq!(by_post.body, pharmacist.read(&story).await.body, "the same by GET and POST");
+    // Who has no part in it does not learn that there is one.
+    for stranger in [server.hospital(), server.other_pharmacy()] {
+        stranger.read(&story).await.refuses(404, "not-found", "");
+    }
+    everyone.read("EpisodeOfCare/00000000-0000-4000-8000-000000000000/$timeline").await.refuses(404, "not-found", "");
+    let other = json!({"resourceType": "EpisodeOfCare", "status": "active", "patient": {"reference": format!("Patient/{patient}")}});
+    let other = everyone.create(&other).await.ok().reference();
+    everyone.read(&format!("{other}/$timeline")).await.refuses(422, "business-rule", "");
+}
