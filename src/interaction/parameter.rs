@@ -29,6 +29,14 @@ pub(crate) struct Again {
     pub zones: Vec<String>,
 }
 
+/// The setting that lists zones which were in force before: dead versions may have rows of them.
+pub(crate) const ZONES: &str = "zones-before";
+
+/// Reads [`ZONES`].
+pub(crate) fn zones_before(setting: Option<String>) -> Vec<String> {
+    setting.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
 /// What a starting server says.
 #[derive(Debug, Clone, Default)]
 pub struct Declared {
@@ -137,6 +145,13 @@ impl Declare {
                 types = again.types.len(),
                 "rows of the search are made again; see $reindex-status"
             );
+        }
+        if zone != old_zone && !is_unused {
+            let mut zones = zones_before(tx.setting(ZONES).await?);
+            zones.push(old_zone);
+            zones.sort();
+            zones.dedup();
+            tx.set_setting(ZONES, &text(&zones)?).await?;
         }
         tx.set_setting("zone", &zone).await?;
         tx.set_setting("search-types", &text(&types)?).await?;

@@ -8,9 +8,11 @@ use super::{Did, Worker};
 use crate::clock::Instant;
 use crate::error::Result;
 use crate::fhir::json;
+use crate::interaction::parameter::{ZONES, zones_before};
 use crate::store::reindex::Change;
 use crate::store::{Tx, Work};
 use futures_util::future::BoxFuture;
+use jiff::tz::TimeZone;
 
 /// Its lease.
 pub(super) const JOB: &str = "purge";
@@ -35,12 +37,21 @@ impl Worker {
             return Ok(Did::Nothing);
         }
         let active = house.active();
+        let zones = zones_before(house.store.setting(ZONES).await?);
+        let zones: Vec<_> = zones.iter().filter_map(|z| TimeZone::get(z).ok()).collect();
         let mut changes = Vec::new();
         let mut words = Vec::new();
         for version in dead.iter().filter(|d| !d.body.is_empty()) {
             // A body that does not parse left no rows.
             let Ok(tree) = json::parse(&version.body) else { continue };
-            let remove = active.registry.extract(&house.keys, &tree, &active.env);
+            let mut remove = active.registry.extract(&house.keys, &tree, &active.env);
+            for zone in &zones {
+                let old = active.registry.extract(&house.keys, &tree, &active.env.in_zone(zone.clone()));
+                remove.exact.extend(old.exact);
+                remove.range.extend(old.range);
+                remove.text.extend(old.text);
+            }
+            remove.finish();
             if !remove.words.is_empty() {
                 words.push(version.pk);
             }

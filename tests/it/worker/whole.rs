@@ -76,13 +76,18 @@ async fn only_who_may_write_search_parameters_changes_them(server: TestServer) {
         server.user(user).update(&kin).await.refuses(403, "forbidden", "");
         server.user(user).read("$reindex-status").await.is(200);
     }
-    server.everyone().update(&kin).await.is(201);
+    let admin = server.user("root");
+    admin.update(&kin).await.is(201);
     server.hospital().read("SearchParameter/kin").await.is(200);
     let told = server.everyone().read("metadata").await.ok().body;
     assert!(told["rest"][0]["operation"].as_array().unwrap().iter().any(|o| o["name"] == "reindex-status"));
     let (is_complete, _) = watch(&server.everyone(), u64::MAX).await;
     assert!(is_complete);
     server.hospital().read("Patient?kin=x").await.is(200);
+    let mut retired = kin.clone();
+    retired["status"] = "retired".into();
+    admin.update(&retired).await.is(200);
+    server.hospital().read("Patient?kin=x").await.refuses(400, "not-supported", "");
 }
 
 async fn reindex_by_hand(settings: Settings) {

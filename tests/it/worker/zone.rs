@@ -47,3 +47,23 @@ async fn a_day_is_the_day_of_the_configured_zone_and_a_change_of_it_makes_the_ro
     assert_eq!(node.settle().await, 0);
     node.stop().await;
 }
+
+both_nodes!(rows_of_a_zone_that_is_no_longer_in_force_go_with_the_versions_that_had_them);
+async fn rows_of_a_zone_that_is_no_longer_in_force_go_with_the_versions_that_had_them(settings: Settings) {
+    let observation = |id: usize, when: &str| json!({"resourceType": "Observation", "id": format!("o{id}"), "status": "final", "code": {"text": "x"}, "effectiveDateTime": when});
+    let node = Node::start(&settings).await;
+    for id in 0..3 {
+        node.put(&observation(id, "2020-01-01")).await;
+    }
+    let needed = node.store.row_counts().await.unwrap();
+    for id in 0..3 {
+        node.put(&observation(id, "2020-01-02")).await;
+    }
+    node.stop().await;
+    let node = Node::start(&Settings { zone: Some("America/New_York".into()), ..settings }).await;
+    node.settle().await;
+    while node.worker.step(Instant::now().plus_seconds(200_000)).await.unwrap() == Did::Something {}
+    assert_eq!(node.store.row_counts().await.unwrap(), needed);
+    assert_eq!(node.ids("Observation?date=sa2020-01-02T04:30:00Z").await.len(), 3);
+    node.stop().await;
+}
