@@ -1,7 +1,7 @@
 //! Quantities: number ranges, once for the bare number, once for its unit or code, once for system and code.
 //!
 //! `5.4`, `5.4||mg` and `5.4|http://unitsofmeasure.org|mg` are three keys, so each is one seek. The last is in base units
-//! where the code is UCUM's ([`unit`]): it finds 0.0054 g too. Money has its currency as code.
+//! where the code is UCUM's ([`mod@crate::search::unit`]): it finds 0.0054 g too. Money has its currency as code.
 //! Source: <https://hl7.org/fhir/R4/search.html#quantity>.
 
 use super::{Place, Sink, number};
