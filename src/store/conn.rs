@@ -2,13 +2,15 @@
 //!
 //! For: SQL that both databases take. Not for: bulk inserts and transactions (`dialect/`).
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, sqlite};
 use super::loss;
 use super::pool::Pooled;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
+use rusqlite::types::{FromSql, Value, ValueRef};
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+use std::sync::Mutex;
 
 /// A statement under construction: text with `$1`, `$2` … and what they stand for. Client text is always an argument.
 #[derive(Debug, Clone)]
@@ -115,8 +117,11 @@ fn same<T>(list: T) -> T {
 /// A connection of either database.
 #[derive(Debug)]
 pub enum Conn {
-    /// SQLite's.
+    /// SQLite's for reads: statements run on a thread of its own.
     Sqlite(SqliteConnection),
+    /// SQLite's for writes: statements run where they are asked for, on the writer's thread. The mutex is never locked; it
+    /// lets the transaction be looked at across an await.
+    Writer(Mutex<rusqlite::Connection>),
     /// PostgreSQL's, out of a pool.
     Postgres(Pooled),
 }
@@ -130,6 +135,7 @@ impl Conn {
                 let rows = query.fetch_all(conn).await.map_err(failure)?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
+            Self::Writer(conn) => sqlite::fetch(conn, sql),
             Self::Postgres(conn) => {
                 let query = bind!(sql, same);
                 let patience = conn.patience;
@@ -143,7 +149,7 @@ impl Conn {
     /// PostgreSQL: a snapshot of all that no write still under way can fall behind; SQLite has no need of one.
     pub async fn horizon(&mut self) -> Result<String> {
         match self {
-            Self::Sqlite(_) => Err(Error::fault("SQLite's snapshot is the last commit")),
+            Self::Sqlite(_) | Self::Writer(_) => Err(Error::fault("SQLite's snapshot is the last commit")),
             Self::Postgres(conn) => {
                 let horizon = loss::within(conn.patience, super::dialect::postgres::horizon(conn.raw())).await;
                 conn.judge(horizon)
@@ -158,6 +164,7 @@ impl Conn {
                 let query = bind!(sql, json_list);
                 Ok(query.execute(conn).await.map_err(failure)?.rows_affected())
             }
+            Self::Writer(conn) => sqlite::execute(conn, sql),
             Self::Postgres(conn) => {
                 let query = bind!(sql, same);
                 let patience = conn.patience;
@@ -171,7 +178,7 @@ impl Conn {
 
 /// `[1,2,3]`.
 #[allow(clippy::needless_pass_by_value, reason = "the other database takes the list itself")]
-fn json_list(list: Vec<i64>) -> String {
+pub(super) fn json_list(list: Vec<i64>) -> String {
     use std::fmt::Write;
     let mut out = String::with_capacity(list.len() * 20 + 2);
     out.push('[');
@@ -188,6 +195,8 @@ fn json_list(list: Vec<i64>) -> String {
 pub enum Row {
     /// SQLite's.
     Sqlite(SqliteRow),
+    /// The same from the writer's connection.
+    Values(Vec<Value>),
     /// PostgreSQL's.
     Postgres(PgRow),
 }
@@ -202,6 +211,7 @@ impl Row {
     pub fn opt_int(&self, at: usize) -> Result<Option<i64>> {
         match self {
             Self::Sqlite(row) => row.try_get(at).map_err(failure),
+            Self::Values(row) => value(row, at),
             Self::Postgres(row) => row.try_get(at).map_err(failure),
         }
     }
@@ -210,6 +220,7 @@ impl Row {
     pub fn small(&self, at: usize) -> Result<i64> {
         match self {
             Self::Sqlite(row) => row.try_get(at).map_err(failure),
+            Self::Values(row) => value(row, at),
             Self::Postgres(row) => row.try_get::<i16, _>(at).map(i64::from).map_err(failure),
         }
     }
@@ -218,6 +229,7 @@ impl Row {
     pub fn text(&self, at: usize) -> Result<String> {
         match self {
             Self::Sqlite(row) => row.try_get(at).map_err(failure),
+            Self::Values(row) => value(row, at),
             Self::Postgres(row) => row.try_get(at).map_err(failure),
         }
     }
@@ -226,6 +238,7 @@ impl Row {
     pub fn opt_text(&self, at: usize) -> Result<Option<String>> {
         match self {
             Self::Sqlite(row) => row.try_get(at).map_err(failure),
+            Self::Values(row) => value(row, at),
             Self::Postgres(row) => row.try_get(at).map_err(failure),
         }
     }
@@ -234,10 +247,16 @@ impl Row {
     pub fn bytes(&self, at: usize) -> Result<bytes::Bytes> {
         let bytes: Vec<u8> = match self {
             Self::Sqlite(row) => row.try_get(at).map_err(failure)?,
+            Self::Values(row) => value(row, at)?,
             Self::Postgres(row) => row.try_get(at).map_err(failure)?,
         };
         Ok(bytes.into())
     }
+}
+
+fn value<T: FromSql>(row: &[Value], at: usize) -> Result<T> {
+    let value = row.get(at).map_or(ValueRef::Null, ValueRef::from);
+    T::column_result(value).map_err(|e| Error::fault("a column has another type than it should").caused_by(e))
 }
 
 /// Marks an error after which the same work, run again from the start, may pass: `Error.source`.
@@ -282,29 +301,33 @@ pub fn failure(error: sqlx::Error) -> Error {
     }
     match &error {
         sqlx::Error::PoolTimedOut => {
-            return Error::busy("the database gave no connection in time; send the request again").caused_by(error);
+            Error::busy("the database gave no connection in time; send the request again").caused_by(error)
         }
-        sqlx::Error::PoolClosed => return Error::busy("the server is shutting down").caused_by(error),
-        sqlx::Error::Database(of) => match of.code().as_deref() {
-            // PostgreSQL: unique_violation, serialization_failure, deadlock_detected, lock_not_available.
-            Some(code @ ("23505" | "40001" | "40P01" | "55P03")) => return again(format!("{code}: {of}"), None),
-            // SQLite: SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE.
-            Some(code @ ("1555" | "2067")) => return again(format!("{code}: {of}"), None),
-            // query_canceled (statement_timeout); SQLITE_INTERRUPT. Of a write: `is_timeout`.
-            Some("57014" | "9") => {
-                return Error::too_costly(
-                    "the query takes longer than this server allows (limit query-seconds); narrow the search, with a patient, \
-                     an identifier or dates, say",
-                )
-                .caused_by(error);
-            }
-            // No room or no memory: disk_full, out_of_memory, io_error; SQLITE_FULL, SQLITE_BUSY.
-            Some("53100" | "53200" | "58030" | "13" | "5") => {
-                return Error::busy("the database cannot do it at the moment; try again").caused_by(error);
-            }
-            _ => {}
-        },
-        _ => {}
+        sqlx::Error::Database(of) => {
+            let code = of.code().unwrap_or_default().into_owned();
+            failure_of(&code, error)
+        }
+        sqlx::Error::PoolClosed => Error::busy("the server is shutting down").caused_by(error),
+        _ => Error::fault("the database refused a statement").caused_by(error),
     }
-    Error { kind: Kind::Fault, ..Error::fault("the database refused a statement").caused_by(error) }
+}
+
+/// The same by the code that the database gives.
+pub fn failure_of(code: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    match code {
+        // PostgreSQL: unique_violation, serialization_failure, deadlock_detected, lock_not_available;
+        // SQLite: SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE.
+        "23505" | "40001" | "40P01" | "55P03" | "1555" | "2067" => again(format!("{code}: {error}"), None),
+        // query_canceled (statement_timeout); SQLITE_INTERRUPT. Of a write: `is_timeout`.
+        "57014" | "9" => Error::too_costly(
+            "the query takes longer than this server allows (limit query-seconds); narrow the search, with a patient, \
+             an identifier or dates, say",
+        )
+        .caused_by(error),
+        // No room or no memory: disk_full, out_of_memory, io_error; SQLITE_FULL, SQLITE_BUSY.
+        "53100" | "53200" | "58030" | "13" | "5" => {
+            Error::busy("the database cannot do it at the moment; try again").caused_by(error)
+        }
+        _ => Error::fault("the database refused a statement").caused_by(error),
+    }
 }

@@ -11,10 +11,10 @@ use sqlx::PgPool;
 use std::fs::File;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 
 /// How to open the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,9 +106,8 @@ impl Store {
         };
         let lock = sqlite::lock(&path)?;
         sqlite::make_private(&path)?;
-        let mut conn = sqlite::writer(&path).await?;
-        sqlite::migrate(&mut conn).await.map_err(schema)?;
-        let mut conn = Conn::Sqlite(conn);
+        sqlite::migrate(&path).await?.map_err(schema)?;
+        let mut conn = Conn::Writer(sqlite::writer(&path)?);
         let keys = hash_keys(&mut conn, Dialect::Sqlite).await?;
         let newest = "SELECT max((SELECT coalesce(max(pk), 0) FROM version), (SELECT coalesce(max(pk), 0) FROM audit))";
         let rows = conn.fetch(Sql::of(Dialect::Sqlite, newest, Vec::new())).await?;
@@ -126,7 +125,11 @@ impl Store {
         store.inner.shared.generation.store(generation, Ordering::Release);
         let tx = Tx::new(Arc::clone(&store.inner.shared), conn, last);
         // It ends when `close`, or the last clone of the store, drops the queue.
-        let task = store.inner.runtime.spawn(writer::run(tx, jobs));
+        let runtime = store.inner.runtime.clone();
+        let thread = std::thread::Builder::new().name("baton-writer".into());
+        let task = thread
+            .spawn(move || runtime.block_on(writer::run(tx, jobs)))
+            .map_err(|e| Error::fault("the system gives no thread to the writer").caused_by(e))?;
         if let Backend::Sqlite { task: slot, .. } = &store.inner.backend {
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         }
@@ -247,7 +250,8 @@ impl Store {
                 drop(writer.lock().unwrap_or_else(PoisonError::into_inner).take());
                 let task = task.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if let Some(task) = task {
-                    task.await.ok(); // a panic of the writer has been logged
+                    // A panic of the writer has been logged.
+                    tokio::task::spawn_blocking(move || task.join().ok()).await.ok();
                 }
                 readers.close().await;
                 drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take());

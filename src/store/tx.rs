@@ -277,7 +277,7 @@ impl Tx {
             return Ok(());
         }
         match self.conn()? {
-            Conn::Sqlite(_) => Ok(()),
+            Conn::Sqlite(_) | Conn::Writer(_) => Ok(()),
             Conn::Postgres(conn) => {
                 let done = loss::within(conn.patience, postgres::lock(conn.raw(), keys)).await;
                 let done = conn.judge(done);
@@ -329,10 +329,10 @@ impl Tx {
             // What earlier works left must not fall with this one: it goes before the savepoint.
             let own = self.buffer.split_at(self.mark);
             let earlier = std::mem::replace(&mut self.buffer, own);
-            let Some(Conn::Sqlite(conn)) = self.conn.as_mut() else { return Ok(()) };
+            let Some(Conn::Writer(conn)) = self.conn.as_mut() else { return Ok(()) };
             let mut earlier = earlier;
             self.is_spoiled = true;
-            sqlite::flush(conn, &mut earlier, keys).await?;
+            sqlite::flush(conn, &mut earlier, keys)?;
             self.is_spoiled = false;
             self.mark = Mark::default();
         }
@@ -341,7 +341,8 @@ impl Tx {
         }
         self.open_savepoint().await?;
         match self.conn.as_mut() {
-            Some(Conn::Sqlite(conn)) => sqlite::flush(conn, &mut self.buffer, keys).await,
+            Some(Conn::Writer(conn)) => sqlite::flush(conn, &mut self.buffer, keys),
+            Some(Conn::Sqlite(_)) => Err(Error::fault("SQLite's readers do not write")),
             Some(Conn::Postgres(conn)) => {
                 let done = loss::within(conn.patience, postgres::flush(conn.raw(), &mut self.buffer, keys)).await;
                 conn.judge(done)
@@ -457,13 +458,6 @@ impl Tx {
     pub(super) async fn abandon_group(&mut self) {
         self.buffer.clear();
         self.statement("ROLLBACK").await.ok(); // SQLite may have rolled back by itself
-    }
-
-    /// Ends the writer.
-    pub(super) async fn close(mut self) {
-        if let Some(Conn::Sqlite(conn)) = self.conn.take() {
-            sqlx::Connection::close(conn).await.ok(); // everything answered is on disk
-        }
     }
 }
 

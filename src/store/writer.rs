@@ -102,7 +102,7 @@ pub async fn run(mut tx: Tx, mut jobs: Jobs) {
     while let Some(first) = jobs.recv().await {
         group(&mut tx, first, &mut jobs).await;
     }
-    tx.close().await;
+    // Everything answered is on disk.
 }
 
 /// One transaction for the first work and those that wait or come meanwhile.

@@ -1,20 +1,20 @@
 //! SQLite: how the file is opened, and how a buffer is written.
 //!
-//! Measured layouts (40 resources, 560 search rows, sqlx 0.9): rows handed over as members of one JSON object, whose key
-//! is the search key, take 0.7-0.8 ms a Bundle; arrays in JSON 1.6-2.7, multi-row VALUES of 64 to 512 rows 0.9-2.7. Versions
-//! go as numbers in JSON plus all bodies in one blob that `substr` cuts: 0.5-0.9 ms, a row a statement 4.6.
+//! Reads go through sqlx, which runs them on a thread of each connection. The writer has a thread already, and for a
+//! statement a row the way to another costs more than the row: it uses rusqlite, on the same SQLite library.
 
 use crate::error::{Error, Result};
 use crate::search::Keys;
 use crate::store::buffer::{Buffer, CURRENT, facts};
-use crate::store::conn::{again, failure};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use crate::store::conn::{Arg, Row, Sql, again, failure, failure_of, json_list};
+use rusqlite::types::Value;
+use rusqlite::{CachedStatement, Connection as Writer, params};
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
-use std::fmt::Write;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The file of `sqlite:PATH` or `sqlite://PATH`.
@@ -66,18 +66,38 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("temp_store", "MEMORY")
 }
 
+/// Brings the schema up to date, making the file where there is none.
+pub async fn migrate(path: &Path) -> Result<std::result::Result<(), sqlx::migrate::MigrateError>> {
+    let open = SqliteConnection::connect_with(&options(path).create_if_missing(true)).await;
+    let mut conn = open.map_err(|e| cannot_open(path, e))?;
+    let done = sqlx::migrate!("migrations/sqlite").run(&mut conn).await;
+    conn.close().await.map_err(failure)?;
+    Ok(done)
+}
+
+fn cannot_open(path: &Path, e: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::fault(format!("cannot open the database file {}: {e}", path.display())).caused_by(e)
+}
+
 /// The one connection that writes. FULL: what is answered survives a power cut.
-pub async fn writer(path: &Path) -> Result<SqliteConnection> {
-    let options = options(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("cache_size", "-32768")
-        // 64 MB: a checkpoint writes each changed page once, so rarer is cheaper; a reader searches the WAL by an index.
-        .pragma("wal_autocheckpoint", "16384");
-    SqliteConnection::connect_with(&options)
-        .await
-        .map_err(|e| Error::fault(format!("cannot open the database file {}: {e}", path.display())).caused_by(e))
+pub fn writer(path: &Path) -> Result<Mutex<Writer>> {
+    let open = || {
+        let conn = Writer::open(path)?;
+        conn.busy_timeout(Duration::from_secs(10))?;
+        conn.set_prepared_statement_cache_capacity(256);
+        for (name, value) in [
+            ("journal_mode", "WAL"),
+            ("synchronous", "FULL"),
+            ("temp_store", "MEMORY"),
+            ("cache_size", "-32768"),
+            // 64 MB: a checkpoint writes each changed page once, so rarer is cheaper; a reader searches the WAL by an index.
+            ("wal_autocheckpoint", "16384"),
+        ] {
+            conn.pragma_update(None, name, value)?;
+        }
+        Ok(conn)
+    };
+    open().map(Mutex::new).map_err(|e: rusqlite::Error| cannot_open(path, e))
 }
 
 /// A connection that reads, and the time (µs) at which a running statement is interrupted.
@@ -93,163 +113,114 @@ pub async fn reader(path: &Path) -> Result<(SqliteConnection, Arc<AtomicI64>)> {
     Ok((conn, deadline))
 }
 
-/// Brings the schema up to date.
-pub async fn migrate(conn: &mut SqliteConnection) -> std::result::Result<(), sqlx::migrate::MigrateError> {
-    sqlx::migrate!("migrations/sqlite").run(conn).await
+/// The writer's connection, to whom it belongs: no lock is taken.
+fn own(conn: &mut Mutex<Writer>) -> &mut Writer {
+    conn.get_mut().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes everything that waits, one statement a table, and empties the buffer.
-pub async fn flush(conn: &mut SqliteConnection, buffer: &mut Buffer, keys: Keys) -> Result<()> {
-    versions(conn, buffer).await?;
-    search_rows(conn, buffer, keys).await?;
-    shares_and_audit(conn, buffer).await?;
+/// Runs a query on the writer's connection.
+pub fn fetch(conn: &mut Mutex<Writer>, sql: Sql) -> Result<Vec<Row>> {
+    let conn = own(conn);
+    let run = || {
+        let mut statement = conn.prepare_cached(&sql.text)?;
+        let columns = statement.column_count();
+        let rows = statement.query_map(rusqlite::params_from_iter(sql.args.into_iter().map(argument)), |row| {
+            (0..columns).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<Value>>>().map(Row::Values)
+        })?;
+        rows.collect::<rusqlite::Result<_>>()
+    };
+    run().map_err(refused)
+}
+
+/// Runs a statement on it; answers the number of rows it changed.
+pub fn execute(conn: &mut Mutex<Writer>, sql: Sql) -> Result<u64> {
+    let conn = own(conn);
+    let run = || {
+        let mut statement = conn.prepare_cached(&sql.text)?;
+        statement.execute(rusqlite::params_from_iter(sql.args.into_iter().map(argument)))
+    };
+    run().map(|n| n as u64).map_err(refused)
+}
+
+fn argument(arg: Arg) -> Value {
+    match arg {
+        Arg::Int(n) => Value::Integer(n),
+        Arg::Text(text) => Value::Text(text),
+        Arg::Ints(list) => Value::Text(json_list(list)),
+    }
+}
+
+fn refused(error: rusqlite::Error) -> Error {
+    let code = error.sqlite_error().map_or(0, |e| e.extended_code);
+    failure_of(&code.to_string(), error)
+}
+
+/// Writes everything that waits, a row a statement, each table in the order of its key, and empties the buffer.
+pub fn flush(conn: &mut Mutex<Writer>, buffer: &mut Buffer, keys: Keys) -> Result<()> {
+    let conn = own(conn);
+    end_replaced(conn, &buffer.ended())?;
+    insert(conn, buffer, keys).map_err(refused)?;
     buffer.clear();
     Ok(())
 }
 
-async fn versions(conn: &mut SqliteConnection, buffer: &Buffer) -> Result<()> {
-    let ended = buffer.ended();
-    if !ended.is_empty() {
-        let mut list = String::from("{");
-        for (pk, at) in &ended {
-            write!(list, "{}\"{pk}\":{at}", comma(&list)).ok();
-        }
-        list.push('}');
-        let done = sqlx::query(
-            "UPDATE version SET ended = j.value FROM json_each($1) j
-             WHERE version.pk = CAST(j.key AS INTEGER) AND version.ended = 9223372036854775807",
-        )
-        .bind(list)
-        .execute(&mut *conn)
-        .await
-        .map_err(failure)?;
-        if done.rows_affected() != ended.len() as u64 {
+fn end_replaced(conn: &Writer, ended: &[(i64, i64)]) -> Result<()> {
+    let sql = "UPDATE version SET ended = ?2 WHERE pk = ?1 AND ended = 9223372036854775807";
+    let mut statement = conn.prepare_cached(sql).map_err(refused)?;
+    for (pk, at) in ended {
+        if statement.execute(params![pk, at]).map_err(refused)? != 1 {
             return Err(again("a version to be replaced is not the current one", None));
         }
     }
-    if buffer.puts.is_empty() {
-        return Ok(());
-    }
-    let size = buffer.puts.iter().map(|p| p.version.body.len() + p.rows.facts.len() + 2).sum();
-    let mut blob = Vec::with_capacity(size);
-    let mut list = String::with_capacity(buffer.puts.len() * 160);
-    list.push('[');
-    for p in &buffer.puts {
-        let (v, facts) = (&p.version, facts(&p.rows));
-        let facts_at = blob.len() + 1;
-        blob.extend_from_slice(facts.as_bytes());
-        let body_at = blob.len() + 1;
-        blob.extend_from_slice(&v.body);
-        // An id is letters, digits, '-' and '.': it needs no escape.
-        write!(
-            list,
-            "{}[{},{},{},\"{}\",{},{},{},{},{facts_at},{},{body_at},{}]",
-            comma(&list),
-            v.pk,
-            p.self_key,
-            v.target.rtype.0,
-            v.target.id,
-            v.version,
-            v.method.code(),
-            v.org,
-            p.ended,
-            facts.len(),
-            v.body.len(),
-        )
-        .ok();
-    }
-    list.push(']');
-    sqlx::query(
-        "INSERT INTO version (pk, self_key, rtype, id, version, method, org, ended, facts, body)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-                CAST(substr($2, value ->> 8, value ->> 9) AS TEXT), substr($2, value ->> 10, value ->> 11)
-         FROM json_each($1)",
-    )
-    .bind(list)
-    .bind(blob)
-    .execute(&mut *conn)
-    .await
-    .map_err(failure)?;
     Ok(())
 }
 
 /// OR IGNORE: rows are unique as they come, and a statement that cannot abort needs no journal of its own.
-async fn search_rows(conn: &mut SqliteConnection, buffer: &Buffer, keys: Keys) -> Result<()> {
-    let exact = buffer.exact(|v| keys.of_type(v.target.rtype.as_str()));
-    if !exact.is_empty() {
-        let mut list = String::with_capacity(exact.len() * 40);
-        list.push('{');
-        for (key, pk) in &exact {
-            write!(list, "{}\"{key}\":{pk}", comma(&list)).ok();
-        }
-        list.push('}');
-        let sql = "INSERT OR IGNORE INTO idx (key, pk) SELECT CAST(key AS INTEGER), value FROM json_each($1)";
-        sqlx::query(sql).bind(list).execute(&mut *conn).await.map_err(failure)?;
+fn insert(conn: &Writer, buffer: &Buffer, keys: Keys) -> rusqlite::Result<()> {
+    let prepare = |sql| -> rusqlite::Result<CachedStatement<'_>> { conn.prepare_cached(sql) };
+    let mut version = prepare(
+        "INSERT INTO version (pk, self_key, rtype, id, version, method, org, ended, facts, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    for p in &buffer.puts {
+        let v = &p.version;
+        let (rtype, id, method) = (v.target.rtype.0, &v.target.id, v.method.code());
+        let row = params![v.pk, p.self_key, rtype, id, v.version, method, v.org, p.ended, facts(&p.rows), &v.body[..]];
+        version.execute(row)?;
     }
-    let range = buffer.range();
-    if !range.is_empty() {
-        let mut list = String::with_capacity(range.len() * 80);
-        list.push('[');
-        for (key, pk, lo, hi) in &range {
-            write!(list, "{}[{key},{pk},{lo},{hi}]", comma(&list)).ok();
-        }
-        list.push(']');
-        let sql = "INSERT OR IGNORE INTO idx_range (key, pk, lo, hi)
-                   SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($1)";
-        sqlx::query(sql).bind(list).execute(&mut *conn).await.map_err(failure)?;
+    let mut exact = prepare("INSERT OR IGNORE INTO idx (key, pk) VALUES (?1, ?2)")?;
+    for (key, pk) in buffer.exact(|v| keys.of_type(v.target.rtype.as_str())) {
+        exact.execute(params![key, pk])?;
     }
-    let text = buffer.text();
-    if !text.is_empty() {
-        let list = serde_json::to_string(&text).map_err(|e| Error::fault("texts are JSON").caused_by(e))?;
-        let sql = "INSERT OR IGNORE INTO idx_text (key, pk, text)
-                   SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)";
-        sqlx::query(sql).bind(list).execute(&mut *conn).await.map_err(failure)?;
+    let mut range = prepare("INSERT OR IGNORE INTO idx_range (key, pk, lo, hi) VALUES (?1, ?2, ?3, ?4)")?;
+    for (key, pk, lo, hi) in buffer.range() {
+        range.execute(params![key, pk, lo, hi])?;
     }
-    let words: Vec<_> = buffer.words().map(|(pk, w)| (pk, &w.narrative, &w.content)).collect();
-    if !words.is_empty() {
-        let list = serde_json::to_string(&words).map_err(|e| Error::fault("words are JSON").caused_by(e))?;
-        let sql = "INSERT INTO fulltext (rowid, narrative, content)
-                   SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)";
-        sqlx::query(sql).bind(list).execute(&mut *conn).await.map_err(failure)?;
+    let mut text = prepare("INSERT OR IGNORE INTO idx_text (key, pk, text) VALUES (?1, ?2, ?3)")?;
+    for (key, pk, value) in buffer.text() {
+        text.execute(params![key, pk, value])?;
     }
-    Ok(())
-}
-
-async fn shares_and_audit(conn: &mut SqliteConnection, buffer: &Buffer) -> Result<()> {
-    if !buffer.shares.is_empty() {
-        let rows: Vec<_> = buffer
-            .shares()
-            .into_iter()
-            .map(|s| (s.org, s.target.rtype.0, s.target.id.as_str(), s.handoff.as_str(), s.until.0))
-            .collect();
-        let list = serde_json::to_string(&rows).map_err(|e| Error::fault("shares are JSON").caused_by(e))?;
-        let sql = "INSERT INTO share (org, rtype, id, handoff, until)
-                   SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each($1) WHERE true
-                   ON CONFLICT (org, rtype, id, handoff) DO UPDATE SET until = excluded.until";
-        sqlx::query(sql).bind(list).execute(&mut *conn).await.map_err(failure)?;
+    let mut share = prepare(
+        "INSERT INTO share (org, rtype, id, handoff, until) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (org, rtype, id, handoff) DO UPDATE SET until = excluded.until",
+    )?;
+    for s in buffer.shares() {
+        share.execute(params![s.org, s.target.rtype.0, &s.target.id, &s.handoff, s.until.0])?;
     }
-    if !buffer.audits.is_empty() {
-        let rows: Vec<_> = buffer
-            .audits
-            .iter()
-            .map(|r| {
-                let a = &r.audit;
-                let who = (&a.client, &a.usr, &a.request_id, &a.action);
-                (r.pk, a.at.0, a.org, who.0, who.1, who.2, who.3, a.outcome, r.versions.0, r.versions.1)
-            })
-            .collect();
-        let list = serde_json::to_string(&rows).map_err(|e| Error::fault("audit rows are JSON").caused_by(e))?;
-        let sql = "INSERT INTO audit (pk, at, org, client, usr, request_id, action, outcome, first_pk, last_pk)
-                   SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                          value ->> 7, value ->> 8, value ->> 9 FROM json_each($1)";
-        sqlx::query(sql).bind(list).execute(&mut *conn).await.map_err(failure)?;
+    let mut audit = prepare(
+        "INSERT INTO audit (pk, at, org, client, usr, request_id, action, outcome, first_pk, last_pk)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    for r in &buffer.audits {
+        let a = &r.audit;
+        let (at, (first, last)) = (a.at.0, r.versions);
+        audit.execute(params![r.pk, at, a.org, a.client, a.usr, a.request_id, a.action, a.outcome, first, last])?;
+    }
+    let mut words = prepare("INSERT INTO fulltext (rowid, narrative, content) VALUES (?1, ?2, ?3)")?;
+    for (pk, w) in buffer.words() {
+        words.execute(params![pk, &w.narrative, &w.content])?;
     }
     Ok(())
-}
-
-/// A comma, unless the list has just begun.
-fn comma(list: &str) -> &'static str {
-    if list.len() > 1 { "," } else { "" }
 }
 
 const _: () = assert!(CURRENT == 9_223_372_036_854_775_807, "the number in the SQL above");
