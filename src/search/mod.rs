@@ -10,6 +10,7 @@ mod corpus;
 mod extract;
 pub mod fold;
 pub mod fulltext;
+pub mod keys;
 mod live;
 pub mod matches;
 pub mod param;
@@ -20,11 +21,12 @@ pub mod rows;
 pub mod terminology;
 pub mod unit;
 
+pub use keys::Keys;
 pub use live::{Active, Live};
 pub use plan::{Cond, Plan, Sort};
 pub use query::Query;
 pub use registry::{Param, ParamType, Registry};
-pub use rows::{Keys, Rows};
+pub use rows::Rows;
 
 /// What extraction and parsing need to know about this server.
 #[derive(Debug, Clone)]

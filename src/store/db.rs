@@ -5,8 +5,10 @@ use super::conn::{Conn, Row, Sql, failure};
 use super::dialect::{Dialect, postgres, sqlite};
 use super::pool::{Pooled, Readers, Reading};
 use super::{Tx, Work, writer};
+use crate::clock::Instant;
 use crate::error::{Error, Result};
-use crate::search::Keys;
+use crate::fhir::ResourceType;
+use crate::search::{Keys, keys};
 use sqlx::PgPool;
 use std::fs::File;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -76,6 +78,10 @@ pub(super) struct Shared {
     pub committed: AtomicI64,
     /// SQLite: which search parameters are in force, see `parameter.rs`.
     pub generation: AtomicI64,
+    /// Which of the nodes that write this is: part of the numbers of new resources.
+    node: i64,
+    /// The last tick in such a number.
+    tick: AtomicI64,
 }
 
 enum Backend {
@@ -119,9 +125,10 @@ impl Store {
             task: Mutex::new(None),
             lock: Mutex::new(Some(lock)),
         };
-        let store = Self::build(settings, Dialect::Sqlite, keys, last, backend);
+        let node = node(&mut conn, Dialect::Sqlite).await?;
         let rows = conn.fetch(Sql::of(Dialect::Sqlite, super::parameter::GENERATION, Vec::new())).await?;
         let generation = rows.first().map_or(Ok(0), |row| row.int(0))?;
+        let store = Self::build(settings, Dialect::Sqlite, keys, (node, last), backend);
         store.inner.shared.generation.store(generation, Ordering::Release);
         let tx = Tx::new(Arc::clone(&store.inner.shared), conn, last);
         // It ends when `close`, or the last clone of the store, drops the queue.
@@ -156,7 +163,7 @@ impl Store {
         };
         // Another process writes: what a cache holds would go stale, and all that is on disk may be read.
         let settings = Settings { cache_bytes: 0, ..settings.clone() };
-        let unknown = Self::build(&settings, Dialect::Sqlite, Keys(0, 0), i64::MAX - 1, backend);
+        let unknown = Self::build(&settings, Dialect::Sqlite, Keys(0, 0), (0, i64::MAX - 1), backend);
         let text = unknown.setting("hash_keys").await?.unwrap_or_default();
         let keys = keys_of(&text)?;
         let mut inner = Arc::into_inner(unknown.inner).ok_or_else(|| Error::fault("nobody else has this store yet"))?;
@@ -173,11 +180,13 @@ impl Store {
         let read = postgres::pool(&settings.url, settings.readers, settings.query_ms, false).await?;
         let mut conn = Conn::Postgres(Pooled::new(write.acquire().await.map_err(failure)?, postgres::WRITE_PATIENCE));
         let keys = hash_keys(&mut conn, Dialect::Postgres).await?;
+        let node = node(&mut conn, Dialect::Postgres).await?;
         drop(conn);
-        Ok(Self::build(settings, Dialect::Postgres, keys, 0, Backend::Postgres { read, write }))
+        Ok(Self::build(settings, Dialect::Postgres, keys, (node, 0), Backend::Postgres { read, write }))
     }
 
-    fn build(settings: &Settings, dialect: Dialect, keys: Keys, last: i64, backend: Backend) -> Self {
+    /// `last`: the last stamp on disk (SQLite).
+    fn build(settings: &Settings, dialect: Dialect, keys: Keys, (node, last): (i64, i64), backend: Backend) -> Self {
         let cache = if dialect == Dialect::Sqlite { settings.cache_bytes } else { 0 };
         let shared = Shared {
             settings: settings.clone(),
@@ -186,6 +195,8 @@ impl Store {
             cache: Cache::new(cache),
             committed: AtomicI64::new(last),
             generation: AtomicI64::new(0),
+            node,
+            tick: AtomicI64::new(0),
         };
         let inner = Inner {
             shared: Arc::new(shared),
@@ -200,6 +211,16 @@ impl Store {
     #[must_use]
     pub fn keys(&self) -> Keys {
         self.inner.shared.keys
+    }
+
+    /// A logical id for a new resource, not to be guessed and used once.
+    #[must_use]
+    pub fn fresh_id(&self, rtype: ResourceType) -> String {
+        let shared = &self.inner.shared;
+        let now = keys::tick(Instant::now());
+        let last = shared.tick.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)));
+        let tick = now.max(last.unwrap_or_default() + 1);
+        shared.keys.seal(keys::number(tick, shared.node, rtype))
     }
 
     /// `version.org` and `share.org` of an Organization's logical id.
@@ -313,6 +334,14 @@ fn schema(error: sqlx::migrate::MigrateError) -> Error {
 /// Reads the hash keys; the first start makes them.
 async fn hash_keys(conn: &mut Conn, dialect: Dialect) -> Result<Keys> {
     keys_of(&super::setting::once(conn, dialect, "hash_keys").await?)
+}
+
+/// Counts the starts: nodes that write at the same time have different ones (of 64), and so has the next start.
+async fn node(conn: &mut Conn, dialect: Dialect) -> Result<i64> {
+    let sql = "INSERT INTO setting (name, value) VALUES ('starts', '1') ON CONFLICT (name)
+               DO UPDATE SET value = CAST(CAST(setting.value AS BIGINT) + 1 AS TEXT) RETURNING CAST(value AS BIGINT)";
+    let rows = conn.fetch(Sql::of(dialect, sql, Vec::new())).await?;
+    rows.first().map_or(Ok(0), |row| row.int(0))
 }
 
 fn keys_of(text: &str) -> Result<Keys> {

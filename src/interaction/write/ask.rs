@@ -142,7 +142,7 @@ impl Asks {
             Vec::new()
         };
         let is_versioned = versioned::is_marked(&body);
-        let fresh_id = uuid::Uuid::new_v4().to_string();
+        let fresh_id = engine.house().store.fresh_id(rtype);
         self.list.push(Ask { method, at, body, when, full_url, place, fresh_id, links, is_versioned });
         Ok(())
     }
