@@ -99,14 +99,18 @@ pub async fn send<W: Work>(queue: Option<Queue>, work: W) -> Result<W::Out> {
 
 /// SQLite's writer: until the queue is dropped.
 pub async fn run(mut tx: Tx, mut jobs: Jobs) {
+    let mut usual = 1;
     while let Some(first) = jobs.recv().await {
-        group(&mut tx, first, &mut jobs).await;
+        usual = group(&mut tx, first, &mut jobs, usual).await;
     }
     // Everything answered is on disk.
 }
 
-/// One transaction for the first work and those that wait or come meanwhile.
-async fn group(tx: &mut Tx, first: Box<dyn Job>, jobs: &mut Jobs) {
+/// One transaction for the first work and those that wait or come meanwhile. Answers how many came.
+///
+/// `usual`: how many came to the one before. As long as there are fewer, the next is waited for a moment: each work more
+/// shares the pages that all of them change, and who was just answered is likely to be back.
+async fn group(tx: &mut Tx, first: Box<dyn Job>, jobs: &mut Jobs, usual: usize) -> usize {
     let start = Instant::now();
     let mut done: Vec<Box<dyn Job>> = Vec::new();
     let mut next = Some(first);
@@ -115,30 +119,34 @@ async fn group(tx: &mut Tx, first: Box<dyn Job>, jobs: &mut Jobs) {
         if let Some(job) = next {
             job.answer(Err(error));
         }
-        return;
+        return 1;
     }
+    let mut came = 0;
+    let wait = Duration::from_micros(std::env::var("BATON_WAIT_US").ok().and_then(|v| v.parse().ok()).unwrap_or(2000));
     while let Some(mut job) = next.take() {
+        came += 1;
         tx.begin_work(0);
         match job.run(tx).await {
             Ok(()) => {
                 done.push(job);
                 if let Err(error) = tx.keep_work().await {
-                    return alone(tx, done, error).await;
+                    alone(tx, done, error).await;
+                    return came;
                 }
             }
             Err(error) => {
                 let undone = tx.undo_work().await;
                 job.answer(Err(error));
                 if let Err(error) = undone {
-                    return alone(tx, done, error).await;
+                    alone(tx, done, error).await;
+                    return came;
                 }
             }
         }
         if done.len() < GROUP && start.elapsed() < OPEN_FOR {
             next = jobs.try_recv().ok();
-            if next.is_none() {
-                tokio::task::yield_now().await;
-                next = jobs.try_recv().ok();
+            if next.is_none() && came < usual {
+                next = tokio::time::timeout(wait, jobs.recv()).await.ok().flatten();
             }
         }
     }
@@ -146,6 +154,7 @@ async fn group(tx: &mut Tx, first: Box<dyn Job>, jobs: &mut Jobs) {
         Ok(()) => done.into_iter().for_each(|job| job.answer(Ok(()))),
         Err(error) => alone(tx, done, error).await,
     }
+    came
 }
 
 /// After a commit that failed: each work in a transaction of its own, so that one does not spoil the others.

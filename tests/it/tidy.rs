@@ -25,6 +25,7 @@ const LEVELS: &[&[&str]] = &[
 /// (crate as Rust code names it, modules that may).
 const OWNERS: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
+    ("rusqlite", &["store"]),
     ("actix_web", &["http"]),
     ("actix_http", &["http"]),
     ("jsonwebtoken", &["auth"]),
