@@ -21,6 +21,8 @@ use tokio::sync::{mpsc, oneshot};
 const GROUP: usize = 64;
 /// How long a group stays open for more.
 const OPEN_FOR: Duration = Duration::from_millis(25);
+/// How long a group that is smaller than the one before waits for its next work.
+const LINGER: Duration = Duration::from_millis(4);
 /// Runs of one work on PostgreSQL before the client is told to come again.
 const RUNS: u32 = 12;
 /// How long a work that lost its connection begins again.
@@ -122,7 +124,6 @@ async fn group(tx: &mut Tx, first: Box<dyn Job>, jobs: &mut Jobs, usual: usize) 
         return 1;
     }
     let mut came = 0;
-    let wait = Duration::from_micros(std::env::var("BATON_WAIT_US").ok().and_then(|v| v.parse().ok()).unwrap_or(2000));
     while let Some(mut job) = next.take() {
         came += 1;
         tx.begin_work(0);
@@ -146,7 +147,7 @@ async fn group(tx: &mut Tx, first: Box<dyn Job>, jobs: &mut Jobs, usual: usize) 
         if done.len() < GROUP && start.elapsed() < OPEN_FOR {
             next = jobs.try_recv().ok();
             if next.is_none() && came < usual {
-                next = tokio::time::timeout(wait, jobs.recv()).await.ok().flatten();
+                next = tokio::time::timeout(LINGER, jobs.recv()).await.ok().flatten();
             }
         }
     }
