@@ -89,7 +89,7 @@ pub fn writer(path: &Path) -> Result<Mutex<Writer>> {
             ("journal_mode", "WAL"),
             ("synchronous", "FULL"),
             ("temp_store", "MEMORY"),
-            ("cache_size", "-49152"),
+            ("cache_size", "-32768"),
             // 64 MB: a checkpoint writes each changed page once, so rarer is cheaper; a reader searches the WAL by an index.
             ("wal_autocheckpoint", "16384"),
         ] {
