@@ -5,6 +5,7 @@
 //! Not for: writing OperationOutcomes (`fhir/outcome.rs`).
 //! Source: <https://hl7.org/fhir/R4/operationoutcome.html>, <https://hl7.org/fhir/R4/http.html#Status-Codes>.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Short form used everywhere.
@@ -125,19 +126,49 @@ pub struct Issue {
     pub code: &'static str,
     /// FHIRPath of the element, such as `Patient.name[0].given[1]`; empty when no element is to blame.
     pub expression: String,
-    /// One sentence for the sender: what, where, how to mend it.
+    /// The rule in short, the same whatever was found (`details.text`): `gender has a code of administrative-gender`. Empty:
+    /// the diagnostics say it all.
+    pub rule: Cow<'static, str>,
+    /// One sentence for the sender: what was found, what was expected, how to mend it.
     pub diagnostics: String,
+    /// Canonical of the profile that complains, with `|version` where known; `None`: R4 itself, or a rule of Baton's.
+    pub profile: Option<Box<str>>,
+    /// Line and column of the element in the text that was sent, both from 1. Filled in where an answer is made, when
+    /// something is wrong (`fhir/json/locate.rs`).
+    pub position: Option<(u32, u32)>,
 }
 
 impl Issue {
     /// An error-level issue.
     pub fn error(code: &'static str, expression: impl Into<String>, diagnostics: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, code, expression: expression.into(), diagnostics: diagnostics.into() }
+        Self {
+            severity: Severity::Error,
+            code,
+            expression: expression.into(),
+            rule: Cow::Borrowed(""),
+            diagnostics: diagnostics.into(),
+            profile: None,
+            position: None,
+        }
     }
 
     /// A warning: it never blocks.
     pub fn warning(code: &'static str, expression: impl Into<String>, diagnostics: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, expression, diagnostics) }
+    }
+
+    /// Says the rule in short.
+    #[must_use]
+    pub fn rule(mut self, rule: impl Into<Cow<'static, str>>) -> Self {
+        self.rule = rule.into();
+        self
+    }
+
+    /// Says which profile complains: its canonical, with `|version` where known.
+    #[must_use]
+    pub fn of_profile(mut self, canonical: &str) -> Self {
+        self.profile = Some(canonical.into());
+        self
     }
 }
 

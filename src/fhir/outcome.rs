@@ -4,7 +4,11 @@
 //! Source: <https://hl7.org/fhir/R4/operationoutcome.html>.
 
 use super::json::{Json, Object};
-use crate::error::{Error, Issue};
+use crate::error::{Error, Issue, Severity};
+
+/// Extensions of an issue: line and column of the body, and who complains.
+/// Source: <https://hl7.org/fhir/R4/extension-operationoutcome-issue-source.html>; `-line` and `-col` as HL7's validator writes them.
+const ISSUE: &str = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-";
 
 /// The outcome of a failure. The cause stays inside the house.
 #[must_use]
@@ -15,30 +19,51 @@ pub fn of_error(error: &Error) -> Json {
 /// The outcome of issues. None at all gives one information issue: an OperationOutcome needs one.
 #[must_use]
 pub fn of_issues(issues: &[Issue]) -> Json {
-    let rows = if issues.is_empty() {
-        vec![issue("information", "informational", "", "Nothing to report.")]
-    } else {
-        issues.iter().map(|i| issue(i.severity.as_str(), i.code, &i.expression, &i.diagnostics)).collect()
-    };
-    object([("resourceType", "OperationOutcome".into()), ("issue", Json::Array(rows))])
+    if issues.is_empty() {
+        return all_ok("Nothing to report.");
+    }
+    outcome(issues.iter().map(issue).collect())
 }
 
 /// An outcome that says all is well: `Prefer: return=OperationOutcome`.
 #[must_use]
 pub fn all_ok(text: &str) -> Json {
-    let rows = vec![issue("information", "informational", "", text)];
+    all_ok_but(text, &[])
+}
+
+/// The same with what was noticed beside it: warnings that blocked nothing.
+#[must_use]
+pub fn all_ok_but(text: &str, noticed: &[Issue]) -> Json {
+    let done = Issue { severity: Severity::Information, ..Issue::error("informational", "", text) };
+    outcome(std::iter::once(&done).chain(noticed).map(issue).collect())
+}
+
+fn outcome(rows: Vec<Json>) -> Json {
     object([("resourceType", "OperationOutcome".into()), ("issue", Json::Array(rows))])
 }
 
-fn issue(severity: &str, code: &str, expression: &str, text: &str) -> Json {
+fn issue(issue: &Issue) -> Json {
+    let rule = if issue.rule.is_empty() { issue.diagnostics.as_str() } else { &issue.rule };
+    let mut extensions = Vec::new();
+    if let Some((line, column)) = issue.position {
+        for (name, n) in [("line", line), ("col", column)] {
+            extensions.push(object([("url", format!("{ISSUE}{name}").into()), ("valueInteger", i64::from(n).into())]));
+        }
+    }
+    if let Some(profile) = &issue.profile {
+        extensions.push(object([("url", format!("{ISSUE}source").into()), ("valueString", (&**profile).into())]));
+    }
     let mut row = object([
-        ("severity", severity.into()),
-        ("code", code.into()),
-        ("details", object([("text", text.into())])),
-        ("diagnostics", text.into()),
+        ("severity", issue.severity.as_str().into()),
+        ("code", issue.code.into()),
+        ("details", object([("text", rule.into())])),
+        ("diagnostics", issue.diagnostics.as_str().into()),
     ]);
-    if !expression.is_empty() {
-        row.push("expression", expression);
+    if !issue.expression.is_empty() {
+        row.push("expression", issue.expression.as_str());
+    }
+    if let (false, Json::Object(members)) = (extensions.is_empty(), &mut row) {
+        members.insert_at(0, "extension", Json::Array(extensions));
     }
     row
 }
@@ -59,5 +84,19 @@ mod tests {
             r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid","details":{"text":"found 1, expected a string"},"diagnostics":"found 1, expected a string","expression":["Patient.id"]}]}"#
         );
         assert_eq!(of_issues(&[])["issue"].items().len(), 1);
+    }
+
+    #[test]
+    fn an_issue_says_the_rule_the_place_in_the_body_and_the_profile_that_complains() {
+        let mut issue = Issue::error("value", "Patient.birthDate", "found \"1970-02-30\", expected a date")
+            .rule("birthDate is a date")
+            .of_profile("http://x.example/P|1");
+        issue.position = Some((3, 5));
+        let row = &of_issues(&[issue])["issue"][0];
+        assert_eq!(
+            row.to_string(),
+            r#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-line","valueInteger":3},{"url":"http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-col","valueInteger":5},{"url":"http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-source","valueString":"http://x.example/P|1"}],"severity":"error","code":"value","details":{"text":"birthDate is a date"},"diagnostics":"found \"1970-02-30\", expected a date","expression":["Patient.birthDate"]}"#
+        );
+        assert!(super::super::validate::resource(&of_issues(&[])).is_empty());
     }
 }

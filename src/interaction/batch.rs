@@ -30,6 +30,7 @@ pub(super) struct Entry {
 impl Engine {
     /// batch or transaction.
     pub(super) async fn bundle(&self, ctx: &Ctx, body: Body, prefer: Prefer) -> Result<Answer> {
+        let text = body.text().unwrap_or_default();
         let mut bundle = body.json(&self.house().json)?;
         match bundle["resourceType"].as_str() {
             Some("Bundle") => {}
@@ -60,7 +61,7 @@ impl Engine {
         let entries = entries.into_iter().enumerate().map(|(n, entry)| Entry::read(n, entry, base, limits)).collect();
         match bundle["type"].as_str() {
             Some("transaction") => self.transaction(ctx, entries, prefer).await,
-            Some("batch") => self.batch(ctx, entries, prefer).await,
+            Some("batch") => self.batch(ctx, entries, prefer, &text).await,
             _ => {
                 let text =
                     "the base takes Bundles of type batch or transaction; to keep another one, POST it to /Bundle";
@@ -69,7 +70,8 @@ impl Engine {
         }
     }
 
-    async fn batch(&self, ctx: &Ctx, entries: Vec<Result<Entry>>, prefer: Prefer) -> Result<Answer> {
+    /// `text`: of the Bundle, for the places of issues.
+    async fn batch(&self, ctx: &Ctx, entries: Vec<Result<Entry>>, prefer: Prefer, text: &[u8]) -> Result<Answer> {
         let mut out = Writer::new(&ctx.base, "batch-response", None, &[], entries.len() * 256);
         for entry in entries {
             let answered = match entry {
@@ -80,7 +82,12 @@ impl Engine {
                 }
                 Err(error) => (false, Err(error)),
             };
-            answer(&mut out, answered.1, answered.0, prefer);
+            let (is_write, answered) = answered;
+            let answered = answered.map_err(|mut error| {
+                json::locate(text, "", &mut error.issues);
+                error
+            });
+            answer(&mut out, answered, is_write, prefer);
         }
         Ok(Answer::of(out.end()))
     }

@@ -122,6 +122,19 @@ impl Engine {
     /// # Errors
     /// Everything that can go wrong, with its kind: http and Bundle entries make the status of it.
     pub async fn handle(&self, ctx: &Ctx, request: Request) -> Result<Answer> {
+        // Counted, not copied: of a request that fails, the issues name line and column of its text.
+        let text = request.text();
+        let answer = self.carry_out(ctx, request).await;
+        match (answer, text) {
+            (Err(mut error), Some(text)) => {
+                json::locate(&text, "", &mut error.issues);
+                Err(error)
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    async fn carry_out(&self, ctx: &Ctx, request: Request) -> Result<Answer> {
         // A read goes straight; the others are boxed, so that a read does not carry the size of their futures.
         match request {
             Request::Read { target, unless, query } => self.read(ctx, target, &unless, &query).await,

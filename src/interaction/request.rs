@@ -98,6 +98,20 @@ pub enum Request {
     Capabilities,
 }
 
+impl Request {
+    /// The text of its body, where it came as a text of its own.
+    pub(super) fn text(&self) -> Option<Bytes> {
+        match self {
+            Self::Create { body, .. }
+            | Self::Update { body, .. }
+            | Self::Patch { body, .. }
+            | Self::Bundle { body, .. }
+            | Self::Operation(Operation { body, .. }) => body.text(),
+            _ => None,
+        }
+    }
+}
+
 /// What was sent: bytes of an HTTP body, or the tree of a Bundle entry.
 #[derive(Debug, Clone)]
 pub enum Body {
@@ -114,6 +128,14 @@ impl Body {
         match self {
             Self::Raw(bytes) => bytes.is_empty(),
             Self::Tree(tree) => tree.is_null(),
+        }
+    }
+
+    /// The text, where it came as a text of its own.
+    pub(super) fn text(&self) -> Option<Bytes> {
+        match self {
+            Self::Raw(bytes) if !bytes.is_empty() => Some(bytes.clone()),
+            _ => None,
         }
     }
 

@@ -4,8 +4,10 @@
 //! Not for: checking what FHIR asks of a resource (`validate.rs`).
 //! Source: <https://hl7.org/fhir/R4/json.html>, RFC 8259.
 
+pub mod locate;
 pub mod parse;
 
+pub use locate::locate;
 pub use parse::{Limits, parse, parse_with};
 
 use std::fmt;

@@ -140,7 +140,9 @@ impl<'a> Reader<'a> {
 
     fn report(&mut self, path: &Path<'_>, at: usize, code: &'static str, what: &str) -> Result<(), Stop> {
         let (line, column) = position(self.bytes, at);
-        self.issues.push(Issue::error(code, path.to_string(), format!("{what} (line {line}, column {column})")));
+        let mut issue = Issue::error(code, path.to_string(), format!("{what} (line {line}, column {column})"));
+        issue.position = u32::try_from(line).ok().zip(u32::try_from(column).ok());
+        self.issues.push(issue);
         if self.issues.len() >= MAX_ISSUES { Err(Stop) } else { Ok(()) }
     }
 

@@ -11,6 +11,7 @@ both_databases!(
     a_create_ignores_the_id_and_says_where_the_resource_is,
     prefer_decides_what_comes_back,
     every_issue_of_a_bad_resource_comes_at_once,
+    each_issue_names_line_and_column_of_the_body_entries_of_a_bundle_too,
     tags_of_an_update_are_those_that_were_sent,
     a_narrative_that_runs_or_calls_out_breaks_a_rule_and_one_that_is_no_xhtml_is_malformed,
 );
@@ -115,4 +116,37 @@ async fn tags_of_an_update_are_those_that_were_sent(server: TestServer) {
     assert_eq!(stored["meta"]["tag"], json!([{"system": "http://x.example", "code": "b"}]));
     assert_eq!(client.search("Patient?_tag=http://x.example|b").await.len(), 1);
     assert!(client.search("Patient?_tag=http://x.example|a").await.is_empty());
+}
+
+async fn each_issue_names_line_and_column_of_the_body_entries_of_a_bundle_too(server: TestServer) {
+    let client = server.everyone();
+    let place = |issue: &serde_json::Value| {
+        let of = |name: &str| {
+            let url = format!("http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-{name}");
+            issue["extension"].as_array()?.iter().find(|e| e["url"] == url.as_str())?["valueInteger"].as_u64()
+        };
+        (issue["expression"][0].as_str().unwrap_or_default().to_owned(), of("line"), of("col"))
+    };
+    let places = |issues: &serde_json::Value| issues.as_array().expect("issues").iter().map(place).collect::<Vec<_>>();
+    let bad = "{\n  \"resourceType\": \"Patient\",\n  \"gender\": \"femal\",\n  \"name\": [{\"famly\": \"x\"}]\n}";
+    let answer = client.send("POST", "Patient", bad, &[]).await.is(400);
+    let expected =
+        [("Patient.gender".to_owned(), Some(3), Some(3)), ("Patient.name[0].famly".to_owned(), Some(4), Some(13))];
+    let mut found = places(&answer.body["issue"]);
+    found.sort();
+    assert_eq!(found, expected);
+    for kind in ["transaction", "batch"] {
+        let bundle = format!(
+            "{{\"resourceType\":\"Bundle\",\"type\":\"{kind}\",\"entry\":[\n{{\"resource\":{bad},\"request\":{{\"method\":\"POST\",\"url\":\"Patient\"}}}}]}}"
+        );
+        let answer = client.send("POST", "", &bundle, &[]).await;
+        let issues = match kind {
+            "batch" => &answer.body["entry"][0]["response"]["outcome"]["issue"],
+            _ => &answer.body["issue"],
+        };
+        assert!(
+            places(issues).contains(&("Bundle.entry[0].resource.gender".to_owned(), Some(4), Some(3))),
+            "{answer:?}"
+        );
+    }
 }
