@@ -17,6 +17,7 @@ pub mod guard;
 pub mod ids;
 pub mod list;
 pub mod medication;
+pub mod medicine;
 pub mod operation;
 pub mod outreach;
 pub mod policy;

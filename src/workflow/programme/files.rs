@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The folders that hold FHIR resources of the programme.
-const FOLDERS: [&str; 3] = ["codes", "policy", "protocol"];
+const FOLDERS: [&str; 4] = ["codes", "medicine", "policy", "protocol"];
 
 /// Files of these folders that other rooms read in shapes of their own.
 const OTHERS: [&str; 1] = ["policy/access.json"];
@@ -48,6 +48,16 @@ built_in! {
     "codes/valueset-task-code.json",
     "codes/valueset-task-output-type.json",
     "codes/valueset-task-status-reason.json",
+    "medicine/brand.json",
+    "medicine/dosing.json",
+    "medicine/form.json",
+    "medicine/inpatient-only.json",
+    "medicine/quality.json",
+    "medicine/route.json",
+    "medicine/rxnorm.json",
+    "medicine/salt.json",
+    "medicine/substance.json",
+    "medicine/unit.json",
     "policy/rules.json",
     "protocol/abort-work.json",
     "protocol/activity-abort-work.json",

@@ -7,6 +7,7 @@ pub mod files;
 
 use super::calendar::Calendar;
 use super::eligibility::{self, Criteria, Destinations};
+use super::medicine::Tables;
 use super::policy::Policy;
 use super::protocol::{self, Plan};
 use crate::error::Result;
@@ -44,6 +45,8 @@ pub struct Programme {
     pub policy: Policy,
     /// The calendar that days are counted by where a plan names none.
     pub calendar: Arc<Calendar>,
+    /// The words of medicines.
+    pub medicines: Arc<Tables>,
     /// Concepts of own code systems: system name → code → (display, properties).
     codes: HashMap<String, BTreeMap<String, Concept>>,
     /// The CodeSystems and ValueSets as they are.
@@ -117,6 +120,7 @@ impl Programme {
             ),
             policy: Policy::read("policy/rules.json", &file("policy/rules.json"), complaints),
             calendar: default,
+            medicines: Arc::new(Tables::read(resources, complaints)),
             codes,
             terms: of("CodeSystem").chain(of("ValueSet")).map(|(_, r)| Arc::new(r.clone())).collect(),
             live,
