@@ -34,6 +34,16 @@ pub enum References {
     Strict,
 }
 
+/// What becomes of a delete of what others refer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum DeleteReferenced {
+    /// 409 with who refers, as far as the caller may see them.
+    #[default]
+    Refuse,
+    /// It is deleted, and the references dangle.
+    Allow,
+}
+
 /// What commands need that open the database.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct StoreArgs {
@@ -74,6 +84,9 @@ pub struct ServeArgs {
     /// Which references must lead to something: visible (of callers with an organisation) or strict (all) [default: visible]
     #[arg(long, env = "BATON_REFERENCES", value_enum)]
     pub references: Option<References>,
+    /// What becomes of a delete of what others refer to: refuse or allow [default: refuse]
+    #[arg(long, env = "BATON_DELETE_REFERENCED", value_enum)]
+    pub delete_referenced: Option<DeleteReferenced>,
     /// Limits, each refused with an OperationOutcome when passed.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -134,6 +147,8 @@ limits! {
     string_bytes, "string-bytes", "BATON_STRING_BYTES", 1 << 20, (1 << 10)..=(1 << 28);
     /// Entries of one Bundle
     bundle_entries, "bundle-entries", "BATON_BUNDLE_ENTRIES", 5_000, 1..=100_000;
+    /// Resources that one conditional delete may take; 1: a single match only
+    delete_max, "delete-max", "BATON_DELETE_MAX", 100, 1..=10_000;
     /// Rows of a page when _count is not given
     count_default, "count-default", "BATON_COUNT_DEFAULT", 50, 1..=10_000;
     /// Highest _count
@@ -211,6 +226,8 @@ pub struct Settings {
     pub profiles: Option<PathBuf>,
     /// Which references must lead to something.
     pub references: References,
+    /// What becomes of a delete of what others refer to.
+    pub delete_referenced: DeleteReferenced,
     /// Zone of dates and times that name none, an IANA name; `None`: what the database was made with.
     pub zone: Option<String>,
     /// See [`Limits`].
@@ -226,14 +243,25 @@ impl Default for Settings {
             base_url: None,
             profiles: None,
             references: References::default(),
+            delete_referenced: DeleteReferenced::default(),
             zone: None,
             limits: Limits::default(),
         }
     }
 }
 
-const KEYS: [&str; 9] =
-    ["listen", "database-url", "auth", "base-url", "profiles", "zone", "references", "insecure-http", "limits"];
+const KEYS: [&str; 10] = [
+    "listen",
+    "database-url",
+    "auth",
+    "base-url",
+    "profiles",
+    "zone",
+    "references",
+    "delete-referenced",
+    "insecure-http",
+    "limits",
+];
 
 impl Settings {
     /// Reads the file, lays variables and flags over it, and checks the whole.
@@ -279,6 +307,10 @@ impl Settings {
             settings.references = <References as clap::ValueEnum>::from_str(name, false)
                 .map_err(|_| Error::invalid(format!("'references' is \"{name}\"; write visible or strict")))?;
         }
+        if let Some(name) = text(&table, "delete-referenced")? {
+            settings.delete_referenced = <DeleteReferenced as clap::ValueEnum>::from_str(name, false)
+                .map_err(|_| Error::invalid(format!("'delete-referenced' is \"{name}\"; write refuse or allow")))?;
+        }
         settings.base_url = text(&table, "base-url")?.map(Into::into);
         settings.profiles = text(&table, "profiles")?.map(Into::into);
         settings.zone = text(&table, "zone")?.map(Into::into);
@@ -298,6 +330,9 @@ impl Settings {
         }
         if let Some(references) = args.references {
             settings.references = references;
+        }
+        if let Some(delete_referenced) = args.delete_referenced {
+            settings.delete_referenced = delete_referenced;
         }
         if let Some(url) = &args.store.base_url {
             settings.base_url = Some(url.clone());
@@ -515,6 +550,7 @@ mod tests {
             ("listen = \"here\"", &[], "ADDR:PORT"),
             ("auth = \"none\"", &[], "embedded, external or off"),
             ("references = \"no\"", &[], "visible or strict"),
+            ("delete-referenced = \"no\"", &[], "refuse or allow"),
             ("zone = \"Mars/Olympus\"", &[], "no time zone"),
             ("", &["--zone", "CEST+1"], "no time zone"),
             ("auth = \"external\"", &[], "not built yet"),

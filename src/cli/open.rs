@@ -87,6 +87,7 @@ async fn open(settings: &Settings, root: &str, declared: Option<Declared>) -> Re
         env,
         limits: settings.limits.clone(),
         references: settings.references,
+        delete_referenced: settings.delete_referenced,
         has_auth: settings.auth != AuthMode::Off,
     };
     Ok(Opened { store, policy, engine: Engine::new(parts).await? })

@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::fhir::resource::printable;
+use crate::interaction::Media;
 
 const XML: &str = "Baton reads and writes JSON only; use application/fhir+json";
 
@@ -64,14 +65,19 @@ pub(super) fn takes_fhir(header: Option<&str>) -> Result<()> {
     }
 }
 
-/// A JSON Patch.
+/// A JSON Patch, or a FHIRPath Patch.
 ///
 /// # Errors
 /// `UnsupportedMedia`.
-pub(super) fn takes_patch(header: Option<&str>) -> Result<()> {
+pub(super) fn takes_patch(header: Option<&str>) -> Result<Media> {
     match utf8(header.unwrap_or_default())? {
-        "application/json-patch+json" => Ok(()),
-        _ => Err(Error::unsupported_media("send the patch as Content-Type: application/json-patch+json (RFC 6902)")),
+        "application/json-patch+json" => Ok(Media::JsonPatch),
+        name if is_json(name) => Ok(Media::Fhir),
+        name if name.contains("xml") => Err(Error::unsupported_media(XML)),
+        _ => Err(Error::unsupported_media(
+            "send a JSON Patch (RFC 6902) as Content-Type: application/json-patch+json, a FHIRPath Patch (Parameters) as \
+             application/fhir+json",
+        )),
     }
 }
 

@@ -86,7 +86,7 @@ async fn fhir_answer(shared: &Shared, request: &HttpRequest, payload: web::Paylo
     let mut is_large = false;
     if matches!(verb, Verb::Post | Verb::Put | Verb::Patch) {
         let bytes = body::read(request, payload, &house.limits).await?;
-        wire.is_form = wire::content_type(request, verb, &path, bytes.is_empty())?;
+        wire.media = wire::content_type(request, verb, &path, bytes.is_empty())?;
         is_large = bytes.len() > LARGE;
         wire.body = interaction::Body::Raw(bytes);
     }

@@ -5,7 +5,7 @@
 use super::negotiate;
 use crate::config::Limits;
 use crate::error::{Error, Kind, Result};
-use crate::interaction::{Prefer, Verb, Wire};
+use crate::interaction::{Media, Prefer, Verb, Wire};
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -82,7 +82,10 @@ pub(super) fn read(request: &HttpRequest, verb: Verb) -> Result<Wire> {
             // A date that cannot be read is ignored, as RFC 9110 13.1.3 says.
             wire.if_modified_since = text("if-modified-since")?.as_deref().and_then(http_date);
         }
-        Verb::Post => wire.if_none_exist = text("if-none-exist")?,
+        Verb::Post => {
+            wire.if_none_exist = text("if-none-exist")?;
+            wire.if_none_match = text("if-none-match")?;
+        }
         Verb::Put | Verb::Patch | Verb::Delete => wire.if_none_match = text("if-none-match")?,
     }
     if !matches!(verb, Verb::Get | Verb::Head) {
@@ -103,21 +106,21 @@ pub(super) fn read(request: &HttpRequest, verb: Verb) -> Result<Wire> {
     Ok(wire)
 }
 
-/// Judges the media type of a body; says whether it is a form.
+/// Judges the media type of a body.
 ///
 /// # Errors
 /// `UnsupportedMedia`.
-pub(super) fn content_type(request: &HttpRequest, verb: Verb, path: &str, is_empty: bool) -> Result<bool> {
+pub(super) fn content_type(request: &HttpRequest, verb: Verb, path: &str, is_empty: bool) -> Result<Media> {
     let header = request.headers().get("content-type").map(|v| v.to_str().unwrap_or("?"));
     let is_search = verb == Verb::Post && path.trim_end_matches('/').ends_with("_search");
     if is_empty && header.is_none() {
-        return Ok(is_search);
+        return Ok(if is_search { Media::Form } else { Media::Fhir });
     }
     match (verb, is_search) {
-        (_, true) => negotiate::takes_form(header).map(|()| true),
-        (Verb::Patch, _) => negotiate::takes_patch(header).map(|()| false),
-        _ if is_empty => Ok(false),
-        _ => negotiate::takes_fhir(header).map(|()| false),
+        (_, true) => negotiate::takes_form(header).map(|()| Media::Form),
+        (Verb::Patch, _) => negotiate::takes_patch(header),
+        _ if is_empty => Ok(Media::Fhir),
+        _ => negotiate::takes_fhir(header).map(|()| Media::Fhir),
     }
 }
 

@@ -6,7 +6,7 @@
 use super::Engine;
 use super::answer::{Answer, Done};
 use super::bundle::{Answered, Writer};
-use super::request::{Body, Prefer, Request};
+use super::request::{Body, Media, Prefer, Request};
 use super::route::{Verb, Wire, route};
 use super::write::at;
 use crate::access::Ctx;
@@ -143,6 +143,10 @@ fn read(mut entry: Json, base: &str, place: &str, limits: &json::Limits) -> Resu
         Some(Json::String(url)) => Some(url),
         Some(_) => return Err(Error::invalid("fullUrl is a text").at(format!("{place}.fullUrl"))),
     };
+    let resource = entry.remove("resource").unwrap_or_default();
+    if let Some(url) = full_url.as_deref().filter(|_| matches!(verb, Verb::Post | Verb::Put)) {
+        agrees(url, &resource).map_err(|e| e.at(format!("{place}.fullUrl")))?;
+    }
     let mut wire = Wire::new(verb, query);
     wire.if_match = text("ifMatch")?;
     wire.if_none_match = text("ifNoneMatch")?;
@@ -152,7 +156,6 @@ fn read(mut entry: Json, base: &str, place: &str, limits: &json::Limits) -> Resu
             .ok_or_else(|| Error::invalid("ifModifiedSince is an instant").at(format!("{within}.ifModifiedSince")))?;
         wire.if_modified_since = Some(since.0.div_euclid(1_000_000));
     }
-    let resource = entry.remove("resource").unwrap_or_default();
     match (verb, resource.is_null()) {
         (Verb::Get | Verb::Head | Verb::Delete, false) => {
             return Err(Error::invalid(format!("a {method} takes no resource")).at(format!("{place}.resource")));
@@ -162,7 +165,11 @@ fn read(mut entry: Json, base: &str, place: &str, limits: &json::Limits) -> Resu
         }
         _ => {}
     }
-    wire.body = Body::Tree(if verb == Verb::Patch { patch_document(resource, limits)? } else { resource });
+    if verb == Verb::Patch {
+        (wire.body, wire.media) = patch_document(resource, limits)?;
+    } else {
+        wire.body = Body::Tree(resource);
+    }
     if wire.body.is_empty() {
         wire.body = Body::default();
     }
@@ -171,6 +178,31 @@ fn read(mut entry: Json, base: &str, place: &str, limits: &json::Limits) -> Resu
         Request::Bundle { .. } => Err(Error::invalid("a batch or transaction inside another is not taken").at(within)),
         request => Ok(Entry { place: place.to_owned(), full_url, request }),
     }
+}
+
+/// A fullUrl that is an address names the resource that the entry brings, and no version of it.
+///
+/// Source: <https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.fullUrl>, bdl-8.
+fn agrees(url: &str, resource: &Json) -> Result<()> {
+    if url.starts_with("urn:") {
+        return Ok(());
+    }
+    if url.contains("/_history/") {
+        return Err(Error::invalid("a fullUrl names no version (bdl-8); leave /_history/… out").code("invariant"));
+    }
+    let Some(id) = resource["id"].as_str() else { return Ok(()) };
+    let rtype = resource["resourceType"].text();
+    let mut parts = url.trim_end_matches('/').rsplit('/');
+    if parts.next() == Some(id) && parts.next() == Some(rtype) {
+        return Ok(());
+    }
+    let text = format!(
+        "the fullUrl '{}' and the resource {}/{} contradict each other; make the fullUrl end in it, or use urn:uuid:…",
+        printable(url),
+        printable(rtype),
+        printable(id)
+    );
+    Err(Error::invalid(text))
 }
 
 fn known(object: &Json, members: &[&str], place: &str) -> Result<()> {
@@ -205,24 +237,25 @@ fn below(url: &str, base: &str) -> Result<(String, String)> {
     Ok((path.into_owned(), query.to_owned()))
 }
 
-/// In a Bundle a JSON Patch travels as a Binary of its media type, data in base64.
-fn patch_document(resource: Json, limits: &json::Limits) -> Result<Json> {
+/// In a Bundle a JSON Patch travels as a Binary of its media type, data in base64, a FHIRPath Patch as the Parameters.
+fn patch_document(resource: Json, limits: &json::Limits) -> Result<(Body, Media)> {
     use base64::Engine as _;
-    if resource["resourceType"].as_str() == Some("Parameters") {
-        return Err(Error::unsupported_media("FHIRPath Patch is not taken yet; send a JSON Patch as a Binary"));
+    let media = resource["contentType"].text().split(';').next().unwrap_or_default().trim().to_owned();
+    match (resource["resourceType"].text(), media.as_str()) {
+        ("Parameters", _) => Ok((Body::Tree(resource), Media::Fhir)),
+        ("Binary", "application/json-patch+json") => {
+            let data: String = resource["data"].text().split_ascii_whitespace().collect();
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(data)
+                .map_err(|_| Error::invalid("the Binary's data is not base64").at("Binary.data"))?;
+            Ok((Body::Tree(json::parse_with(&bytes, limits)?), Media::JsonPatch))
+        }
+        _ => {
+            let text = "a PATCH entry needs a Parameters resource (FHIRPath Patch), or a Binary with contentType \
+                application/json-patch+json whose data is the JSON Patch";
+            Err(Error::invalid(text).at("resource"))
+        }
     }
-    if resource["resourceType"].as_str() != Some("Binary")
-        || resource["contentType"].text() != "application/json-patch+json"
-    {
-        return Err(
-            Error::invalid("a PATCH entry needs a Binary with contentType application/json-patch+json").at("resource")
-        );
-    }
-    let data: String = resource["data"].text().split_ascii_whitespace().collect();
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(data)
-        .map_err(|_| Error::invalid("the Binary's data is not base64").at("Binary.data"))?;
-    json::parse_with(&bytes, limits)
 }
 
 /// `Prefer` of a write; `None` for everything else.

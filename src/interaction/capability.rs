@@ -28,7 +28,7 @@ impl Engine {
 }
 
 fn statement(house: &House, active: &Active) -> Value {
-    let resources: Vec<Value> = ResourceType::all().map(|t| resource(active, t)).collect();
+    let resources: Vec<Value> = ResourceType::all().map(|t| resource(house, active, t)).collect();
     let mut rest = json!({
         "mode": "server",
         "documentation": "All R4 types in JSON. A write is judged by role, scope, organisation and the state of the resource; \
@@ -76,12 +76,12 @@ fn statement(house: &House, active: &Active) -> Value {
         "implementation": {"description": "Baton", "url": house.env.base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        "patchFormat": ["application/json-patch+json"],
+        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
         "rest": [rest],
     })
 }
 
-fn resource(active: &Active, rtype: ResourceType) -> Value {
+fn resource(house: &House, active: &Active, rtype: ResourceType) -> Value {
     let mut params: Vec<&crate::search::Param> =
         active.registry.params(rtype).filter(|p| p.building().is_none()).collect();
     params.sort_by(|a, b| a.code.cmp(&b.code));
@@ -114,7 +114,7 @@ fn resource(active: &Active, rtype: ResourceType) -> Value {
         "conditionalCreate": true,
         "conditionalRead": "full-support",
         "conditionalUpdate": true,
-        "conditionalDelete": "single",
+        "conditionalDelete": if house.limits.delete_max > 1 { "multiple" } else { "single" },
         "referencePolicy": ["literal", "logical", "local"],
         "searchInclude": includes,
     });

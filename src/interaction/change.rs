@@ -4,12 +4,13 @@
 
 use super::answer::{Answer, Done};
 use super::read::stamp;
-use super::request::{At, Prefer, Request, When};
+use super::request::{At, Media, Prefer, Request};
 use super::write::{Asks, Draft, Others, Outcome};
 use super::{Engine, Scope};
 use crate::access::Ctx;
 use crate::access::scope::Action;
 use crate::error::{Error, Result};
+use crate::fhir::patch::Patch;
 use crate::fhir::{Json, outcome};
 use crate::store::Method;
 use bytes::Bytes;
@@ -32,24 +33,31 @@ impl Change {
             method,
             at,
             body,
+            patch: None,
             when,
             if_none_exist: None,
             full_url: None,
             place: String::new(),
         };
         Ok(match request {
-            Request::Create { rtype, body, if_none_exist, prefer } => {
+            Request::Create { rtype, body, if_none_exist, when, prefer } => {
                 let action = if if_none_exist.is_some() { Action::ConditionalCreate } else { Action::Create };
-                let draft = draft(Method::Post, At::Query(rtype, String::new()), body.json(limits)?, When::default());
+                let draft = draft(Method::Post, At::Query(rtype, String::new()), body.json(limits)?, when);
                 Self { action, draft: Draft { if_none_exist, ..draft }, prefer }
             }
             Request::Update { at, body, when, prefer } => {
                 let action = by(&at, Action::Update, Action::ConditionalUpdate);
                 Self { action, draft: draft(Method::Put, at, body.json(limits)?, when), prefer }
             }
-            Request::Patch { at, body, when, prefer } => {
+            Request::Patch { at, body, media, when, prefer } => {
                 let action = by(&at, Action::Patch, Action::ConditionalPatch);
-                Self { action, draft: draft(Method::Patch, at, body.json(limits)?, when), prefer }
+                let body = body.json(limits)?;
+                let patch = if media == Media::JsonPatch { Patch::Json(body) } else { Patch::Path(body) };
+                Self {
+                    action,
+                    draft: Draft { patch: Some(patch), ..draft(Method::Patch, at, Json::Null, when) },
+                    prefer,
+                }
             }
             Request::Delete { at, when, prefer } => {
                 let action = by(&at, Action::Delete, Action::ConditionalDelete);
@@ -83,11 +91,12 @@ impl Engine {
 
 /// What a client gets for a write.
 pub(super) fn answer(outcome: Outcome, prefer: Prefer) -> Answer {
-    let Outcome { done, version } = outcome;
+    let Outcome { done, version, deleted } = outcome;
     let text = match (done, &version) {
         (Done::Created, Some(v)) => format!("{} was created", v.target),
         (Done::Ok, Some(v)) => format!("{} is at version {}", v.target, v.version),
         (_, Some(v)) => format!("{} was deleted", v.target),
+        (_, None) if deleted > 1 => format!("{deleted} resources were deleted"),
         (_, None) => "There was nothing to delete".to_owned(),
     };
     let stamp = version.as_ref().map(stamp);

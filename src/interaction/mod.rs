@@ -25,13 +25,13 @@ mod write;
 
 pub use answer::{Answer, Done, Stamp};
 pub use parameter::{Declared, declare};
-pub use request::{At, Body, Operation, Prefer, Request, Scope, Unless, When};
+pub use request::{At, Body, Match, Media, Operation, Prefer, Request, Scope, Unless, When};
 pub use route::{Verb, Wire, allowed, route};
 
 use crate::access::Ctx;
 use crate::access::policy::Policy;
 use crate::access::scope::Action;
-use crate::config::{Limits, References};
+use crate::config::{DeleteReferenced, Limits, References};
 use crate::error::{Error, Result};
 use crate::fhir::{ResourceType, Target, json};
 use crate::search::{Active, Env, Keys, Live};
@@ -60,6 +60,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Which references must lead to something.
     pub references: References,
+    /// What becomes of a delete of what others refer to.
+    pub delete_referenced: DeleteReferenced,
     /// Whether tokens are asked for: `metadata` says so.
     pub has_auth: bool,
 }
@@ -74,6 +76,7 @@ pub(crate) struct House {
     pub(crate) env: Env,
     pub(crate) limits: Limits,
     pub(crate) references: References,
+    pub(crate) delete_referenced: DeleteReferenced,
     /// Those of [`Limits`] that the reader of JSON takes.
     pub(crate) json: json::Limits,
     has_auth: bool,
@@ -93,7 +96,7 @@ impl Engine {
     /// # Errors
     /// What the database says when its page secret cannot be read.
     pub async fn new(parts: Parts) -> Result<Self> {
-        let Parts { store, live, programme, policy, env, limits, references, has_auth } = parts;
+        let Parts { store, live, programme, policy, env, limits, references, delete_referenced, has_auth } = parts;
         let pages = page::Signer::new(&store.secret("page-links").await?, limits.page_seconds);
         let keys = store.keys();
         let json =
@@ -107,6 +110,7 @@ impl Engine {
             env,
             limits,
             references,
+            delete_referenced,
             json,
             has_auth,
             pages,

@@ -17,6 +17,8 @@ pub enum Request {
         body: Body,
         /// Criteria of `If-None-Exist`, raw.
         if_none_exist: Option<String>,
+        /// `If-None-Match: *`: a match of the criteria is refused, not answered.
+        when: When,
         /// `Prefer: return=…`.
         prefer: Prefer,
     },
@@ -49,12 +51,14 @@ pub enum Request {
         /// `Prefer: return=…`.
         prefer: Prefer,
     },
-    /// JSON Patch, by id or by criteria.
+    /// JSON Patch or FHIRPath Patch, by id or by criteria.
     Patch {
         /// Which.
         at: At,
         /// The patch document as sent.
         body: Body,
+        /// What it is written in: JSON Patch, or a Parameters resource.
+        media: Media,
         /// What the current version must be.
         when: When,
         /// `Prefer: return=…`.
@@ -110,6 +114,18 @@ impl Request {
             _ => None,
         }
     }
+}
+
+/// What a body is, as its media type says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Media {
+    /// A resource.
+    #[default]
+    Fhir,
+    /// A form of search parameters.
+    Form,
+    /// A JSON Patch.
+    JsonPatch,
 }
 
 /// What was sent: bytes of an HTTP body, or the tree of a Bundle entry.
@@ -196,10 +212,19 @@ impl At {
 /// What a write asks of the version that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct When {
-    /// `If-Match: W/"3"`: the current version is this one.
-    pub if_match: Option<i64>,
+    /// `If-Match`.
+    pub if_match: Option<Match>,
     /// `If-None-Match: *`: there is none.
     pub if_none: bool,
+}
+
+/// `If-Match`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Match {
+    /// `*`: there is a current version, whichever.
+    Any,
+    /// `W/"3"`: the current version is this one; 0 is a tag that no version has.
+    Version(i64),
 }
 
 impl When {
@@ -217,7 +242,17 @@ impl When {
                 ));
             }
         };
-        Ok(Self { if_match: if_match.map(etag).transpose()?, if_none })
+        let read = |text: &str| if text.trim() == "*" { Ok(Match::Any) } else { etag(text).map(Match::Version) };
+        Ok(Self { if_match: if_match.map(read).transpose()?, if_none })
+    }
+
+    /// The version that the caller has read, where it says so.
+    #[must_use]
+    pub fn version(&self) -> Option<i64> {
+        match self.if_match {
+            Some(Match::Version(version)) => Some(version),
+            _ => None,
+        }
     }
 }
 
@@ -230,7 +265,7 @@ fn etag(text: &str) -> Result<i64> {
         // A well-formed tag that no version of ours has: it matches nothing, which is 412 and not 400.
         Some(_) if inner.is_some_and(|t| !t.is_empty() && !t.contains('"')) => Ok(0),
         _ => Err(Error::invalid(
-            "If-Match takes one version as a weak ETag, such as W/\"3\"; read the resource to get it",
+            "If-Match takes one version as a weak ETag, such as W/\"3\", or *; read the resource to get it",
         )),
     }
 }
@@ -301,9 +336,10 @@ mod tests {
         {
             assert_eq!(etag(text).ok(), version, "{text}");
         }
-        for text in ["3", "W/3", "", "W/\"\"", "\"3\", \"4\"", "*"] {
-            assert!(etag(text).is_err(), "{text}");
+        for text in ["3", "W/3", "", "W/\"\"", "\"3\", \"4\"", "*, \"3\""] {
+            assert!(When::parse(Some(text), None).is_err(), "{text}");
         }
+        assert_eq!(When::parse(Some("*"), None).unwrap().if_match, Some(Match::Any));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Not for: what an interaction does, or headers (`http/wire.rs`).
 //! Source: <https://hl7.org/fhir/R4/http.html#summary>.
 
-use super::request::{At, Body, Operation, Prefer, Request, Scope, Unless, When};
+use super::request::{At, Body, Media, Operation, Prefer, Request, Scope, Unless, When};
 use crate::error::{Error, Result};
 use crate::fhir::resource::printable;
 use crate::fhir::{ResourceType, Target};
@@ -53,8 +53,8 @@ pub struct Wire {
     pub query: String,
     /// The body.
     pub body: Body,
-    /// Whether the body is a form (`_search`).
-    pub is_form: bool,
+    /// What the body is.
+    pub media: Media,
     /// `If-Match`.
     pub if_match: Option<String>,
     /// `If-None-Match`.
@@ -77,7 +77,7 @@ impl Wire {
             verb,
             query: query.into(),
             body: Body::default(),
-            is_form: false,
+            media: Media::Fhir,
             if_match: None,
             if_none_match: None,
             if_none_exist: None,
@@ -94,7 +94,7 @@ impl Wire {
     /// Query of the URL and of the form, as one.
     fn criteria(self) -> Result<String> {
         match self.body {
-            Body::Raw(bytes) if self.is_form && !bytes.is_empty() => {
+            Body::Raw(bytes) if self.media == Media::Form && !bytes.is_empty() => {
                 let form = std::str::from_utf8(&bytes).map_err(|_| Error::invalid("the form is not UTF-8"))?;
                 Ok(if self.query.is_empty() { form.to_owned() } else { format!("{}&{form}", self.query) })
             }
@@ -153,13 +153,11 @@ fn find(path: &str, wire: Wire) -> Result<Option<Request>> {
         // one type
         (Get | Head, [t]) => search(Scope::Type(rtype(t)?), wire)?,
         (Post, [t, "_search"]) => search(Scope::Type(rtype(t)?), wire)?,
-        (Post, [t]) => Request::Create { rtype: rtype(t)?, body: wire.body, if_none_exist: wire.if_none_exist, prefer },
+        (Post, [t]) => create(rtype(t)?, wire)?,
         (Put, [t]) => {
             Request::Update { when: wire.when()?, at: At::Query(rtype(t)?, wire.query), body: wire.body, prefer }
         }
-        (Patch, [t]) => {
-            Request::Patch { when: wire.when()?, at: At::Query(rtype(t)?, wire.query), body: wire.body, prefer }
-        }
+        (Patch, [t]) => patch(At::Query(rtype(t)?, wire.query.clone()), wire)?,
         (Delete, [t]) => Request::Delete { when: wire.when()?, at: At::Query(rtype(t)?, wire.query), prefer },
         (Get | Head, [t, "_history"]) => Request::History { of: Scope::Type(rtype(t)?), query: wire.query },
         (_, [t, name]) if name.starts_with('$') => return operation(name, Scope::Type(rtype(t)?), wire),
@@ -172,9 +170,7 @@ fn find(path: &str, wire: Wire) -> Result<Option<Request>> {
         (Put, [t, id]) => {
             Request::Update { when: wire.when()?, at: At::Id(Target::of(t, id)?), body: wire.body, prefer }
         }
-        (Patch, [t, id]) => {
-            Request::Patch { when: wire.when()?, at: At::Id(Target::of(t, id)?), body: wire.body, prefer }
-        }
+        (Patch, [t, id]) => patch(At::Id(Target::of(t, id)?), wire)?,
         (Delete, [t, id]) => Request::Delete { when: wire.when()?, at: At::Id(Target::of(t, id)?), prefer },
         (Get | Head, [t, id, "_history"]) => {
             Request::History { of: Scope::Instance(Target::of(t, id)?), query: wire.query }
@@ -206,6 +202,19 @@ fn rtype(name: &str) -> Result<ResourceType> {
 
 fn search(of: Scope, wire: Wire) -> Result<Request> {
     Ok(Request::Search { of, lenient: wire.lenient, query: wire.criteria()? })
+}
+
+fn create(rtype: ResourceType, wire: Wire) -> Result<Request> {
+    let (when, prefer) = (wire.when()?, wire.prefer.unwrap_or_default());
+    if when.if_match.is_some() {
+        return Err(Error::invalid("a create takes no If-Match: there is no version yet; update by PUT"));
+    }
+    Ok(Request::Create { rtype, body: wire.body, if_none_exist: wire.if_none_exist, when, prefer })
+}
+
+fn patch(at: At, wire: Wire) -> Result<Request> {
+    let (when, prefer) = (wire.when()?, wire.prefer.unwrap_or_default());
+    Ok(Request::Patch { when, at, body: wire.body, media: wire.media, prefer })
 }
 
 fn operation(name: &str, on: Scope, wire: Wire) -> Result<Option<Request>> {

@@ -3,7 +3,7 @@
 //! Source: <https://hl7.org/fhir/R4/search.html>, <https://hl7.org/fhir/R4/http.html#search>.
 
 mod include;
-mod terms;
+pub(super) mod terms;
 
 use super::answer::Answer;
 use super::bundle::{Link, Writer};

@@ -323,10 +323,21 @@ pub fn parse_knowing(
     Ok(query)
 }
 
+/// What criteria of a conditional interaction ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Criteria {
+    /// The condition; a draft while `needs` holds something.
+    pub cond: Cond,
+    /// Other types that chains and look-ups read: the caller must be allowed to search them.
+    pub touched: Vec<ResourceType>,
+    /// What has to be looked up first: value sets, code systems, Lists.
+    pub needs: Vec<Need>,
+}
+
 /// Reads the criteria of a conditional interaction: search parameters only, at least one, always strict.
 ///
 /// # Errors
-/// As [`parse`].
+/// As [`parse`]; and for criteria that need a look-up, see [`criteria_knowing`].
 pub fn criteria(
     registry: &Registry,
     keys: &Keys,
@@ -334,10 +345,30 @@ pub fn criteria(
     pairs: &[(String, String)],
     env: &Env,
 ) -> Result<Cond> {
-    let (terms, asked) = (Terms::new(), RefCell::new(Vec::new()));
-    let house = House { registry, keys, env, terms: &terms, asked: &asked };
+    let read = criteria_knowing(registry, keys, rtype, pairs, env, &Terms::new())?;
+    if read.needs.is_empty() {
+        Ok(read.cond)
+    } else {
+        Err(Error::invalid("these criteria look into no other resource"))
+    }
+}
+
+/// The same, with answers to the needs of a first reading.
+///
+/// # Errors
+/// As [`parse_knowing`].
+pub fn criteria_knowing(
+    registry: &Registry,
+    keys: &Keys,
+    rtype: ResourceType,
+    pairs: &[(String, String)],
+    env: &Env,
+    terms: &Terms,
+) -> Result<Criteria> {
+    let asked = RefCell::new(Vec::new());
+    let house = House { registry, keys, env, terms, asked: &asked };
     let mut issues = Issues::default();
-    let mut conds = Vec::new();
+    let (mut conds, mut touched) = (Vec::new(), Vec::new());
     for (name, value) in pairs {
         let outcome = if result::is_silent(name) {
             continue;
@@ -350,18 +381,10 @@ pub fn criteria(
             let most = env.caps.parameters;
             Err(Refusal::Costly(format!("criteria have at most {most} search parameters (limit search-parameters)")))
         } else {
-            criterion::over_types(&house, &[rtype], name, value, &mut Vec::new())
+            criterion::over_types(&house, &[rtype], name, value, &mut touched)
                 .and_then(bounded)
                 .map(|cond| conds.push(cond))
         };
-        let outcome = outcome.and_then(|()| {
-            let needs_more = !asked.take().is_empty();
-            if needs_more {
-                Err("criteria of a conditional interaction look into no other resource".into())
-            } else {
-                Ok(())
-            }
-        });
         if let Err(refusal) = outcome {
             issues.refuse(name, &refusal, Handling::Strict);
         }
@@ -370,7 +393,9 @@ pub fn criteria(
     if conds.is_empty() {
         return Err(Error::invalid("the criteria of a conditional interaction name at least one search parameter"));
     }
-    Ok(Cond::all(conds))
+    touched.sort_unstable();
+    touched.dedup();
+    Ok(Criteria { cond: Cond::all(conds), touched, needs: asked.take() })
 }
 
 #[cfg(test)]

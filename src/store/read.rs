@@ -110,6 +110,16 @@ pub(super) fn present(shared: &Shared, limit: &Limit, targets: &[Target]) -> Sql
     sql
 }
 
+/// Key, type and id of current versions that hold one of these keys.
+pub(super) fn referring(shared: &Shared, limit: &Limit, keys: &[i64], max: usize) -> Sql {
+    let mut sql = Sql::new(shared.dialect);
+    sql.push("SELECT x.key, v.rtype, v.id FROM idx x CROSS JOIN version v WHERE x.key").any(keys);
+    sql.push(" AND v.pk = x.pk AND v.ended = 9223372036854775807").limit(shared.keys, limit, "v");
+    // Unordered: an order by pk would tempt a planner to walk all versions.
+    sql.push(" LIMIT ").arg(i64::try_from(max).unwrap_or(i64::MAX));
+    sql
+}
+
 /// Reads [`COLUMNS`].
 pub(super) fn version(row: &Row) -> Result<Version> {
     Ok(Version {

@@ -170,6 +170,17 @@ impl Tx {
         Ok(found)
     }
 
+    /// Current resources that the caller may see and that hold one of these keys of references, with the key; at most
+    /// `max` rows. Sees what was put before; writes it out first.
+    pub async fn referring(&mut self, limit: &Limit, keys: &[i64], max: usize) -> Result<Vec<(i64, Target)>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.flush().await?;
+        let rows = self.fetch_sql(read::referring(&self.shared, limit, keys, max)).await?;
+        rows.iter().map(|row| Ok((row.int(0)?, read::target(row, 1, 2)?))).collect()
+    }
+
     fn waiting(&self, target: &Target) -> Option<&Version> {
         let key = self.shared.keys.target(target.rtype.as_str(), &target.id);
         self.buffer.get(key).filter(|v| v.target == *target)
@@ -185,14 +196,14 @@ impl Tx {
         page
     }
 
-    /// Per criterion the current, visible matches, at most two: enough to tell none, one and many. Criteria of one exact
-    /// key each are answered together in one statement and without writing the buffer out.
+    /// Per criterion the current, visible matches, at most `count` of its plan and at least two: enough to tell none, one and
+    /// many. Criteria of one exact key each are answered together in one statement and without writing the buffer out.
     pub async fn find(&mut self, limit: &Limit, criteria: &[Plan]) -> Result<Vec<Vec<Target>>> {
         let mut out = vec![Vec::new(); criteria.len()];
         let mut simple = Vec::new();
         let mut others = Vec::new();
         for (n, plan) in criteria.iter().enumerate() {
-            match search::single_key(plan) {
+            match search::single_key(plan).filter(|_| plan.count <= 2) {
                 Some((rtype, key)) => simple.push((n, rtype, key)),
                 None => others.push((n, plan)),
             }
@@ -222,10 +233,10 @@ impl Tx {
             }
         }
         for (n, plan) in others {
-            let plan = Plan { count: 2, total: false, ..plan.clone() };
+            let plan = Plan { count: plan.count.max(2), total: false, ..plan.clone() };
             let page = self.search(limit, &plan, None).await?;
             if let Some(slot) = out.get_mut(n) {
-                slot.extend(page.rows.into_iter().take(2).map(|v| v.target));
+                slot.extend(page.rows.into_iter().map(|v| v.target));
             }
         }
         Ok(out)

@@ -139,7 +139,9 @@ fn request(kind: Kind, json: Json) -> Result<Request> {
     let (body, prefer) = (Body::Tree(json), Prefer::Minimal);
     Ok(match kind {
         Kind::Transaction | Kind::Batch => Request::Bundle { body, prefer },
-        Kind::Create(name) => Request::Create { rtype: rtype(&name)?, body, if_none_exist: None, prefer },
+        Kind::Create(name) => {
+            Request::Create { rtype: rtype(&name)?, body, if_none_exist: None, when: When::default(), prefer }
+        }
         Kind::Update(name, id) => {
             Request::Update { at: At::Id(Target::of(&name, &id)?), body, when: When::parse(None, None)?, prefer }
         }

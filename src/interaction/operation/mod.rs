@@ -118,7 +118,7 @@ impl Engine {
             name: format!("{}/${}", row.on, row.name),
             target: target.clone(),
             params,
-            if_match: call.when.if_match,
+            if_match: call.when.version(),
             place: place.to_owned(),
         })
     }

@@ -25,7 +25,7 @@ const VERSIONS: usize = 50;
 ///
 /// # Errors
 /// Those of the store; what is not there is an answer.
-pub(super) async fn answer(house: &House, limit: &Limit, needs: &[Need], at: &Moment) -> Result<Terms> {
+pub(in crate::interaction) async fn answer(house: &House, limit: &Limit, needs: &[Need], at: &Moment) -> Result<Terms> {
     let mut library = Library::new();
     let mut terms = Terms::new();
     for need in needs {

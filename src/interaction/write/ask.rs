@@ -5,8 +5,10 @@
 use super::criteria::Criteria;
 use super::faults::Faults;
 use super::versioned;
+use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::fhir::bundle::Link;
+use crate::fhir::patch::Patch;
 use crate::fhir::resource::{is_id, known, printable};
 use crate::fhir::{Json, ResourceType, Target, bundle, validate};
 use crate::interaction::Engine;
@@ -20,8 +22,10 @@ pub(in crate::interaction) struct Ask {
     pub(super) method: Method,
     /// On which resource.
     pub(super) at: Where,
-    /// The resource; of a patch the patch document; of a delete `null`.
+    /// The resource; `null` of a patch and of a delete.
     pub(super) body: Json,
+    /// What a patch does.
+    pub(super) patch: Option<Patch>,
     /// What the current version must be.
     pub(super) when: When,
     /// `Bundle.entry.fullUrl`.
@@ -85,8 +89,10 @@ pub(in crate::interaction) struct Draft {
     pub(in crate::interaction) at: At,
     /// `If-None-Exist` of a create.
     pub(in crate::interaction) if_none_exist: Option<String>,
-    /// The body.
+    /// The body; `null` of a patch and of a delete.
     pub(in crate::interaction) body: Json,
+    /// What a patch does.
+    pub(in crate::interaction) patch: Option<Patch>,
     /// `If-Match`, `If-None-Match`.
     pub(in crate::interaction) when: When,
     /// `Bundle.entry.fullUrl`.
@@ -123,46 +129,106 @@ impl Asks {
     }
 
     fn try_add(&mut self, engine: &Engine, draft: Draft) -> Result<()> {
-        let Draft { method, at, if_none_exist, body, when, full_url, place } = draft;
+        let Draft { method, at, if_none_exist, body, patch, when, full_url, place } = draft;
         let rtype = at.rtype();
         if matches!(method, Method::Post | Method::Put) {
             check_body(&body, rtype, if method == Method::Put { Some(&at) } else { None })?;
         }
+        if let Some(Patch::Path(parameters)) = &patch {
+            check_parameters(parameters)?;
+        }
         let at = match (method, at) {
             (Method::Post, _) => {
-                let unless = if_none_exist.map(|raw| self.criteria.add(engine, rtype, &raw)).transpose()?;
+                let unless = if_none_exist.map(|raw| self.criteria.add(engine, rtype, &raw, 1)).transpose()?;
                 Where::New(rtype, unless)
             }
             (_, At::Id(target)) => Where::Id(target),
-            (_, At::Query(rtype, raw)) => Where::Query(rtype, self.criteria.add(engine, rtype, &raw)?),
+            (Method::Delete, At::Query(rtype, raw)) => {
+                let most = Limits::size(engine.house().limits.delete_max);
+                Where::Query(rtype, self.criteria.add(engine, rtype, &raw, most)?)
+            }
+            (_, At::Query(rtype, raw)) => Where::Query(rtype, self.criteria.add(engine, rtype, &raw, 1)?),
         };
-        let links = if matches!(method, Method::Post | Method::Put) && rtype != known("Bundle") {
-            self.conditional_references(engine, &body)?
-        } else {
-            Vec::new()
+        let links = match &patch {
+            Some(Patch::Json(operations)) => {
+                let mut texts = Vec::new();
+                references_of(operations, &mut texts);
+                self.conditional(engine, texts)?
+            }
+            _ if rtype == known("Bundle") => Vec::new(),
+            patch => {
+                let mut texts = Vec::new();
+                let body = patch.as_ref().map_or(&body, Patch::body);
+                bundle::each_reference(body, &mut |path, text| {
+                    if let Link::Conditional(..) = Link::parse(text) {
+                        texts.push((path.to_string(), text.to_owned()));
+                    }
+                });
+                self.conditional(engine, texts)?
+            }
         };
-        let is_versioned = versioned::is_marked(&body);
+        let is_versioned = versioned::is_marked(patch.as_ref().map_or(&body, Patch::body));
         let fresh_id = engine.house().store.fresh_id(rtype);
-        self.list.push(Ask { method, at, body, when, full_url, place, fresh_id, links, is_versioned });
+        self.list.push(Ask { method, at, body, patch, when, full_url, place, fresh_id, links, is_versioned });
         Ok(())
     }
 
-    fn conditional_references(&mut self, engine: &Engine, body: &Json) -> Result<Vec<Conditional>> {
+    /// Reads the criteria of conditional references, given with their paths.
+    fn conditional(&mut self, engine: &Engine, texts: Vec<(String, String)>) -> Result<Vec<Conditional>> {
         let mut links = Vec::new();
         let mut faults = Faults::default();
-        bundle::each_reference(body, &mut |path, text| {
-            if let Link::Conditional(rtype, raw) = Link::parse(text) {
-                match self.criteria.add(engine, rtype, raw) {
-                    Ok(criterion) => {
-                        links.push(Conditional { text: text.to_owned(), criterion, path: path.to_string() });
-                    }
-                    Err(error) => faults.add(error.at(path.to_string()), ""),
-                }
+        for (path, text) in texts {
+            let Link::Conditional(rtype, raw) = Link::parse(&text) else { continue };
+            match self.criteria.add(engine, rtype, raw, 1) {
+                Ok(criterion) => links.push(Conditional { text, criterion, path }),
+                Err(error) => faults.add(error.at(path), ""),
             }
-        });
+        }
         faults.end()?;
         Ok(links)
     }
+}
+
+/// Conditional references among the values of a JSON Patch, with the operation that brings each. Where the value goes says
+/// only the resource; that it is a reference says its name.
+fn references_of(operations: &Json, found: &mut Vec<(String, String)>) {
+    fn walk(json: &Json, place: &str, found: &mut Vec<(String, String)>) {
+        let mut see = |name: &str, value: &Json| {
+            if let (true, Some(text)) = (name == "reference", value.as_str())
+                && let Link::Conditional(..) = Link::parse(text)
+            {
+                found.push((place.to_owned(), text.to_owned()));
+            }
+        };
+        match json {
+            Json::Array(items) => items.iter().for_each(|item| walk(item, place, found)),
+            Json::Object(members) => {
+                members.iter().for_each(|(name, value)| see(name, value));
+                members.iter().for_each(|(_, value)| walk(value, place, found));
+            }
+            _ => {}
+        }
+    }
+    for (n, operation) in operations.items().iter().enumerate() {
+        let place = format!("Patch[{n}]");
+        if operation["path"].text().ends_with("/reference")
+            && let Some(text) = operation["value"].as_str()
+            && let Link::Conditional(..) = Link::parse(text)
+        {
+            found.push((place.clone(), text.to_owned()));
+        }
+        walk(&operation["value"], &place, found);
+    }
+}
+
+/// A FHIRPath Patch as a resource; what its operations say is read when they are applied.
+fn check_parameters(parameters: &Json) -> Result<()> {
+    if parameters["resourceType"].as_str() != Some("Parameters") {
+        let text =
+            "a patch is a Parameters resource (FHIRPath Patch), or a JSON Patch sent as application/json-patch+json";
+        return Err(Error::invalid(text).at("resourceType"));
+    }
+    validate::check(parameters)
 }
 
 /// Type, id and content of a resource that is to be stored.

@@ -1,6 +1,6 @@
 //! The transaction of a request: verify what was guessed, judge, put, let the workflow react.
 //!
-//! Order inside: DELETE, POST, PUT and PATCH, whatever order they came in. Every failure leaves nothing behind.
+//! Order inside: DELETE, POST, PUT and PATCH, whatever order they came in; what others refer to is looked for at the end. Every failure leaves nothing behind.
 //! Source: <https://hl7.org/fhir/R4/http.html#trules>.
 
 use super::ask::Ask;
@@ -9,6 +9,7 @@ use super::faults::{Faults, at};
 use super::judge::Step;
 use super::outward::{self, Inside, Judged};
 use super::prepare::{Prepared, Ready};
+use super::referrer;
 use super::resolve::Fate;
 use super::versioned;
 use crate::access::limit::DIRECTORY;
@@ -31,8 +32,16 @@ use std::sync::Arc;
 pub(in crate::interaction) struct Outcome {
     /// How it ended.
     pub(in crate::interaction) done: Done,
-    /// The version written, or found by a conditional create; `None` when a delete had nothing to do.
+    /// The version written, or found by a conditional create; `None` when a delete had nothing to do, or took several.
     pub(in crate::interaction) version: Option<Version>,
+    /// How many resources were deleted.
+    pub(in crate::interaction) deleted: usize,
+}
+
+impl Outcome {
+    fn of(done: Done, version: Option<Version>) -> Self {
+        Self { done, version, deleted: 0 }
+    }
 }
 
 /// What entries of a transaction ask for that are no writes of a resource.
@@ -74,8 +83,8 @@ impl Work for Commit {
         let keys = &self.house.keys;
         let mut locks: Vec<i64> = self.criteria.locks(keys).collect();
         for fate in &self.prepared.fates {
-            if let Fate::Write(target) = fate {
-                locks.push(keys.target(target.rtype.as_str(), &target.id));
+            if let Fate::Write(_) | Fate::Delete(_) = fate {
+                locks.extend(fate.all().iter().map(|t| keys.target(t.rtype.as_str(), &t.id)));
             }
         }
         locks.extend(self.others.calls.iter().map(|c| keys.target(c.target.rtype.as_str(), &c.target.id)));
@@ -87,7 +96,8 @@ impl Work for Commit {
     }
 
     fn entries(&self) -> usize {
-        self.asks.len() + 16 * (1 + self.others.calls.len())
+        let deleted: usize = self.prepared.fates.iter().map(|fate| fate.all().len().saturating_sub(1)).sum();
+        self.asks.len() + deleted + 16 * (1 + self.others.calls.len())
     }
 }
 
@@ -110,45 +120,33 @@ impl Commit {
         };
 
         // Everything that is there already, in one statement.
-        let needs: Vec<usize> = (0..self.asks.len())
-            .filter(|n| matches!(prepared.fates.get(*n), Some(Fate::Write(_) | Fate::Matched(_))))
-            .collect();
-        let targets: Vec<Target> = needs.iter().filter_map(|n| prepared.fates.get(*n)?.target().cloned()).collect();
-        let mut befores: Vec<Option<Version>> = vec![None; self.asks.len()];
+        let known = |fate: &&Fate| matches!(fate, Fate::Write(_) | Fate::Matched(_) | Fate::Delete(_));
+        let targets: Vec<Target> = prepared.fates.iter().filter(known).flat_map(Fate::all).cloned().collect();
+        let mut befores: HashMap<&Target, Version> = HashMap::new();
         if !targets.is_empty() {
-            for (n, version) in needs.iter().zip(tx.get_many(&limit, &targets).await?) {
-                if let Some(slot) = befores.get_mut(*n) {
-                    *slot = version;
-                }
-            }
+            let found = tx.get_many(&limit, &targets).await?;
+            befores = targets.iter().zip(found).filter_map(|(target, version)| Some((target, version?))).collect();
         }
 
         let mut outcomes: Vec<Option<Outcome>> = vec![None; self.asks.len()];
         let mut steps: Vec<(usize, Step<'_>)> = Vec::with_capacity(self.asks.len());
         let mut faults = Faults::default();
-        for (n, ask) in self.asks.iter().enumerate() {
-            let before = befores.get_mut(n).and_then(Option::take);
+        for (n, (ask, fate)) in self.asks.iter().zip(&prepared.fates).enumerate() {
+            set(&mut outcomes, n, Outcome::of(Done::NoContent, None));
             let ready = prepared.ready.get(n).and_then(Option::as_ref);
-            match prepared.fates.get(n) {
-                Some(Fate::Matched(_)) if before.is_some() => {
-                    set(&mut outcomes, n, Outcome { done: Done::Ok, version: before });
+            if let Fate::Matched(target) = fate {
+                set(&mut outcomes, n, Outcome::of(Done::Ok, befores.remove(target)));
+                continue;
+            }
+            for target in fate.all() {
+                let before = befores.remove(target);
+                let judged = self.judge(tx, ask, target, before, (&prepared.links, ready)).await;
+                if judged.as_ref().is_err_and(|e| matches!(e.kind, Kind::Busy | Kind::Fault)) {
+                    // The database's, not the entry's: what it marks is for the writer to see.
+                    judged?;
+                    continue;
                 }
-                // Matched by an entry of this Bundle: filled in below, from that entry.
-                Some(Fate::Matched(_)) => {}
-                Some(Fate::Create(target) | Fate::Write(target)) => {
-                    let judged = self.judge(tx, ask, target, before, ready).await;
-                    if judged.as_ref().is_err_and(|e| matches!(e.kind, Kind::Busy | Kind::Fault)) {
-                        // The database's, not the entry's: what it marks is for the writer to see.
-                        judged?;
-                        continue;
-                    }
-                    match faults.keep(judged, &ask.place) {
-                        Some(Some(step)) => steps.push((n, step)),
-                        Some(None) => set(&mut outcomes, n, Outcome { done: Done::NoContent, version: None }),
-                        None => {}
-                    }
-                }
-                _ => set(&mut outcomes, n, Outcome { done: Done::NoContent, version: None }),
+                steps.extend(faults.keep(judged, &ask.place).flatten().map(|step| (n, step)));
             }
         }
         self.check_reads(tx, &limit, prepared, &mut faults).await?;
@@ -158,9 +156,18 @@ impl Commit {
         self.versions(tx, &limit, &mut steps).await?;
         steps.sort_by_key(|(n, step)| (order(step.ask.method), *n));
         for (n, step) in &steps {
-            let outcome = self.put(tx, step).await?;
+            let mut outcome = self.put(tx, step).await?;
+            if step.ask.method == Method::Delete {
+                outcome.deleted = 1 + outcomes.get(*n).and_then(Option::as_ref).map_or(0, |before| before.deleted);
+                outcome.version = outcome.version.filter(|_| outcome.deleted == 1);
+            }
             set(&mut outcomes, *n, outcome);
         }
+        let deleted: Vec<(Target, &Ask)> = steps
+            .iter()
+            .filter(|(_, step)| step.ask.method == Method::Delete)
+            .map(|(_, step)| (step.target.clone(), step.ask))
+            .collect();
         let parameters = steps.iter().filter(|(_, step)| parameter::concerns(step.target.rtype));
         let parameters: Vec<_> = parameters.map(|(_, s)| (s.target, s.ready.as_ref().map(|r| &*r.json))).collect();
         self.house.publish(tx, &parameters).await?;
@@ -178,16 +185,9 @@ impl Commit {
         for (call, params) in self.others.calls.iter().zip(&prepared.params) {
             answers.push(call.carry_out(tx, params.as_ref()).await.map_err(|e| at(e, &call.place))?);
         }
+        referrer::check(tx, &self.house, &self.ctx, &limit, &deleted).await?;
         latest(tx, &mut outcomes, &put).await?;
         tx.audit(self.audit());
-        for n in 0..outcomes.len() {
-            if outcomes.get(n).is_some_and(Option::is_none) {
-                let target = prepared.fates.get(n).and_then(Fate::target);
-                let made = outcomes.iter().flatten().find(|o| o.version.as_ref().map(|v| &v.target) == target);
-                let outcome = Outcome { done: Done::Ok, version: made.and_then(|o| o.version.clone()) };
-                set(&mut outcomes, n, outcome);
-            }
-        }
         Ok(Written { outcomes: outcomes.into_iter().flatten().collect(), answers })
     }
 
@@ -226,7 +226,7 @@ impl Commit {
         }
         let targets: Vec<Target> = reads.iter().map(|(t, _)| t.clone()).collect();
         for ((target, place), version) in reads.iter().zip(tx.get_many(limit, &targets).await?) {
-            let mine = self.asks.iter().zip(&prepared.fates).find(|(_, fate)| fate.target() == Some(target));
+            let mine = self.asks.iter().zip(&prepared.fates).find(|(_, fate)| fate.all().contains(target));
             match (mine, version) {
                 (Some((ask, _)), _) if ask.method == Method::Delete => {
                     faults.add(Error::gone(format!("{target} is deleted")), place);
@@ -262,7 +262,7 @@ impl Commit {
         let mut inside = Inside::default();
         for (ask, fate) in self.asks.iter().zip(&prepared.fates) {
             let side = if ask.method == Method::Delete { &mut inside.gone } else { &mut inside.made };
-            side.extend(fate.target());
+            side.extend(fate.all());
         }
         outward::judge(tx, &self.house, limit, &judged, &inside, faults).await
     }
@@ -289,7 +289,7 @@ impl Commit {
             _ if exists => Done::Ok,
             _ => Done::Created,
         };
-        Ok(Outcome { done, version: Some(version) })
+        Ok(Outcome::of(done, Some(version)))
     }
 
     fn audit(&self) -> Audit {

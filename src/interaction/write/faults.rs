@@ -45,6 +45,12 @@ pub(crate) fn at(mut error: Error, place: &str) -> Error {
         if issue.expression.starts_with("Bundle.") {
             continue;
         }
+        if issue.expression.starts_with("Patch[") {
+            // The operations of a JSON Patch are inside the Binary's data.
+            issue.diagnostics = format!("{}: {}", issue.expression, issue.diagnostics);
+            issue.expression = format!("{place}.resource.data");
+            continue;
+        }
         let rest = issue.expression.find(['.', '[']).map_or("", |n| issue.expression.get(n..).unwrap_or_default());
         let inner = if issue.expression.is_empty() { "" } else { ".resource" };
         issue.expression = format!("{place}{inner}{rest}");

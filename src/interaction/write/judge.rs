@@ -6,11 +6,14 @@ use super::ask::{Ask, Where};
 use super::commit::Commit;
 use super::outward::Which;
 use super::prepare::{Ready, patched};
+use super::resolve::Links;
 use crate::access::scope::Action;
 use crate::access::{Limit, Role};
 use crate::error::{Error, Result};
+use crate::fhir::patch::meta;
 use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
+use crate::interaction::request::Match;
 use crate::interaction::unknown;
 use crate::store::{Method, Tx, Version};
 use crate::workflow;
@@ -34,13 +37,13 @@ impl Commit {
         ask: &'a Ask,
         target: &'a Target,
         before: Option<Version>,
-        ready: Option<&'a Ready>,
+        prepared: (&Links, Option<&'a Ready>),
     ) -> Result<Option<Step<'a>>> {
+        let (links, ready) = prepared;
         let current = before.as_ref().filter(|v| !v.is_deleted());
         if ask.method == Method::Delete && current.is_none() {
-            return match (ask.when.if_match, &before) {
-                (Some(want), Some(gone)) if want != gone.version => Err(stale(want, Some(gone))),
-                (Some(want), None) => Err(stale(want, None)),
+            return match ask.when.if_match {
+                Some(want) if !holds(want, before.as_ref()) => Err(stale(want, before.as_ref())),
                 _ => Ok(None),
             };
         }
@@ -50,7 +53,7 @@ impl Commit {
             self.may_make(tx, ask, target).await?;
         }
         if let Some(want) = ask.when.if_match
-            && before.as_ref().map(|v| v.version) != Some(want)
+            && !holds(want, before.as_ref())
         {
             return Err(match current {
                 Some(now) => lost(want, now, workflow::standing(&self.ctx, &now.json()?)),
@@ -74,7 +77,7 @@ impl Commit {
             (Method::Patch, _) => match &before {
                 Some(before) => {
                     let which = Which::of(&self.house, &Limit::of(&self.ctx));
-                    Some(Cow::Owned(patched(&self.house, which, ask, before)?))
+                    Some(Cow::Owned(patched(&self.house, which, links, ask, before)?))
                 }
                 None => return Err(unknown(target)),
             },
@@ -85,13 +88,29 @@ impl Commit {
             Some(v) if !v.is_deleted() => Some(v.json()?),
             _ => None,
         };
-        if let (None, Some(was), Some(ready)) = (ask.when.if_match, &was, &ready)
+        let ready = self.keep_labels(ask, target, was.as_ref(), ready);
+        if let (None, Some(was), Some(ready)) = (ask.when.version(), &was, &ready)
             && workflow::needs_if_match(&self.ctx, was, &ready.json)
         {
             return Err(workflow::needs_version());
         }
         let ready = self.by_the_rules(ask, target, was.as_ref(), ready)?;
         Ok(Some(Step { ask, target, before, ready, was }))
+    }
+
+    /// An update keeps the tags and security labels of the version it replaces.
+    fn keep_labels<'a>(
+        &self,
+        ask: &Ask,
+        target: &Target,
+        was: Option<&Json>,
+        ready: Option<Cow<'a, Ready>>,
+    ) -> Option<Cow<'a, Ready>> {
+        let (Some(was), Some(sent), Method::Put) = (was, &ready, ask.method) else { return ready };
+        match meta::kept(&sent.json, was) {
+            Some(body) => Some(Cow::Owned(Ready { refs: sent.refs.clone(), ..Ready::new(&self.house, body, target) })),
+            None => ready,
+        }
     }
 
     /// The programme's judgement, and what it alone writes. A create was judged when it was prepared, unless it came under
@@ -159,15 +178,36 @@ impl Commit {
     }
 }
 
-fn stale(want: i64, current: Option<&Version>) -> Error {
-    let now = current.map_or_else(|| "there is none".to_owned(), |v| format!("it is version {}", v.version));
-    let asked = if want > 0 { format!("for version {want}") } else { "for what is no version of Baton's".to_owned() };
+/// Whether `If-Match` holds. A deletion is a version too, and no current one.
+fn holds(want: Match, before: Option<&Version>) -> bool {
+    match want {
+        Match::Any => before.is_some_and(|v| !v.is_deleted()),
+        Match::Version(want) => before.is_some_and(|v| v.version == want),
+    }
+}
+
+fn asked(want: Match) -> String {
+    match want {
+        Match::Any => "that there is a version".into(),
+        Match::Version(want) if want > 0 => format!("for version {want}"),
+        Match::Version(_) => "for what is no version of Baton's".into(),
+    }
+}
+
+fn stale(want: Match, current: Option<&Version>) -> Error {
+    let now = match current {
+        None => "there is none".to_owned(),
+        Some(v) if v.is_deleted() => format!("it is deleted, by version {}", v.version),
+        Some(v) => format!("it is version {}", v.version),
+    };
+    let asked = asked(want);
     Error::version_mismatch(format!("If-Match asks {asked} and {now}; read it again and repeat the change"))
 }
 
 /// The same of what is there, with what the programme says about it: a race for a Task was lost.
-fn lost(want: i64, now: &Version, standing: Option<&str>) -> Error {
+fn lost(want: Match, now: &Version, standing: Option<&str>) -> Error {
     let Some(standing) = standing else { return stale(want, Some(now)) };
-    let text = format!("If-Match asks for version {want} and it is version {}: {standing}; read it again", now.version);
+    let (asked, version) = (asked(want), now.version);
+    let text = format!("If-Match asks {asked} and it is version {version}: {standing}; read it again");
     Error::version_mismatch(text)
 }

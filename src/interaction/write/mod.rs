@@ -2,7 +2,7 @@
 //!
 //! [`ask`] what was asked for, checked without the database · [`criteria`] conditional interactions · [`resolve`] which
 //! resource each write is about, and references · [`prepare`] the costly part, outside the transaction · [`commit`] the
-//! transaction · [`judge`] whether one write may be done · [`outward`] references to other resources. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
+//! transaction · [`judge`] whether one write may be done · [`outward`] references to other resources · [`referrer`] references to what is deleted. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
 //! prepares again.
 //! Source: <https://hl7.org/fhir/R4/http.html>.
 
@@ -13,6 +13,7 @@ mod faults;
 mod judge;
 pub(super) mod outward;
 mod prepare;
+mod referrer;
 mod resolve;
 mod versioned;
 
@@ -35,8 +36,9 @@ impl Engine {
     /// All failures of all entries.
     pub(super) async fn write(&self, ctx: &Ctx, mut asks: Asks, others: Others, action: &str) -> Result<Written> {
         asks.end()?;
-        let Asks { list, criteria, .. } = asks;
+        let Asks { list, mut criteria, .. } = asks;
         let limit = Limit::of(ctx);
+        criteria.look_up(self, ctx, &limit).await?;
         let found = criteria.guess(self, &limit).await?;
         let mut prepared = Prepared::new(ctx, self.house(), &list, &others.calls, criteria.plans(), found)?;
         prepared.patches(self.house(), &list, &limit).await?;

@@ -6,9 +6,10 @@ use super::faults::Faults;
 use super::outward::Which;
 use super::resolve::{self, Fate, Links};
 use crate::access::{Ctx, Limit};
+use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::fhir::meta::{self, Stampable};
-use crate::fhir::{Json, Target, patch, validate};
+use crate::fhir::{Json, Target, validate};
 use crate::interaction::House;
 use crate::interaction::operation::Call;
 use crate::search::{Plan, Rows};
@@ -40,6 +41,8 @@ pub(super) struct Prepared {
     pub(super) generation: i64,
     /// One each ask.
     pub(super) fates: Vec<Fate>,
+    /// What links inside the request become.
+    pub(super) links: Links,
     /// One each operation: its parameters, links inside the Bundle resolved.
     pub(super) params: Vec<Option<Json>>,
     /// One each ask; `None` where there is no body or, for a patch, where it must wait for the transaction.
@@ -60,7 +63,7 @@ impl Prepared {
         found: Found,
     ) -> Result<Self> {
         let generation = house.active().generation;
-        let fates = resolve::fates(asks, calls, &found)?;
+        let fates = resolve::fates(asks, calls, &found, Limits::size(house.limits.delete_max))?;
         let links = Links::new(house, asks, plans, &fates, &found)?;
         let which = Which::of(house, &Limit::of(ctx));
         let mut faults = Faults::default();
@@ -69,7 +72,7 @@ impl Prepared {
             let body = match (ask.method, fate) {
                 (Method::Post | Method::Put, Fate::Create(target) | Fate::Write(target)) => {
                     let mut body = ask.body.clone();
-                    let applied = links.apply(house, which, ask, &mut body).and_then(|refs| {
+                    let applied = links.apply(house, which, ask, &mut body, None).and_then(|refs| {
                         meta::set_id(&mut body, &target.id);
                         // What cannot exist yet is judged here; the rest when the version it replaces is known.
                         if matches!(fate, Fate::Create(_)) {
@@ -84,18 +87,20 @@ impl Prepared {
             };
             ready.push(body);
         }
+        resolve::doubles(house, asks, plans, &fates, &ready, &mut faults);
         let params = calls.iter().map(|call| call.params.as_ref().map(|params| links.of(params))).collect();
-        faults.end().map(|()| Self { found, generation, fates, params, ready })
+        faults.end().map(|()| Self { found, generation, fates, links, params, ready })
     }
 
     /// Applies patches to what is there now, so that the transaction need not, unless another writer comes between.
     pub(super) async fn patches(&mut self, house: &House, asks: &[Ask], limit: &Limit) -> Result<()> {
+        let links = &self.links;
         for ((ask, fate), slot) in asks.iter().zip(&self.fates).zip(&mut self.ready) {
             if let (Method::Patch, Some(target)) = (ask.method, fate.target())
                 && let Some(before) = house.store.get(limit, target).await?
                 && !before.is_deleted()
                 // A failure is judged inside the transaction, where a stale If-Match goes first.
-                && let Ok(ready) = patched(house, Which::of(house, limit), ask, &before)
+                && let Ok(ready) = patched(house, Which::of(house, limit), links, ask, &before)
             {
                 *slot = Some(ready);
             }
@@ -108,16 +113,16 @@ impl Prepared {
 ///
 /// # Errors
 /// A patch that does not apply, a result that is no valid resource or another one.
-pub(super) fn patched(house: &House, which: Which, ask: &Ask, before: &Version) -> Result<Ready> {
+pub(super) fn patched(house: &House, which: Which, links: &Links, ask: &Ask, before: &Version) -> Result<Ready> {
     let stored = before.json()?;
-    let mut after = patch::apply(&stored, &ask.body)?;
+    let patch = ask.patch.as_ref().ok_or_else(|| Error::fault("a PATCH without a patch"))?;
+    let mut after = patch.apply(&stored)?;
     for fixed in ["resourceType", "id"] {
         if after[fixed] != stored[fixed] {
             let text = format!("a patch may not change '{fixed}'");
             return Err(Error::unprocessable(text).at(format!("{}.{fixed}", before.target.rtype)));
         }
     }
-    patch::prune(&mut after);
     if after.depth() > house.json.depth {
         let most = house.json.depth;
         let text = format!("the result has more than {most} objects and arrays inside each other (limit json-depth)");
@@ -125,7 +130,7 @@ pub(super) fn patched(house: &House, which: Which, ask: &Ask, before: &Version) 
     }
     // What the patch made of the resource is not what the client wrote: 422, not 400.
     validate::check(&after).map_err(|e| Error { kind: crate::error::Kind::Unprocessable, ..e })?;
-    let refs = which.targets(&house.env.base, &after);
+    let refs = links.apply(house, which, ask, &mut after, Some(&stored))?;
     let ready = Ready::new(house, after, &before.target);
     Ok(Ready { refs, base: Some(before.pk), ..ready })
 }

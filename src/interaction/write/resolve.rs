@@ -6,6 +6,7 @@ use super::ask::{Ask, Conditional, Where};
 use super::criteria::Found;
 use super::faults::Faults;
 use super::outward::Which;
+use super::prepare::Ready;
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::bundle::{self, Link};
@@ -13,8 +14,9 @@ use crate::fhir::resource::{known, printable};
 use crate::fhir::{Json, Target};
 use crate::interaction::House;
 use crate::interaction::operation::Call;
-use crate::search::Plan;
+use crate::interaction::request::Match;
 use crate::search::matches::{Doc, matches};
+use crate::search::{Cond, Plan};
 use crate::store::Method;
 use std::collections::{HashMap, HashSet};
 
@@ -27,42 +29,72 @@ pub(super) enum Fate {
     Write(Target),
     /// A conditional create found this one: nothing is written.
     Matched(Target),
+    /// A conditional delete takes these: at least one.
+    Delete(Vec<Target>),
     /// A conditional delete found nothing.
     Nothing,
 }
 
 impl Fate {
-    /// The resource, where there is one.
+    /// The resource, where there is one; of several that are deleted none.
     pub(super) fn target(&self) -> Option<&Target> {
-        match self {
-            Self::Create(t) | Self::Write(t) | Self::Matched(t) => Some(t),
-            Self::Nothing => None,
+        match self.all() {
+            [one] => Some(one),
+            _ => None,
         }
+    }
+
+    /// All resources that it is about.
+    pub(super) fn all(&self) -> &[Target] {
+        match self {
+            Self::Create(t) | Self::Write(t) | Self::Matched(t) => std::slice::from_ref(t),
+            Self::Delete(all) => all,
+            Self::Nothing => &[],
+        }
+    }
+
+    /// Those that it writes.
+    pub(super) fn written(&self) -> &[Target] {
+        if matches!(self, Self::Matched(_)) { &[] } else { self.all() }
     }
 }
 
-/// Decides all fates.
+/// Decides all fates. `most`: resources that one conditional delete may take.
 ///
 /// # Errors
-/// All entries whose criteria match too many or, for a patch, none; two entries that write the same resource.
-pub(super) fn fates(asks: &[Ask], calls: &[Call], found: &Found) -> Result<Vec<Fate>> {
+/// All entries whose criteria match too many or, for a patch, none; two entries about the same resource, also when one of
+/// them only finds it: which of two conditional entries is meant is not for the server to say.
+pub(super) fn fates(asks: &[Ask], calls: &[Call], found: &Found, most: usize) -> Result<Vec<Fate>> {
     let mut faults = Faults::default();
-    let mut made: HashMap<usize, Target> = HashMap::new();
     let mut fates: Vec<Fate> = Vec::with_capacity(asks.len());
+    // Criteria that matched nothing, by the ask that creates for them.
+    let mut made: HashMap<usize, &Ask> = HashMap::new();
     for ask in asks {
-        let fate = fate(ask, found, &mut made);
-        fates.push(faults.keep(fate, &ask.place).unwrap_or(Fate::Nothing));
-    }
-    let mut written = HashSet::new();
-    for (ask, fate) in asks.iter().zip(&fates) {
-        if let Fate::Create(target) | Fate::Write(target) = fate
-            && !written.insert(target)
-        {
-            let text =
-                format!("another entry of this Bundle writes {target}, too; a transaction writes a resource once");
+        let fate = fate(ask, found, most);
+        let makes = match (&fate, &ask.at) {
+            (Ok(Fate::Create(_) | Fate::Write(_)), Where::New(_, Some(criterion)) | Where::Query(_, criterion))
+                if found.all(*criterion).is_empty() =>
+            {
+                made.insert(*criterion, ask)
+            }
+            _ => None,
+        };
+        if let Some(other) = makes {
+            let text = format!("{} has the same criteria; each resource has one entry in a Bundle", named(other));
             faults.add(Error::invalid(text).code("duplicate"), &ask.place);
         }
+        fates.push(faults.keep(fate, &ask.place).unwrap_or(Fate::Nothing));
     }
+    let mut taken: HashMap<&Target, &Ask> = HashMap::new();
+    for (ask, fate) in asks.iter().zip(&fates) {
+        for target in fate.all() {
+            if let Some(other) = taken.insert(target, ask) {
+                let text = format!("{} is about {target}, too; each resource has one entry in a Bundle", named(other));
+                faults.add(Error::invalid(text).code("duplicate"), &ask.place);
+            }
+        }
+    }
+    let written: HashSet<&Target> = fates.iter().flat_map(Fate::written).collect();
     for call in calls.iter().filter(|call| written.contains(&call.target)) {
         let text = format!("another entry of this Bundle writes {}, too; do both one after the other", call.target);
         faults.add(Error::invalid(text).code("duplicate"), &call.place);
@@ -70,17 +102,41 @@ pub(super) fn fates(asks: &[Ask], calls: &[Call], found: &Found) -> Result<Vec<F
     faults.end().map(|()| fates)
 }
 
-fn fate(ask: &Ask, found: &Found, made: &mut HashMap<usize, Target>) -> Result<Fate> {
+fn named(ask: &Ask) -> &str {
+    if ask.place.is_empty() { "another entry" } else { &ask.place }
+}
+
+fn fate(ask: &Ask, found: &Found, most: usize) -> Result<Fate> {
     Ok(match &ask.at {
         Where::Id(target) => Fate::Write(target.clone()),
         Where::New(rtype, None) => Fate::Create(Target::new(*rtype, &ask.fresh_id)),
-        Where::New(rtype, Some(criterion)) => match (found.one(*criterion)?, made.get(criterion)) {
-            (Some(target), _) | (None, Some(target)) => Fate::Matched(target.clone()),
-            (None, None) => {
-                let target = Target::new(*rtype, &ask.fresh_id);
-                made.insert(*criterion, target.clone());
-                Fate::Create(target)
+        Where::New(rtype, Some(criterion)) => match found.one(*criterion)? {
+            Some(target) if ask.when.if_none => {
+                let text = format!("the criteria match {target}, and If-None-Match: * asks that there is none");
+                return Err(Error::version_mismatch(text));
             }
+            Some(target) => Fate::Matched(target.clone()),
+            None => Fate::Create(Target::new(*rtype, &ask.fresh_id)),
+        },
+        Where::Query(_, criterion) if ask.method == Method::Delete => match found.all(*criterion) {
+            [] => Fate::Nothing,
+            [_, _, ..] if matches!(ask.when.if_match, Some(Match::Version(_))) => {
+                let text =
+                    "If-Match names the version of one resource and the criteria match several; make them name one";
+                return Err(Error::many_matches(text));
+            }
+            all if all.len() > most => {
+                let text = if most == 1 {
+                    "the criteria match more than one resource; make them name one".to_owned()
+                } else {
+                    format!(
+                        "the criteria match more than {most} resources (limit delete-max) and nothing was deleted; make \
+                         them name fewer"
+                    )
+                };
+                return Err(Error::many_matches(text));
+            }
+            all => Fate::Delete(all.to_vec()),
         },
         Where::Query(rtype, criterion) => match (found.one(*criterion)?, ask.method) {
             (Some(target), Method::Put) if ask.body["id"].as_str().is_some_and(|id| id != target.id) => {
@@ -89,37 +145,100 @@ fn fate(ask: &Ask, found: &Found, made: &mut HashMap<usize, Target>) -> Result<F
                 return Err(Error::invalid(text).at(format!("{rtype}.id")));
             }
             (Some(target), _) => Fate::Write(target.clone()),
-            (None, Method::Put) => match ask.body["id"].as_str() {
-                Some(id) => Fate::Write(Target::new(*rtype, id)),
-                None => Fate::Create(Target::new(*rtype, &ask.fresh_id)),
-            },
             (None, Method::Patch) => {
                 return Err(Error::not_found("the criteria match no resource that could be patched"));
             }
-            (None, _) => Fate::Nothing,
+            (None, _) => match ask.body["id"].as_str() {
+                Some(id) => Fate::Write(Target::new(*rtype, id)),
+                None => Fate::Create(Target::new(*rtype, &ask.fresh_id)),
+            },
         },
     })
 }
 
-/// Where the references of a request's bodies lead.
-#[derive(Debug, Default)]
-pub(super) struct Links<'a> {
-    by_url: HashMap<&'a str, String>,
-    by_criteria: HashMap<&'a str, String>,
+/// Refuses an entry whose criteria ask for what another entry of the Bundle brings: it would make the second of two.
+pub(super) fn doubles(
+    house: &House,
+    asks: &[Ask],
+    plans: &[Plan],
+    fates: &[Fate],
+    ready: &[Option<Ready>],
+    faults: &mut Faults,
+) {
+    let makes = |n: usize| match (asks.get(n).map(|ask| (&ask.at, ask.method)), fates.get(n)) {
+        (
+            Some((Where::New(_, Some(criterion)), _) | (Where::Query(_, criterion), Method::Put)),
+            Some(Fate::Create(_)),
+        ) => Some(*criterion),
+        _ => None,
+    };
+    let mut simple: HashMap<i64, usize> = HashMap::new();
+    let mut others: Vec<(usize, &Plan)> = Vec::new();
+    for n in 0..asks.len() {
+        let Some(plan) = makes(n).and_then(|criterion| plans.get(criterion)) else { continue };
+        match key_of(&plan.cond) {
+            Some(key) => {
+                simple.insert(key, n);
+            }
+            None => others.push((n, plan)),
+        }
+    }
+    if asks.len() < 2 || (simple.is_empty() && others.is_empty()) {
+        return;
+    }
+    let mut refuse = |n: usize, other: usize| {
+        if let (Some(ask), Some(other)) = (asks.get(n), asks.get(other)) {
+            let text =
+                format!("{} brings what the criteria of this entry ask for; leave one of them out", named(other));
+            faults.add(Error::invalid(text).code("duplicate"), &ask.place);
+        }
+    };
+    for (other, (fate, ready)) in fates.iter().zip(ready).enumerate() {
+        let (Some(target), Some(ready)) = (fate.target(), ready) else { continue };
+        let is_of_type = |n: &usize| *n != other && asks.get(*n).is_some_and(|ask| ask.rtype() == target.rtype);
+        for n in ready.rows.exact.iter().filter_map(|key| simple.get(key)).filter(|n| is_of_type(n)) {
+            refuse(*n, other);
+        }
+        for (n, plan) in others.iter().filter(|(n, _)| is_of_type(n)) {
+            let doc = Doc { target: target.clone(), pk: Instant::now().0, rows: (*ready.rows).clone() };
+            if matches(&plan.cond, &doc, &[], &house.keys) {
+                refuse(*n, other);
+            }
+        }
+    }
 }
 
-impl<'a> Links<'a> {
+/// The one key that a condition asks for, where it asks for nothing else.
+fn key_of(cond: &Cond) -> Option<i64> {
+    match cond {
+        Cond::All(list) | Cond::Any(list) => match list.as_slice() {
+            [one] => key_of(one),
+            _ => None,
+        },
+        Cond::Exact(keys) => keys.first().copied().filter(|_| keys.len() == 1),
+        _ => None,
+    }
+}
+
+/// Where the references of a request's bodies lead.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    by_url: HashMap<String, String>,
+    by_criteria: HashMap<String, String>,
+}
+
+impl Links {
     /// Collects fullUrls and conditional references.
     ///
     /// # Errors
     /// A fullUrl that stands twice; a conditional reference that matches none (422) or many (412).
-    pub(super) fn new(house: &House, asks: &'a [Ask], plans: &[Plan], fates: &[Fate], found: &Found) -> Result<Self> {
+    pub(super) fn new(house: &House, asks: &[Ask], plans: &[Plan], fates: &[Fate], found: &Found) -> Result<Self> {
         let mut faults = Faults::default();
         let mut links = Self::default();
         let mut brought = None;
         for (ask, fate) in asks.iter().zip(fates) {
             if let (Some(url), Some(target)) = (&ask.full_url, fate.target())
-                && links.by_url.insert(url, target.to_string()).is_some()
+                && links.by_url.insert(url.clone(), target.to_string()).is_some()
                 && ask.method != Method::Delete
             {
                 let text = format!("the fullUrl '{}' stands twice in the Bundle", printable(url));
@@ -136,7 +255,7 @@ impl<'a> Links<'a> {
                 let all = plans.get(*criterion).map(|plan| after(house, asks, fates, plan, known, brought));
                 match all.unwrap_or_default().as_slice() {
                     [target] => {
-                        links.by_criteria.insert(text, target.to_string());
+                        links.by_criteria.insert(text.clone(), target.to_string());
                     }
                     [] => {
                         let text = format!("the conditional reference '{}' matches no resource", printable(text));
@@ -158,12 +277,19 @@ impl<'a> Links<'a> {
         self.by_url.is_empty() && self.by_criteria.is_empty()
     }
 
-    /// Rewrites a body's links, then refuses those that only this Bundle could have resolved. Answers where those of
-    /// `which` lead.
+    /// Rewrites a body's links, then refuses those that only this Bundle could have resolved, unless the stored version
+    /// (`was`, of a patch) has them already. Answers where those of `which` lead.
     ///
     /// # Errors
     /// `Unprocessable` at each `urn:uuid:` or `urn:oid:` reference that no entry has as fullUrl.
-    pub(super) fn apply(&self, house: &House, which: Which, ask: &Ask, body: &mut Json) -> Result<Vec<Target>> {
+    pub(super) fn apply(
+        &self,
+        house: &House,
+        which: Which,
+        ask: &Ask,
+        body: &mut Json,
+        was: Option<&Json>,
+    ) -> Result<Vec<Target>> {
         if body["resourceType"].text() == known("Bundle").as_str() {
             return Ok(Vec::new()); // a document or collection keeps its own links
         }
@@ -177,8 +303,15 @@ impl<'a> Links<'a> {
             return Ok(targets);
         }
         let mut faults = Faults::default();
+        let mut old = Vec::new();
+        if let Some(was) = was.filter(|_| in_bundle) {
+            bundle::each_reference(was, &mut |_, text| old.push(text));
+        }
         bundle::each_reference(body, &mut |path, text| {
-            if in_bundle && let Link::Urn(urn) = Link::parse(text) {
+            if in_bundle
+                && let Link::Urn(urn) = Link::parse(text)
+                && !old.contains(&text)
+            {
                 let text = format!("no entry of this Bundle has the fullUrl '{}'", printable(urn));
                 faults.add(Error::unprocessable(text).code("not-found").at(path.to_string()), "");
             }
@@ -227,7 +360,7 @@ fn docs(house: &House, asks: &[Ask], fates: &[Fate]) -> Vec<Doc> {
 fn after(house: &House, asks: &[Ask], fates: &[Fate], plan: &Plan, known: &[Target], brought: &[Doc]) -> Vec<Target> {
     let gone = |target: &Target| {
         let mut deletes = asks.iter().zip(fates).filter(|(ask, _)| ask.method == Method::Delete);
-        deletes.any(|(_, fate)| fate.target() == Some(target))
+        deletes.any(|(_, fate)| fate.all().contains(target))
     };
     let mut all: Vec<Target> = known.iter().filter(|t| !gone(t)).cloned().collect();
     for doc in brought {

@@ -43,6 +43,34 @@ macro_rules! both_databases {
     )+};
 }
 
+/// The same of a server with further arguments: `both_databases_with!(["--delete-max", "1"]; a_story, another);`
+macro_rules! both_databases_with {
+    ($arguments:expr; $($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[test]
+            fn sqlite() {
+                $crate::harness::with_arguments($crate::harness::Database::Sqlite, &$arguments, super::$name);
+            }
+            #[test]
+            fn postgres() {
+                $crate::harness::with_arguments($crate::harness::Database::Postgres, &$arguments, super::$name);
+            }
+        }
+    )+};
+}
+
+/// Runs one story against a server with further arguments.
+pub fn with_arguments<F: Future<Output = ()>>(
+    database: Database,
+    arguments: &[&str],
+    story: impl FnOnce(TestServer) -> F,
+) {
+    with_database(database, |mut settings| async move {
+        settings.arguments.extend(arguments.iter().map(ToString::to_string));
+        story(TestServer::start(settings).await).await;
+    });
+}
+
 /// Runs one story against a server of its own.
 pub fn with_server<F: Future<Output = ()>>(database: Database, story: impl FnOnce(TestServer) -> F) {
     with_database(database, |settings| async move { story(TestServer::start(settings).await).await });

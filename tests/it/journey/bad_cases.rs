@@ -170,7 +170,7 @@ async fn case_5_impossible_discharges_are_refused(server: TestServer) {
     ] {
         for (door, answer) in discharge_with(&server, json!({"period": period})).await {
             // R4 answers 422 where it is the result of a patch that is no valid resource.
-            let status = if door == "PATCH" { 422 } else { status };
+            let status = if door.starts_with("PATCH") { 422 } else { status };
             assert_eq!(answer.status, status, "{door} {period}: {}", answer.body);
             assert!(answer.body.to_string().contains(says), "{door} {period}: {}", answer.body);
         }

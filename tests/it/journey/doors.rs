@@ -2,6 +2,7 @@
 
 use crate::harness::client::reference;
 use crate::harness::{Answer, Client};
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 /// Whether a change says which version it is of.
@@ -47,7 +48,7 @@ pub async fn every_door(
         headers.push(("If-Match", tag.as_str()));
         request["ifMatch"] = tag.as_str().into();
     }
-    let entry = json!({"request": request, "resource": bare});
+    let entry = json!({"request": request.clone(), "resource": bare});
     let mut patch_headers = headers.clone();
     patch_headers.push(("Content-Type", "application/json-patch+json"));
     let mut doors = vec![
@@ -56,6 +57,13 @@ pub async fn every_door(
         ("transaction", client.post(&bundle("transaction", vec![entry.clone()])).await),
         ("batch", in_a_batch(client, entry).await),
     ];
+    let data = base64::engine::general_purpose::STANDARD.encode(patch.to_string());
+    let mut request = request;
+    request["method"] = "PATCH".into();
+    let binary = json!({"resourceType": "Binary", "contentType": "application/json-patch+json", "data": data});
+    let entry = json!({"request": request, "resource": binary});
+    doors.push(("PATCH in a transaction", client.post(&bundle("transaction", vec![entry.clone()])).await));
+    doors.push(("PATCH in a batch", in_a_batch(client, entry).await));
     let system = before["identifier"][0]["system"].as_str().unwrap_or_default();
     if !system.is_empty() {
         let value = before["identifier"][0]["value"].as_str().unwrap_or_default();

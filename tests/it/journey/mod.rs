@@ -10,7 +10,7 @@ mod follow_up;
 mod handoff;
 mod load;
 mod order;
-mod rules;
+pub mod rules;
 mod time;
 mod timeline;
 

@@ -169,7 +169,7 @@ async fn attempts_are_recorded_under_the_same_rules_by_operation_and_by_post(ser
 }
 
 /// Mara has reported a problem on her patient.
-async fn reported(server: &TestServer) -> Value {
+pub async fn reported(server: &TestServer) -> Value {
     let (patient, call) = discharged(server).await;
     claims(&server.pharmacy(), &call).await.ok();
     let drugs = server.technician().search(&format!("MedicationRequest?patient={patient}&category=discharge")).await;

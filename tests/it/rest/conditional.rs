@@ -2,13 +2,18 @@
 //! Source: <https://hl7.org/fhir/R4/http.html#ccreate>, `#cond-update`, `#cdelete`, `#cread`.
 
 use super::patient;
+use super::{place, response, transaction};
 use crate::harness::TestServer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 both_databases!(
     a_conditional_create_makes_finds_or_refuses,
     a_conditional_update_creates_updates_or_refuses,
-    a_conditional_delete_and_patch_take_one_match_only,
+    a_conditional_patch_takes_one_match_and_a_conditional_delete_all_of_them,
+    a_conditional_delete_over_the_limit_takes_nothing,
+    two_entries_for_one_resource_are_refused,
+    if_match_star_asks_that_there_is_a_version,
+    criteria_may_chain_and_look_up,
     a_conditional_read_answers_304,
 );
 
@@ -44,7 +49,7 @@ async fn a_conditional_update_creates_updates_or_refuses(server: TestServer) {
     put(patient("1")).await.refuses(412, "multiple-matches", "");
 }
 
-async fn a_conditional_delete_and_patch_take_one_match_only(server: TestServer) {
+async fn a_conditional_patch_takes_one_match_and_a_conditional_delete_all_of_them(server: TestServer) {
     let client = server.everyone();
     let url = format!("Patient?{ONE}");
     client.delete(&url).await.is(204);
@@ -52,11 +57,162 @@ async fn a_conditional_delete_and_patch_take_one_match_only(server: TestServer) 
     let path = client.create(&patient("1")).await.is(201).reference();
     client.patch(&url, &json!([{"op": "add", "path": "/active", "value": true}])).await.is(200);
     let second = client.create(&patient("1")).await.is(201).reference();
-    client.delete(&url).await.refuses(412, "multiple-matches", "");
-    client.delete(&second).await.is(204);
+    client.patch(&url, &json!([{"op": "add", "path": "/active", "value": true}])).await.refuses(
+        412,
+        "multiple-matches",
+        "",
+    );
+    // A version names one of them: with several it cannot hold.
+    client.send("DELETE", &url, "", &[("If-Match", "W/\"1\"")]).await.refuses(412, "multiple-matches", "");
+    let outcome = client.send("DELETE", &url, "", &[("Prefer", "return=OperationOutcome")]).await.is(200);
+    assert_eq!(outcome.body["issue"][0]["diagnostics"], "2 resources were deleted");
+    for gone in [&path, &second] {
+        client.read(gone).await.is(410);
+    }
     client.delete(&url).await.is(204);
-    client.read(&path).await.is(410);
     client.delete("Patient").await.is(400);
+    // In a transaction, beside an entry that brings a new match.
+    client.create(&patient("1")).await.is(201);
+    client.create(&patient("1")).await.is(201);
+    let bundle = transaction(&[
+        json!({"resource": patient("1"), "request": {"method": "POST", "url": "Patient"}}),
+        json!({"request": {"method": "DELETE", "url": url}}),
+    ]);
+    let answer = client.post(&bundle).await.ok().body;
+    assert_eq!(response(&answer, 1)["status"], "204 No Content");
+    assert_eq!(client.search(&url).await.len(), 1, "the new one");
+    let statement = client.read("metadata").await.ok().body;
+    assert_eq!(statement["rest"][0]["resource"][0]["conditionalDelete"], "multiple");
+}
+
+async fn a_conditional_delete_over_the_limit_takes_nothing(server: TestServer) {
+    let client = server.everyone();
+    let entries: Vec<Value> =
+        (0..101).map(|_| json!({"resource": patient("1"), "request": {"method": "POST", "url": "Patient"}})).collect();
+    let made = client.post(&transaction(&entries)).await.ok().body;
+    let url = format!("Patient?{ONE}");
+    let answer = client.delete(&url).await;
+    answer.refuses(412, "multiple-matches", "");
+    assert!(answer.body.to_string().contains("delete-max"), "{}", answer.body);
+    assert_eq!(client.read(&format!("{url}&_summary=count")).await.body["total"], 101);
+    client.delete(&place(&made, 0)).await.is(204);
+    client.delete(&url).await.is(204);
+    assert_eq!(client.read(&format!("{url}&_summary=count")).await.body["total"], 0);
+}
+
+async fn two_entries_for_one_resource_are_refused(server: TestServer) {
+    let client = server.everyone();
+    let create = |number: &str, criteria: &str| json!({"resource": patient(number), "request": {"method": "POST", "url": "Patient", "ifNoneExist": criteria}});
+    let by_query = |method: &str| {
+        let body = if method == "PUT" { patient("1") } else { Value::Null };
+        let mut entry = json!({"resource": body, "request": {"method": method, "url": format!("Patient?{ONE}")}});
+        if method == "DELETE" {
+            entry.as_object_mut().expect("an object").remove("resource");
+        }
+        entry
+    };
+    let plain = || json!({"resource": patient("1"), "request": {"method": "POST", "url": "Patient"}});
+    let wide = "identifier=http://rest.example/mrn|1&active:missing=true";
+    // Nothing is there yet: two would create the same.
+    for (pair, at) in [
+        ([create("1", ONE), create("1", ONE)], 1),
+        ([create("1", ONE), by_query("PUT")], 1),
+        ([by_query("PUT"), by_query("PUT")], 1),
+        ([create("1", ONE), plain()], 0),
+        ([plain(), create("2", ONE)], 1),
+        ([plain(), create("1", wide)], 1),
+        ([create("1", wide), create("1", ONE)], 0),
+    ] {
+        client.post(&transaction(&pair)).await.refuses(400, "duplicate", &format!("Bundle.entry[{at}]"));
+    }
+    assert!(client.search(&format!("Patient?{ONE}")).await.is_empty());
+    client.post(&transaction(&[create("1", ONE), create("2", "identifier=http://rest.example/mrn|2")])).await.ok();
+    let path = format!("Patient/{}", client.search(&format!("Patient?{ONE}")).await[0]["id"].as_str().expect("an id"));
+    // It is there: each way to name it twice.
+    let mut put = patient("1");
+    put["id"] = path.trim_start_matches("Patient/").into();
+    let by_id = || json!({"resource": put, "request": {"method": "PUT", "url": path}});
+    let delete = || json!({"request": {"method": "DELETE", "url": path}});
+    for pair in [
+        [create("1", ONE), create("1", ONE)],
+        [create("1", ONE), create("1", wide)],
+        [create("1", ONE), by_id()],
+        [by_id(), create("1", ONE)],
+        [create("1", ONE), delete()],
+        [by_query("PUT"), by_query("DELETE")],
+        [by_query("DELETE"), by_id()],
+    ] {
+        client.post(&transaction(&pair)).await.refuses(400, "duplicate", "Bundle.entry[1]");
+    }
+    assert_eq!(client.read(&path).await.ok().body["meta"]["versionId"], "1");
+}
+
+async fn if_match_star_asks_that_there_is_a_version(server: TestServer) {
+    let client = server.everyone();
+    let star = [("If-Match", "*")];
+    let mut body = patient("1");
+    body["id"] = "a".into();
+    client.send("PUT", "Patient/a", body.to_string(), &star).await.refuses(412, "conflict", "");
+    client.send("DELETE", "Patient/a", "", &star).await.refuses(412, "conflict", "");
+    client.send("PUT", "Patient/a", body.to_string(), &[("If-None-Match", "*")]).await.is(201);
+    client.send("PUT", "Patient/a", body.to_string(), &star).await.is(200);
+    let entry = |url: &str| json!({"resource": body, "request": {"method": "PUT", "url": url, "ifMatch": "*"}});
+    client.post(&transaction(&[entry("Patient/a")])).await.ok();
+    client.send("DELETE", "Patient/a", "", &star).await.is(204);
+    client.send("DELETE", "Patient/a", "", &star).await.refuses(412, "conflict", "");
+    client.post(&transaction(&[entry("Patient/a")])).await.refuses(412, "conflict", "Bundle.entry[0]");
+    client.send("PUT", "Patient/a", body.to_string(), &star).await.refuses(412, "conflict", "");
+    // On a create: If-Match says nothing, If-None-Match: * turns a match into a refusal.
+    client.send("POST", "Patient", body.to_string(), &star).await.refuses(400, "invalid", "");
+    client.send("POST", "Patient", body.to_string(), &[("If-None-Match", "W/\"1\"")]).await.refuses(400, "invalid", "");
+    let none = [("If-None-Match", "*"), ("If-None-Exist", ONE)];
+    client.send("POST", "Patient", body.to_string(), &none).await.is(201);
+    client.send("POST", "Patient", body.to_string(), &none).await.refuses(412, "conflict", "");
+}
+
+async fn criteria_may_chain_and_look_up(server: TestServer) {
+    let client = server.everyone();
+    let path = client.create(&patient("1")).await.is(201).reference();
+    let observation = json!({"resourceType": "Observation", "status": "final", "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+        "subject": {"reference": path}});
+    let chain = "subject:Patient.identifier=http://rest.example/mrn|1";
+    client.create_if_none(&observation, chain).await.is(201);
+    client.create_if_none(&observation, chain).await.is(200);
+    let set = json!({"resourceType": "ValueSet", "url": "http://rest.example/rates", "status": "active",
+        "compose": {"include": [{"system": "http://loinc.org", "concept": [{"code": "8867-4"}]}]}});
+    client.create(&set).await.is(201);
+    let within = "code:in=http://rest.example/rates";
+    client.create_if_none(&observation, within).await.is(200);
+    client
+        .send(
+            "PATCH",
+            &format!("Observation?{within}"),
+            json!([{"op": "replace", "path": "/status", "value": "amended"}]).to_string(),
+            &[("Content-Type", "application/json-patch+json")],
+        )
+        .await
+        .is(200);
+    client.create_if_none(&observation, "code:in=http://rest.example/unknown").await.is(400);
+    let mut refers = observation.clone();
+    refers["subject"] = json!({"reference": format!("Patient?_has:Observation:subject:{within}")});
+    let made = client.create(&refers).await.is(201);
+    assert_eq!(made.body["subject"]["reference"], path.as_str());
+    // Who may not search what criteria look into may not ask by them.
+    let analyst = server.technician();
+    analyst.create_if_none(&observation, "subject:Patient.general-practitioner.name=x").await.is(403);
+}
+
+both_databases_with!(["--delete-max", "1"]; a_site_may_let_a_conditional_delete_take_one_only);
+
+async fn a_site_may_let_a_conditional_delete_take_one_only(server: TestServer) {
+    let client = server.everyone();
+    client.create(&patient("1")).await.is(201);
+    let second = client.create(&patient("1")).await.is(201).reference();
+    client.delete(&format!("Patient?{ONE}")).await.refuses(412, "multiple-matches", "");
+    client.delete(&second).await.is(204);
+    client.delete(&format!("Patient?{ONE}")).await.is(204);
+    let statement = client.read("metadata").await.ok().body;
+    assert_eq!(statement["rest"][0]["resource"][0]["conditionalDelete"], "single");
 }
 
 async fn a_conditional_read_answers_304(server: TestServer) {

@@ -12,7 +12,6 @@ both_databases!(
     prefer_decides_what_comes_back,
     every_issue_of_a_bad_resource_comes_at_once,
     each_issue_names_line_and_column_of_the_body_entries_of_a_bundle_too,
-    tags_of_an_update_are_those_that_were_sent,
     a_narrative_that_runs_or_calls_out_breaks_a_rule_and_one_that_is_no_xhtml_is_malformed,
 );
 
@@ -97,25 +96,6 @@ async fn a_narrative_that_runs_or_calls_out_breaks_a_rule_and_one_that_is_no_xht
         in_bundle.refuses(status, code, "Bundle.entry[0].resource.text.div");
     }
     assert_eq!(client.search("Patient?identifier=1").await.len(), 0);
-}
-
-async fn tags_of_an_update_are_those_that_were_sent(server: TestServer) {
-    let client = server.everyone();
-    let mut body = patient("1");
-    body["meta"] = json!({"versionId": "77", "lastUpdated": "2001-01-01T00:00:00Z", "tag": [{"system": "http://x.example", "code": "a"}]});
-    let path = client.create(&body).await.is(201).reference();
-    let stored = client.read(&path).await.body;
-    assert_eq!(
-        (stored["meta"]["versionId"].as_str(), stored["meta"]["tag"][0]["code"].as_str()),
-        (Some("1"), Some("a"))
-    );
-    body["id"] = path.trim_start_matches("Patient/").into();
-    body["meta"] = json!({"tag": [{"system": "http://x.example", "code": "b"}]});
-    client.send("PUT", &path, body.to_string(), &[]).await.is(200);
-    let stored = client.read(&path).await.body;
-    assert_eq!(stored["meta"]["tag"], json!([{"system": "http://x.example", "code": "b"}]));
-    assert_eq!(client.search("Patient?_tag=http://x.example|b").await.len(), 1);
-    assert!(client.search("Patient?_tag=http://x.example|a").await.is_empty());
 }
 
 async fn each_issue_names_line_and_column_of_the_body_entries_of_a_bundle_too(server: TestServer) {

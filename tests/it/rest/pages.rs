@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 both_databases!(
     pages_walk_a_snapshot_while_others_write,
     a_page_link_is_its_callers_own_and_cannot_be_changed,
-    includes_come_once_are_marked_and_do_not_count,
     a_search_says_what_it_did,
     a_part_of_a_resource_is_marked_as_such,
 );
+
+both_databases_with!(["--delete-referenced", "allow"]; includes_come_once_are_marked_and_do_not_count);
 
 fn ids(page: &Value, mode: &str) -> Vec<String> {
     let entries = page["entry"].as_array().cloned().unwrap_or_default();

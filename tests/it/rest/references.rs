@@ -2,13 +2,12 @@
 //! what never was, at every door (leak paths 10 to 12 and 17 of the security contract).
 
 use super::{patient, transaction};
-use crate::harness::{Answer, Client, Database, Settings, TestServer, with_database};
+use crate::harness::{Answer, Client, TestServer};
 use serde_json::{Value, json};
 
 both_databases!(
     a_reference_to_what_the_writer_may_not_see_is_answered_like_one_to_nothing,
     an_operation_takes_no_reference_that_its_caller_may_not_see,
-    what_the_stored_version_said_already_is_not_judged_again,
     references_inside_one_bundle_and_to_the_directory_need_nothing_stored,
     whoever_sees_everything_may_leave_references_dangling,
 );
@@ -105,6 +104,8 @@ async fn an_operation_takes_no_reference_that_its_caller_may_not_see(server: Tes
     technician.operation(&attempt, &call(patient), None).await.ok();
 }
 
+both_databases_with!(["--delete-referenced", "allow"]; what_the_stored_version_said_already_is_not_judged_again);
+
 async fn what_the_stored_version_said_already_is_not_judged_again(server: TestServer) {
     let client = server.hospital();
     let own = client.create(&patient("own")).await.is(201).reference();
@@ -135,7 +136,11 @@ async fn references_inside_one_bundle_and_to_the_directory_need_nothing_stored(s
         json!({"resource": observation(&subject), "request": {"method": "POST", "url": "Observation"}}),
         json!({"request": {"method": "DELETE", "url": subject}}),
     ]);
-    everyone.post(&gone).await.ok();
+    everyone.post(&gone).await.refuses(409, "conflict", "Bundle.entry[1]");
+    let both = transaction(
+        &[super::place(&made, 0), subject.clone()].map(|url| json!({"request": {"method": "DELETE", "url": url}})),
+    );
+    everyone.post(&both).await.ok();
     client.create(&observation(&subject)).await.refuses(422, "not-found", "Observation.subject.reference");
 }
 
@@ -146,32 +151,20 @@ async fn whoever_sees_everything_may_leave_references_dangling(server: TestServe
     client.post(&transaction(&[entry])).await.ok();
 }
 
-fn strictly(database: Database) {
-    with_database(database, |mut settings: Settings| async move {
-        settings.arguments.extend(["--references".into(), "strict".into()]);
-        let server = TestServer::start(settings).await;
-        let client = server.everyone();
-        client.create(&observation("Patient/nobody")).await.refuses(422, "not-found", "Observation.subject.reference");
-        let own = client.create(&patient("own")).await.is(201).reference();
-        let mut seen = observation(&own);
-        seen["performer"] = json!([{"reference": "Practitioner/mara-lind"}, {"reference": "Practitioner/nobody"}]);
-        client.create(&seen).await.refuses(422, "not-found", "Observation.performer[1].reference");
-        seen["performer"] = json!([{"reference": "Practitioner/mara-lind"}]);
-        client.create(&seen).await.is(201);
-        let gone = transaction(&[
-            json!({"resource": observation(&own), "request": {"method": "POST", "url": "Observation"}}),
-            json!({"request": {"method": "DELETE", "url": own}}),
-        ]);
-        client.post(&gone).await.refuses(422, "not-found", "Bundle.entry[0].resource.subject.reference");
-    });
-}
+both_databases_with!(["--references", "strict"]; a_strict_site_wants_every_reference_to_lead_to_something);
 
-#[test]
-fn a_strict_site_wants_every_reference_to_lead_to_something_on_sqlite() {
-    strictly(Database::Sqlite);
-}
-
-#[test]
-fn a_strict_site_wants_every_reference_to_lead_to_something_on_postgres() {
-    strictly(Database::Postgres);
+async fn a_strict_site_wants_every_reference_to_lead_to_something(server: TestServer) {
+    let client = server.everyone();
+    client.create(&observation("Patient/nobody")).await.refuses(422, "not-found", "Observation.subject.reference");
+    let own = client.create(&patient("own")).await.is(201).reference();
+    let mut seen = observation(&own);
+    seen["performer"] = json!([{"reference": "Practitioner/mara-lind"}, {"reference": "Practitioner/nobody"}]);
+    client.create(&seen).await.refuses(422, "not-found", "Observation.performer[1].reference");
+    seen["performer"] = json!([{"reference": "Practitioner/mara-lind"}]);
+    client.create(&seen).await.is(201);
+    let gone = transaction(&[
+        json!({"resource": observation(&own), "request": {"method": "POST", "url": "Observation"}}),
+        json!({"request": {"method": "DELETE", "url": own}}),
+    ]);
+    client.post(&gone).await.refuses(422, "not-found", "Bundle.entry[0].resource.subject.reference");
 }

@@ -1,14 +1,13 @@
-//! JSON Patch on the lossless tree: what it does not touch keeps its digits and its order.
+//! JSON Patch: operations on the tree by JSON Pointer.
 //!
-//! For: PATCH with `application/json-patch+json`. Not for: judging the result (`validate.rs`, `workflow/guard.rs`).
+//! For: PATCH with `application/json-patch+json`, and in a Bundle as a Binary of that type.
 //! Source: RFC 6902, RFC 6901, <https://hl7.org/fhir/R4/http.html#patch>.
 
-use super::json::Json;
+use super::MAX_OPERATIONS;
 use crate::error::{Error, Result};
+use crate::fhir::json::Json;
 use crate::fhir::resource::printable;
 
-/// Operations a patch may hold (own rule: a patch is a small change).
-pub const MAX_OPERATIONS: usize = 100;
 /// Values a result may hold: `copy` cannot blow a resource up.
 const MAX_VALUES: usize = 200_000;
 
@@ -22,19 +21,18 @@ pub fn apply(document: &Json, patch: &Json) -> Result<Json> {
             "a JSON Patch is an array of operations, such as [{\"op\":\"replace\",\"path\":\"/status\",\"value\":\"final\"}]",
         ));
     };
-    if operations.is_empty() {
-        return Err(Error::invalid("the patch holds no operation: send at least one"));
-    }
     if operations.len() > MAX_OPERATIONS {
         return Err(Error::unprocessable(format!(
             "a patch has at most {MAX_OPERATIONS} operations, this one has {}",
             operations.len()
-        )));
+        ))
+        .code("too-costly"));
     }
     let mut result = document.clone();
     for (n, operation) in operations.iter().enumerate() {
         step(&mut result, operation).map_err(|e| e.at(format!("Patch[{n}]")))?;
-        if values(&result) > MAX_VALUES {
+        // Only a copy makes more of what was sent.
+        if operation["op"].as_str() == Some("copy") && values(&result) > MAX_VALUES {
             return Err(Error::unprocessable("the patched resource would be too large").at(format!("Patch[{n}]")));
         }
     }
@@ -56,6 +54,9 @@ fn step(root: &mut Json, operation: &Json) -> Result<()> {
         }
         "move" => {
             let from = pointer(text("from")?)?;
+            if path == from {
+                return find(root, &path).map(drop);
+            }
             if path.len() > from.len() && path.starts_with(&from) {
                 return Err(Error::invalid("a value cannot be moved into itself"));
             }
@@ -194,24 +195,6 @@ fn decimal(text: &str) -> (bool, String, i64) {
     (negative, trimmed.to_owned(), exponent.saturating_add(moved))
 }
 
-/// Takes out arrays and objects that a patch left empty: FHIR has none (<https://hl7.org/fhir/R4/json.html>).
-pub fn prune(json: &mut Json) {
-    fn empty(json: &Json) -> bool {
-        matches!(json, Json::Array(a) if a.is_empty()) || matches!(json, Json::Object(o) if o.is_empty())
-    }
-    match json {
-        Json::Array(a) => {
-            a.iter_mut().for_each(prune);
-            a.retain(|v| !empty(v));
-        }
-        Json::Object(o) => {
-            o.0.iter_mut().for_each(|(_, v)| prune(v));
-            o.0.retain(|(_, v)| !empty(v));
-        }
-        _ => {}
-    }
-}
-
 fn values(json: &Json) -> usize {
     match json {
         Json::Array(a) => 1 + a.iter().map(values).sum::<usize>(),
@@ -239,6 +222,15 @@ mod tests {
             (json!({"a": [1, 2]}), json!([{"op": "remove", "path": "/a/0"}]), r#"{"a":[2]}"#),
             (json!({"a": 1}), json!([{"op": "replace", "path": "/a", "value": 2}]), r#"{"a":2}"#),
             (json!({"a": 1}), json!([{"op": "move", "from": "/a", "path": "/b"}]), r#"{"b":1}"#),
+            (json!({"a": 1, "b": 2}), json!([{"op": "move", "from": "/a", "path": "/a"}]), r#"{"a":1,"b":2}"#),
+            (json!({"a": 1}), json!([]), r#"{"a":1}"#),
+            (json!({"a": 1}), json!([{"op": "add", "path": "", "value": [1]}]), "[1]"),
+            (
+                json!({"": 1, "~1": 2}),
+                json!([{"op": "remove", "path": "/"}, {"op": "test", "path": "/~01", "value": 2}]),
+                r#"{"~1":2}"#,
+            ),
+            (json!({"a": null}), json!([{"op": "test", "path": "/a", "value": null}]), r#"{"a":null}"#),
             (json!({"a": 1}), json!([{"op": "copy", "from": "/a", "path": "/b"}]), r#"{"a":1,"b":1}"#),
             (json!({"a/b": 1}), json!([{"op": "test", "path": "/a~1b", "value": 1.0}]), r#"{"a/b":1}"#),
             (
@@ -265,6 +257,14 @@ mod tests {
             (json!([{"op": "jump", "path": "/a"}]), 400),
             (json!([{"op": "move", "from": "/a", "path": "/a/0"}]), 400),
             (json!([{"op": "remove", "path": ""}]), 400),
+            (json!([{"op": "test", "path": "/a", "value": "0"}]), 422),
+            (json!([{"op": "add", "path": "/a/2", "value": 1}]), 422),
+            (json!([{"op": "remove", "path": "/a/-"}]), 422),
+            (json!([{"op": "add", "path": "/a/-1", "value": 1}]), 422),
+            (json!([{"op": "add", "path": "/a~2", "value": 1}]), 400),
+            (json!([{"op": "copy", "path": "/b"}]), 400),
+            (json!([{"op": "copy", "from": "/c", "path": "/b"}]), 422),
+            (json!([7]), 400),
         ];
         for (patch, status) in cases {
             let error = apply(&json!({"a": [0]}).into(), &patch.clone().into()).unwrap_err();
