@@ -13,6 +13,7 @@ pub mod patch;
 pub mod path;
 pub mod primitive;
 pub mod resource;
+pub mod unit;
 pub mod validate;
 pub mod xhtml;
 

@@ -19,7 +19,6 @@ pub mod query;
 pub mod registry;
 pub mod rows;
 pub mod terminology;
-pub mod unit;
 
 pub use keys::Keys;
 pub use live::{Active, Live};

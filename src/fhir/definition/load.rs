@@ -81,8 +81,14 @@ fn structure(
     while let Some(base) = chain.last().and_then(|d| drafts.iter().find(|b| !d.base.is_empty() && b.name == d.base)) {
         chain.push(base);
     }
-    let mut out =
-        Structure { name: draft.name, kind: draft.kind, elements: Vec::new(), members: Vec::new(), required: 0 };
+    let mut out = Structure {
+        name: draft.name,
+        base: draft.base,
+        kind: draft.kind,
+        elements: Vec::new(),
+        members: Vec::new(),
+        required: 0,
+    };
     for row in chain.iter().rev().flat_map(|d| d.rows.iter()) {
         let mut element = element(draft, row, by_name, sets);
         if draft.kind == StructureKind::Resource && element.name == "id" {

@@ -36,8 +36,14 @@ impl StructureId {
     }
 }
 
-static NOTHING: Structure =
-    Structure { name: "", kind: StructureKind::Backbone, elements: Vec::new(), members: Vec::new(), required: 0 };
+static NOTHING: Structure = Structure {
+    name: "",
+    base: "",
+    kind: StructureKind::Backbone,
+    elements: Vec::new(),
+    members: Vec::new(),
+    required: 0,
+};
 
 /// What a [`Structure`] describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +61,8 @@ pub enum StructureKind {
 pub struct Structure {
     /// `Patient`, `HumanName`, `Patient.contact`.
     pub name: &'static str,
+    /// `DomainResource`, `Element`, `BackboneElement`; empty for `Resource` and `Element`.
+    pub base: &'static str,
     /// Which of the three.
     pub kind: StructureKind,
     /// Elements in the order of the definition, those of the base first. At most 128.

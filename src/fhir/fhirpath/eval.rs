@@ -1,267 +1,402 @@
-//! Evaluation: walks the JSON, calling back with each value.
+//! Evaluation of an expression on a resource.
 
-use super::types::same_type;
-use super::{Expr, Literal, Step, is_datatype, reference_type};
-use crate::fhir::{Json, ResourceType};
+use super::ast::{Ast, Call, Operator, Step};
+use super::kinds::TypeName;
+use super::value::{Items, Node, Value};
+use super::{PathError, arithmetic, equality};
+use crate::fhir::Json;
+use crate::fhir::resource::ResourceType;
+use std::borrow::Cow;
 
-/// One value of an expression.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Item<'a> {
-    /// An element. `kind` is the type by which a choice was found (`Quantity` of `valueQuantity`), else empty.
-    Node {
-        /// The element.
-        json: &'a Json,
-        /// Its type where a choice tells it.
-        kind: &'a str,
-    },
-    /// A computed truth value.
-    Bool(bool),
-    /// A text literal.
-    Text(&'a str),
-    /// A number literal.
-    Number(&'a str),
-    /// What `resolve()` knows of a reference: the type of its target.
-    Resolved(ResourceType),
+/// Steps of work for one evaluation; a million takes some tens of milliseconds.
+const WORK: usize = 2_000_000;
+/// Expressions in expressions while evaluating.
+const DEPTH: usize = 150;
+
+pub(super) type Result<T> = std::result::Result<T, PathError>;
+
+/// What an expression is evaluated on, and what it may ask.
+#[derive(Clone, Copy)]
+pub struct Env<'a> {
+    /// Where it begins: `$this`, `%context`.
+    pub context: Node<'a>,
+    /// The resource that holds the context: `%resource`.
+    pub resource: Node<'a>,
+    /// The resource that holds that one, where it is contained: `%rootResource`.
+    pub root: Node<'a>,
+    /// Further variables, by name.
+    pub variables: &'a [(&'a str, Items<'a>)],
+    /// What FHIRPath leaves to its host.
+    pub hooks: &'a dyn Hooks<'a>,
+    /// For `now()` and `today()`; the machine's clock when absent.
+    pub now: Option<jiff::Timestamp>,
 }
 
-impl<'a> Item<'a> {
-    /// An element of unknown type.
+/// What a reference leads to.
+#[derive(Debug, Clone, Copy)]
+pub enum Resolved<'a> {
+    /// The resource.
+    Resource(&'a Json),
+    /// A resource of this type, which is not at hand.
+    Type(ResourceType),
+    /// Nothing.
+    Nothing,
+}
+
+/// What FHIRPath leaves to its host. Each has an answer for a host that knows nothing.
+pub trait Hooks<'a> {
+    /// What a reference leads to that is neither contained nor in the Bundle.
+    fn resolve(&self, reference: &str) -> Resolved<'a> {
+        super::reference_type(reference).map_or(Resolved::Nothing, Resolved::Type)
+    }
+
+    /// Whether an element conforms to a profile; `None` when the profile is not known. Base types are known without asking.
+    fn conforms(&self, node: Node<'a>, profile: &str) -> Option<bool> {
+        let _ = (node, profile);
+        None
+    }
+
+    /// Whether a code, Coding or CodeableConcept is in a value set; `None` when the value set is not known.
+    fn is_member(&self, value: &Value<'a>, value_set: &str) -> Option<bool> {
+        let _ = (value, value_set);
+        None
+    }
+
+    /// Whether the first of two codes is above the second in their code system.
+    fn subsumes(&self, above: &Value<'a>, below: &Value<'a>) -> Option<bool> {
+        let _ = (above, below);
+        None
+    }
+
+    /// What `trace()` shows.
+    fn trace(&self, name: &str, values: &Items<'a>) {
+        let _ = (name, values);
+    }
+}
+
+struct Nobody;
+
+impl Hooks<'_> for Nobody {}
+
+impl<'a> Env<'a> {
+    /// On a whole resource, without hooks.
     #[must_use]
-    pub fn node(json: &'a Json) -> Self {
-        Self::Node { json, kind: "" }
+    pub fn of(resource: &'a Json) -> Self {
+        let node = Node::resource(resource);
+        Self { context: node, resource: node, root: node, variables: &[], hooks: &Nobody, now: None }
     }
 
-    fn as_bool(self) -> Option<bool> {
-        match self {
-            Self::Bool(b) => Some(b),
-            Self::Node { json, .. } => json.as_bool(),
-            _ => None,
-        }
-    }
-
-    fn equals(self, other: Self) -> bool {
-        let text = |item: Self| match item {
-            Item::Text(t) => Some(t),
-            Item::Node { json, .. } => json.as_str(),
-            _ => None,
-        };
-        let number = |item: Self| match item {
-            Item::Number(n) => n.parse::<f64>().ok(),
-            Item::Node { json, .. } => json.as_number().and_then(|n| n.parse().ok()),
-            _ => None,
-        };
-        if let (Some(a), Some(b)) = (self.as_bool(), other.as_bool()) {
-            return a == b;
-        }
-        if let (Some(a), Some(b)) = (text(self), text(other)) {
-            return a == b;
-        }
-        if let (Some(a), Some(b)) = (number(self), number(other)) {
-            return a == b;
-        }
-        matches!((self, other), (Item::Node { json: a, .. }, Item::Node { json: b, .. }) if a == b)
+    /// The same on an element of the resource.
+    #[must_use]
+    pub fn on(self, context: Node<'a>) -> Self {
+        Self { context, ..self }
     }
 }
 
-type Found<'f, 'a> = &'f mut dyn FnMut(Item<'a>);
+/// What `$this`, `$index` and `$total` are.
+#[derive(Clone, Copy)]
+pub(super) struct Frame<'f, 'a> {
+    pub this: &'f [Value<'a>],
+    pub index: Option<usize>,
+    pub total: Option<&'f Items<'a>>,
+}
 
-pub(super) fn each<'a>(expr: &'a Expr, resource: &'a Json, this: Item<'a>, found: Found<'_, 'a>) {
-    match expr {
-        Expr::This => found(this),
-        Expr::Resource => found(Item::node(resource)),
-        Expr::Type(name) => {
-            if let Item::Node { json, .. } = this
-                && is_resource(json, name)
-            {
-                found(this);
+/// One evaluation under way.
+pub(super) struct Run<'e, 'a> {
+    pub env: &'e Env<'a>,
+    work: usize,
+    depth: usize,
+}
+
+pub(super) fn evaluate<'a>(ast: &'a Ast, env: &Env<'a>) -> Result<Items<'a>> {
+    let mut run = Run { env, work: WORK, depth: 0 };
+    let context = Value::Node(env.context);
+    let frame = Frame { this: std::slice::from_ref(&context), index: None, total: None };
+    run.eval(ast, frame)
+}
+
+pub(super) fn fail<T>(at: usize, message: impl Into<String>) -> Result<T> {
+    Err(PathError { at, message: message.into() })
+}
+
+/// A collection as a condition: `Some(None)` when it is empty; one value that is no boolean is true; `None` for several.
+pub(super) fn truth(items: &Items<'_>) -> Option<Option<bool>> {
+    match items.as_slice() {
+        [] => Some(None),
+        [one] => Some(Some(one.as_bool().unwrap_or(true))),
+        _ => None,
+    }
+}
+
+impl<'a> Run<'_, 'a> {
+    /// Counts work; at the end of it the evaluation ends.
+    pub(super) fn spend(&mut self, work: usize) -> Result<()> {
+        match self.work.checked_sub(work) {
+            Some(left) => {
+                self.work = left;
+                Ok(())
+            }
+            None => fail(0, "the expression takes too much work on this resource"),
+        }
+    }
+
+    pub(super) fn eval(&mut self, ast: &'a Ast, frame: Frame<'_, 'a>) -> Result<Items<'a>> {
+        self.spend(1)?;
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return fail(0, "the expression is nested too deeply");
+        }
+        let out = self.eval_inside(ast, frame);
+        self.depth -= 1;
+        out
+    }
+
+    fn eval_inside(&mut self, ast: &'a Ast, frame: Frame<'_, 'a>) -> Result<Items<'a>> {
+        match ast {
+            Ast::This => Ok(frame.this.iter().cloned().collect()),
+            Ast::Index => {
+                Ok(frame.index.and_then(|n| i64::try_from(n).ok()).map_or(Items::None, |n| Value::Integer(n).into()))
+            }
+            Ast::Total => Ok(frame.total.cloned().unwrap_or_default()),
+            Ast::Variable(name, at) => self.variable(name, *at),
+            Ast::Empty => Ok(Items::None),
+            Ast::Literal(Value::String(text)) => Ok(Value::String(Cow::Borrowed(text)).into()),
+            Ast::Literal(value) => Ok(value.clone().into()),
+            Ast::Path(base, steps) => self.path(base, steps, frame),
+            Ast::Union(parts) => {
+                let mut all = Items::None;
+                for part in parts {
+                    all.extend(self.eval(part, frame)?);
+                }
+                equality::distinct(self, all)
+            }
+            Ast::And(parts) => self.and_or(parts, frame, false),
+            Ast::Or(parts) => self.and_or(parts, frame, true),
+            Ast::Binary(operator, left, right, at) => self.binary(*operator, left, right, *at, frame),
+            Ast::Minus(inner, at) => arithmetic::negate(&self.eval(inner, frame)?, *at),
+            Ast::Plus(inner, at) => {
+                let items = self.eval(inner, frame)?;
+                arithmetic::negate(&items, *at)?; // for its errors
+                Ok(items)
+            }
+            Ast::Is(inner, name, at) => {
+                let items = self.eval(inner, frame)?;
+                is(&items, name, *at)
+            }
+            Ast::As(inner, name, at) => {
+                let items = self.eval(inner, frame)?;
+                cast(items, name, *at)
             }
         }
-        Expr::Literal(Literal::Bool(b)) => found(Item::Bool(*b)),
-        Expr::Literal(Literal::Text(t)) => found(Item::Text(t)),
-        Expr::Literal(Literal::Number(n)) => found(Item::Number(n)),
-        Expr::Path(base, steps) => path(base, steps, resource, this, found),
-        Expr::Union(parts) => parts.iter().for_each(|part| each(part, resource, this, found)),
-        Expr::Equal(a, b, wanted) => {
-            let (a, b) = (first(a, resource, this), first(b, resource, this));
-            if let (Some(a), Some(b)) = (a, b) {
-                found(Item::Bool(a.equals(b) == *wanted));
+    }
+
+    /// `and` (`or`): false (true) when one operand is, true (false) when all are, else empty. What needs no look is not looked at.
+    fn and_or(&mut self, parts: &'a [Ast], frame: Frame<'_, 'a>, decides: bool) -> Result<Items<'a>> {
+        let mut open = false;
+        for part in parts {
+            match self.condition(part, frame)? {
+                Some(b) if b == decides => return Ok(decides.into()),
+                Some(_) => {}
+                None => open = true,
             }
         }
-        Expr::And(a, b) => match (truth(a, resource, this), truth(b, resource, this)) {
-            (Some(false), _) | (_, Some(false)) => found(Item::Bool(false)),
-            (Some(true), Some(true)) => found(Item::Bool(true)),
-            _ => {}
-        },
-        Expr::Or(a, b) => match (truth(a, resource, this), truth(b, resource, this)) {
-            (Some(true), _) | (_, Some(true)) => found(Item::Bool(true)),
-            (Some(false), Some(false)) => found(Item::Bool(false)),
-            _ => {}
-        },
-        Expr::Is(inner, name) => {
-            each(inner, resource, this, &mut |item| found(Item::Bool(is(item, name))));
+        Ok(if open { Items::None } else { (!decides).into() })
+    }
+
+    /// An expression as a condition.
+    pub(super) fn condition(&mut self, ast: &'a Ast, frame: Frame<'_, 'a>) -> Result<Option<bool>> {
+        let items = self.eval(ast, frame)?;
+        match truth(&items) {
+            Some(truth) => Ok(truth),
+            None => fail(place(ast), format!("found {} values, expected one truth value", items.len())),
         }
     }
-}
 
-/// The truth of an expression; `None` when it is empty or no truth value.
-fn truth<'a>(expr: &'a Expr, resource: &'a Json, this: Item<'a>) -> Option<bool> {
-    first(expr, resource, this).and_then(Item::as_bool)
-}
-
-fn first<'a>(expr: &'a Expr, resource: &'a Json, this: Item<'a>) -> Option<Item<'a>> {
-    let mut got = None;
-    each(expr, resource, this, &mut |item| got = got.or(Some(item)));
-    got
-}
-
-/// Walks the steps. The last step that looks at all values at once (`[n]`, `exists()`) splits the path in two.
-fn path<'a>(base: &'a Expr, steps: &'a [Step], resource: &'a Json, this: Item<'a>, found: Found<'_, 'a>) {
-    let whole = steps.iter().rposition(|s| matches!(s, Step::Index(_) | Step::Exists(_) | Step::Empty));
-    let Some((at, (before, rest))) = whole.and_then(|at| Some((at, steps.split_at_checked(at)?))) else {
-        each(base, resource, this, &mut |item| walk(steps, resource, item, found));
-        return;
-    };
-    let after = rest.get(1..).unwrap_or_default();
-    let mut seen = 0_usize;
-    let mut picked = None;
-    path(base, before, resource, this, &mut |item| {
-        match steps.get(at) {
-            Some(Step::Index(n)) if *n == seen => picked = Some(item),
-            Some(Step::Exists(Some(test))) if truth(test, resource, item) != Some(true) => return,
-            _ => {}
-        }
-        seen += 1;
-    });
-    match steps.get(at) {
-        Some(Step::Exists(_)) => picked = Some(Item::Bool(seen > 0)),
-        Some(Step::Empty) => picked = Some(Item::Bool(seen == 0)),
-        _ => {}
-    }
-    if let Some(item) = picked {
-        walk(after, resource, item, found);
-    }
-}
-
-fn walk<'a>(steps: &'a [Step], resource: &'a Json, item: Item<'a>, found: Found<'_, 'a>) {
-    let Some((step, rest)) = steps.split_first() else { return found(item) };
-    match step {
-        Step::Member(name) => members(item, name, &mut |item| walk(rest, resource, item, found)),
-        Step::Own(name) => {
-            if let Item::Node { json: Json::Object(object), .. } = item
-                && let Some(value) = object.get(name)
-            {
-                elements(value, "", &mut |item| walk(rest, resource, item, found));
-            }
-        }
-        Step::Choice(name, json_name, rtype) => {
-            let Item::Node { json, .. } = item else { return };
-            if let Some(value) = json.get(json_name) {
-                elements(value, rtype, &mut |item| walk(rest, resource, item, found));
-            } else if let Some(value) = json.get(name) {
-                elements(value, "", &mut |item| {
-                    if is(item, rtype) {
-                        walk(rest, resource, item, found);
-                    }
+    fn binary(
+        &mut self,
+        operator: Operator,
+        left: &'a Ast,
+        right: &'a Ast,
+        at: usize,
+        frame: Frame<'_, 'a>,
+    ) -> Result<Items<'a>> {
+        match operator {
+            Operator::Implies => {
+                let a = self.condition(left, frame)?;
+                if a == Some(false) {
+                    return Ok(true.into());
+                }
+                let b = self.condition(right, frame)?;
+                return Ok(match (a, b) {
+                    (_, Some(true)) => true.into(),
+                    (Some(true), b) => b.into(),
+                    _ => Items::None,
                 });
             }
+            Operator::Xor => {
+                let (a, b) = (self.condition(left, frame)?, self.condition(right, frame)?);
+                return Ok(a.zip(b).map(|(a, b)| a != b).into());
+            }
+            _ => {}
         }
-        Step::As(name) => {
-            if is(item, name) {
-                walk(rest, resource, item, found);
+        let (a, b) = (self.eval(left, frame)?, self.eval(right, frame)?);
+        match operator {
+            Operator::Equal => Ok(equality::equal(self, &a, &b)?.into()),
+            Operator::NotEqual => Ok(equality::equal(self, &a, &b)?.map(|equal| !equal).into()),
+            Operator::Equivalent => Ok(equality::equivalent(self, &a, &b)?.into()),
+            Operator::NotEquivalent => Ok((!equality::equivalent(self, &a, &b)?).into()),
+            Operator::In => equality::member(self, &a, &b, at),
+            Operator::Contains => equality::member(self, &b, &a, at),
+            Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
+                equality::compare(operator, &a, &b, at)
+            }
+            _ => {
+                let out = arithmetic::calculate(operator, &a, &b, at)?;
+                if let Items::One(Value::String(text)) = &out {
+                    self.spend(text.len() / 16)?;
+                }
+                Ok(out)
             }
         }
-        Step::Where(test) => {
-            if truth(test, resource, item) == Some(true) {
-                walk(rest, resource, item, found);
+    }
+
+    fn path(&mut self, base: &'a Ast, steps: &'a [Step], frame: Frame<'_, 'a>) -> Result<Items<'a>> {
+        let mut here = self.eval(base, frame)?;
+        for step in steps {
+            here = match step {
+                Step::Member(name) => self.members(&here, name)?,
+                Step::Start(name) => match here.as_slice() {
+                    [one] if name.has(one) => here,
+                    _ => self.members(&here, &name.name)?,
+                },
+                Step::Index(index, at) => {
+                    let n = self.eval(index, frame)?;
+                    match (n.as_slice(), one_integer(&n)) {
+                        ([], _) => Items::None,
+                        (_, Some(n)) => usize::try_from(n)
+                            .ok()
+                            .and_then(|n| here.as_slice().get(n).cloned())
+                            .map_or(Items::None, Items::One),
+                        _ => return fail(*at, "an index is one whole number"),
+                    }
+                }
+                Step::Call(call) => self.call(call, here, frame)?,
+            };
+        }
+        Ok(here)
+    }
+
+    fn call(&mut self, call: &'a Call, input: Items<'a>, frame: Frame<'_, 'a>) -> Result<Items<'a>> {
+        self.spend(1)?;
+        (call.row.run)(self, call, input, frame)
+    }
+
+    /// The elements of a member of each value.
+    pub(super) fn members(&mut self, items: &Items<'a>, name: &str) -> Result<Items<'a>> {
+        let mut out = Items::None;
+        for value in items {
+            match value {
+                Value::Node(node) => node.member(name, &mut |found| out.push(found.into())),
+                Value::Type(namespace, type_name) => match name {
+                    "namespace" => out.push(Value::String(Cow::Borrowed(namespace))),
+                    "name" => out.push(Value::String(type_name.clone())),
+                    _ => {}
+                },
+                Value::Quantity(quantity) if name == "value" => out.push(Value::Decimal(quantity.value)),
+                _ => {}
             }
         }
-        Step::Not => {
-            if let Some(b) = item.as_bool() {
-                walk(rest, resource, Item::Bool(!b), found);
-            }
+        self.spend(out.len())?;
+        Ok(out)
+    }
+
+    fn variable(&mut self, name: &'a str, at: usize) -> Result<Items<'a>> {
+        if let Some((_, items)) = self.env.variables.iter().find(|(n, _)| *n == name) {
+            return Ok(items.clone());
         }
-        Step::Extension(url) => {
-            let Item::Node { json, .. } = item else { return };
-            for extension in json["extension"].items().iter().filter(|e| e["url"].as_str() == Some(url)) {
-                walk(rest, resource, Item::node(extension), found);
-            }
+        let text = |text: Cow<'a, str>| Ok(Value::String(text).into());
+        match name {
+            "resource" => Ok(self.env.resource.into()),
+            "rootResource" => Ok(self.env.root.into()),
+            "context" => Ok(self.env.context.into()),
+            "ucum" => text("http://unitsofmeasure.org".into()),
+            "sct" => text("http://snomed.info/sct".into()),
+            "loinc" => text("http://loinc.org".into()),
+            _ => match name.split_once('-') {
+                Some(("vs", id)) => text(format!("http://hl7.org/fhir/ValueSet/{id}").into()),
+                Some(("ext", id)) => text(format!("http://hl7.org/fhir/StructureDefinition/{id}").into()),
+                _ => fail(at, format!("nothing is known of the variable %{name}")),
+            },
         }
-        Step::HasExtension(url) => {
-            let Item::Node { json, .. } = item else { return };
-            let has = json["extension"].items().iter().any(|e| e["url"].as_str() == Some(url));
-            walk(rest, resource, Item::Bool(has), found);
-        }
-        Step::Resolve => {
-            if let Some(rtype) = resolve(item, resource) {
-                walk(rest, resource, Item::Resolved(rtype), found);
-            }
-        }
-        // `path` takes these out before it walks.
-        Step::Index(_) | Step::Exists(_) | Step::Empty => {}
+    }
+
+    /// Evaluates an argument for one item.
+    pub(super) fn for_item(
+        &mut self,
+        ast: &'a Ast,
+        item: &Value<'a>,
+        n: usize,
+        frame: Frame<'_, 'a>,
+    ) -> Result<Items<'a>> {
+        self.eval(ast, Frame { this: std::slice::from_ref(item), index: Some(n), total: frame.total })
+    }
+
+    /// As [`Run::for_item`], as a condition.
+    pub(super) fn is_for_item(
+        &mut self,
+        ast: &'a Ast,
+        item: &Value<'a>,
+        n: usize,
+        frame: Frame<'_, 'a>,
+    ) -> Result<bool> {
+        let frame = Frame { this: std::slice::from_ref(item), index: Some(n), total: frame.total };
+        Ok(self.condition(ast, frame)? == Some(true))
     }
 }
 
-/// The elements of a member, or of the choice that begins with its name.
-fn members<'a>(item: Item<'a>, name: &'a str, found: Found<'_, 'a>) {
-    let Item::Node { json: Json::Object(object), .. } = item else { return };
-    if let Some(value) = object.get(name) {
-        return elements(value, "", found);
-    }
-    for (key, value) in object.iter() {
-        if let Some(kind) = key.strip_prefix(name)
-            && is_datatype(kind)
-        {
-            elements(value, kind, found);
-        }
-    }
-}
-
-/// Each of an array, without the nulls that pad primitive extensions; anything else is itself.
-fn elements<'a>(value: &'a Json, kind: &'a str, found: Found<'_, 'a>) {
-    match value {
-        Json::Array(items) => {
-            items.iter().filter(|json| !json.is_null()).for_each(|json| found(Item::Node { json, kind }));
-        }
-        Json::Null => {}
-        json => found(Item::Node { json, kind }),
-    }
-}
-
-fn is_resource(json: &Json, name: &str) -> bool {
-    match json.get("resourceType").and_then(Json::as_str) {
-        Some(rtype) => rtype == name || name == "Resource" || name == "DomainResource",
-        None => false,
-    }
-}
-
-/// Whether a value is of a type: by what a choice or reference tells, else by its resource type or its JSON shape.
-fn is(item: Item<'_>, name: &str) -> bool {
-    match item {
-        Item::Bool(_) => same_type(name, "boolean"),
-        Item::Text(_) => same_type(name, "string"),
-        Item::Number(_) => same_type(name, "decimal") || same_type(name, "integer"),
-        Item::Resolved(rtype) => rtype.as_str() == name || name == "Resource",
-        Item::Node { kind, .. } if !kind.is_empty() => same_type(kind, name),
-        Item::Node { json, .. } => match json {
-            Json::Object(_) if json.get("resourceType").is_some() => is_resource(json, name),
-            Json::Object(_) => {
-                name.starts_with(|c: char| c.is_ascii_uppercase()) && ResourceType::parse(name).is_none()
-            }
-            Json::Bool(_) => same_type(name, "boolean"),
-            Json::Number(_) => ["decimal", "integer", "positiveInt", "unsignedInt"].iter().any(|n| same_type(n, name)),
-            Json::String(_) => name.starts_with(|c: char| c.is_ascii_lowercase()) && !same_type(name, "boolean"),
-            Json::Null | Json::Array(_) => false,
+/// Where an expression begins, as far as it is known.
+fn place(ast: &Ast) -> usize {
+    match ast {
+        Ast::Variable(_, at)
+        | Ast::Binary(_, _, _, at)
+        | Ast::Minus(_, at)
+        | Ast::Plus(_, at)
+        | Ast::Is(_, _, at)
+        | Ast::As(_, _, at) => *at,
+        Ast::Path(_, steps) => match steps.last() {
+            Some(Step::Call(call)) => call.at,
+            Some(Step::Index(_, at)) => *at,
+            _ => 0,
         },
+        _ => 0,
     }
 }
 
-/// The type of what a Reference or canonical leads to, by its text, its `type`, or the contained resource.
-fn resolve(item: Item<'_>, resource: &Json) -> Option<ResourceType> {
-    let Item::Node { json, .. } = item else { return None };
-    let text = json.as_str().or_else(|| json.get("reference").and_then(Json::as_str));
-    if let Some(id) = text.and_then(|t| t.strip_prefix('#')) {
-        let held = resource["contained"].items().iter().find(|c| c["id"].as_str() == Some(id))?;
-        return ResourceType::parse(held["resourceType"].text());
+/// The one whole number of a collection.
+pub(super) fn one_integer(items: &Items<'_>) -> Option<i64> {
+    match items.as_slice() {
+        [one] => match one.system() {
+            Value::Integer(n) => Some(n),
+            _ => None,
+        },
+        _ => None,
     }
-    text.and_then(reference_type).or_else(|| ResourceType::parse(json["type"].text()))
+}
+
+pub(super) fn is<'a>(items: &Items<'a>, name: &TypeName, at: usize) -> Result<Items<'a>> {
+    match items.as_slice() {
+        [] => Ok(Items::None),
+        _ if !name.is_known() => fail(at, format!("there is no type '{}'", name.name)),
+        [one] => Ok(name.has(one).into()),
+        many => fail(at, format!("found {} values, 'is' takes one", many.len())),
+    }
+}
+
+pub(super) fn cast<'a>(items: Items<'a>, name: &TypeName, at: usize) -> Result<Items<'a>> {
+    match items.as_slice() {
+        [] => Ok(Items::None),
+        _ if !name.is_known() => fail(at, format!("there is no type '{}'", name.name)),
+        [one] => Ok(if name.takes(one) { items } else { Items::None }),
+        many => fail(at, format!("found {} values, 'as' takes one; use ofType()", many.len())),
+    }
 }

@@ -1,4 +1,7 @@
 //! Words of a FHIRPath expression.
+//!
+//! Source: the grammar of <http://hl7.org/fhirpath/N1/#grammar>. One leniency: `\` before a character that no escape has
+//! stays with it, as many published invariants write regular expressions so.
 
 use super::PathError;
 
@@ -11,38 +14,79 @@ pub(super) struct Token {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Word {
-    /// A name, a keyword.
+    /// A name or keyword.
     Name(String),
+    /// A name in back-quotes: never a keyword.
+    Quoted(String),
     /// `'text'`, unescaped.
     Text(String),
     /// `12`, `1.5`.
     Number(String),
-    /// `%resource`.
+    /// `@2024-02-29T10:00`, without the `@`.
+    Moment(String),
+    /// `%resource`, without the `%`.
     Variable(String),
-    /// `.`, `|`, `(`, `)`, `[`, `]`, `,`, `=`, `!=`, `$this`.
+    /// `$this`, `$index`, `$total`.
+    Special(&'static str),
+    /// Everything else.
     Sign(&'static str),
 }
 
-const SIGNS: [&str; 10] = ["!=", "$this", ".", "|", "(", ")", "[", "]", ",", "="];
+const SIGNS: [&str; 24] = [
+    "!=", "!~", "<=", ">=", ".", "|", "(", ")", "[", "]", "{", "}", ",", "=", "~", "<", ">", "+", "-", "*", "/", "&",
+    ":", ";",
+];
+const SPECIALS: [&str; 3] = ["$this", "$index", "$total"];
 
 pub(super) fn words(text: &str) -> Result<Vec<Token>, PathError> {
     let mut tokens = Vec::new();
     let mut at = 0;
-    while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
-        let rest = text.get(at..).unwrap_or_default();
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let fail = |message: String| Err(PathError { at, message });
+        let Some(c) = rest.chars().next() else { break };
+        if c.is_whitespace() || c == '\u{feff}' {
+            at += c.len_utf8();
+            continue;
+        }
+        if rest.starts_with("//") {
+            at += rest.find(['\n', '\r']).unwrap_or(rest.len());
+            continue;
+        }
+        if let Some(comment) = rest.strip_prefix("/*") {
+            let Some(end) = comment.find("*/") else { return fail("the comment is not closed".into()) };
+            at += end + 4;
+            continue;
+        }
         let (word, len) = match c {
-            c if c.is_whitespace() => {
-                at += c.len_utf8();
-                continue;
+            '\'' | '`' | '"' => match quoted(rest, c) {
+                Some((text, len)) if c == '`' => (Word::Quoted(text), len),
+                Some((text, len)) => (Word::Text(text), len),
+                None => return fail("the quote is not closed, or an escape in it is wrong".into()),
+            },
+            '%' => {
+                let name = rest.get(1..).unwrap_or_default();
+                match name.chars().next() {
+                    Some(q @ ('\'' | '`' | '"')) => match quoted(name, q) {
+                        Some((text, len)) => (Word::Variable(text), len + 1),
+                        None => return fail("the quote is not closed".into()),
+                    },
+                    _ => {
+                        let len = name_len(name);
+                        (Word::Variable(name.get(..len).unwrap_or_default().into()), len + 1)
+                    }
+                }
             }
-            '\'' | '`' => quoted(rest, c).ok_or_else(|| PathError { at, message: "the quote is not closed".into() })?,
+            '@' => {
+                let len = moment_len(rest.get(1..).unwrap_or_default());
+                (Word::Moment(rest.get(1..=len).unwrap_or_default().into()), len + 1)
+            }
+            '$' => match SPECIALS.iter().find(|s| rest.starts_with(**s)) {
+                Some(special) => (Word::Special(special), special.len()),
+                None => return fail("after '$' comes this, index or total".into()),
+            },
             c if c.is_ascii_digit() => {
                 let len = number_len(rest);
                 (Word::Number(rest.get(..len).unwrap_or_default().into()), len)
-            }
-            '%' => {
-                let len = 1 + name_len(rest.get(1..).unwrap_or_default());
-                (Word::Variable(rest.get(1..len).unwrap_or_default().into()), len)
             }
             c if c.is_ascii_alphabetic() || c == '_' => {
                 let len = name_len(rest);
@@ -50,7 +94,7 @@ pub(super) fn words(text: &str) -> Result<Vec<Token>, PathError> {
             }
             _ => match SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
                 Some(sign) => (Word::Sign(sign), sign.len()),
-                None => return Err(PathError { at, message: format!("'{c}' has no meaning here") }),
+                None => return fail(format!("'{c}' has no meaning here")),
             },
         };
         tokens.push(Token { at, word });
@@ -63,8 +107,11 @@ fn name_len(text: &str) -> usize {
     text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count()
 }
 
+fn digits(text: &str) -> usize {
+    text.bytes().take_while(u8::is_ascii_digit).count()
+}
+
 fn number_len(text: &str) -> usize {
-    let digits = |t: &str| t.bytes().take_while(u8::is_ascii_digit).count();
     let whole = digits(text);
     match text.get(whole..).and_then(|rest| rest.strip_prefix('.')).map(digits) {
         Some(fraction) if fraction > 0 => whole + 1 + fraction,
@@ -72,24 +119,55 @@ fn number_len(text: &str) -> usize {
     }
 }
 
-/// A quoted text and its length with the quotes; a back-quoted one is a name.
-fn quoted(rest: &str, quote: char) -> Option<(Word, usize)> {
+/// Length of a date, dateTime or time: what could belong to one, a point only before a digit. The parser checks the form.
+fn moment_len(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    let mut time = false;
+    while let Some(b) = bytes.get(at) {
+        let next_is_digit = bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+        match b {
+            b'0'..=b'9' => {}
+            b'T' if !time => time = true,
+            b'-' | b':' | b'+' if next_is_digit && (*b == b'-' || time) => {}
+            b'.' if time && next_is_digit => {}
+            b'Z' if time && at > 1 && !text.starts_with('T') => return at + 1,
+            _ => break,
+        }
+        at += 1;
+    }
+    at
+}
+
+/// A quoted text and its length with the quotes.
+fn quoted(rest: &str, quote: char) -> Option<(String, usize)> {
     let mut out = String::new();
     let mut chars = rest.char_indices().skip(1);
     while let Some((n, c)) = chars.next() {
         if c == quote {
-            let word = if quote == '`' { Word::Name(out) } else { Word::Text(out) };
-            return Some((word, n + 1));
+            return Some((out, n + 1));
         }
-        if c == '\\' {
-            match chars.next()?.1 {
-                'n' => out.push('\n'),
-                'r' => out.push('\r'),
-                't' => out.push('\t'),
-                other => out.push(other),
-            }
-        } else {
+        if c != '\\' {
             out.push(c);
+            continue;
+        }
+        match chars.next()?.1 {
+            'n' => out.push('\n'),
+            'r' => out.push('\r'),
+            't' => out.push('\t'),
+            'f' => out.push('\u{c}'),
+            c @ ('\\' | '/' | '\'' | '"' | '`') => out.push(c),
+            'u' => {
+                let mut code = 0;
+                for _ in 0..4 {
+                    code = code * 16 + chars.next()?.1.to_digit(16)?;
+                }
+                out.push(char::from_u32(code)?);
+            }
+            other => {
+                out.push('\\');
+                out.push(other);
+            }
         }
     }
     None

@@ -1,89 +1,48 @@
 //! FHIRPath: expressions over JSON, parsed once and evaluated often.
 //!
-//! For: search parameters today; invariants and FHIRPath Patch can grow it (new functions go to `eval.rs`, new syntax to
-//! `parser.rs`). Evaluation borrows from the resource and allocates nothing for plain paths.
-//! Not for: what a value means to a search (`search/param`).
-//! Source: <http://hl7.org/fhirpath/N1/>, with FHIR's rules for choices and `resolve()` of
-//! <https://hl7.org/fhir/R4/fhirpath.html>. `resolve()` never reads a resource: it tells the type that a reference names.
+//! For: invariants, FHIRPath Patch, conditions, profiles: [`Expression`], the whole language of FHIRPath 2.0.0 with what FHIR R4
+//! adds. Evaluation is synchronous, borrows from the resource, and is bounded in depth and work: a hostile expression ends with
+//! an error. Search parameters use the small language of [`extract`](Expr) instead.
+//! Not for: what a value means to a search (`search/param`), or which invariants there are (`validate/invariant.rs`).
+//! Source: <http://hl7.org/fhirpath/N1/>, <https://hl7.org/fhir/R4/fhirpath.html>. How far it goes: `docs/validation.md`.
+//!
+//! ```
+//! use baton::fhir::fhirpath::{Env, Expression};
+//! let patient = baton::fhir::json::parse(br#"{"resourceType":"Patient","name":[{"given":["Ann"]},{"given":["Bea"]}]}"#).unwrap();
+//! let expression = Expression::parse("name.given.where(startsWith('B'))").unwrap();
+//! let found = expression.evaluate(&Env::of(&patient)).unwrap();
+//! assert_eq!(found.iter().map(|v| v.to_json().to_string()).collect::<Vec<_>>(), ["\"Bea\""]);
+//! ```
 
+mod arithmetic;
+mod ast;
+mod boundary;
+mod equality;
 mod eval;
+mod extract;
+mod function;
+mod kinds;
 mod lexer;
+mod locate;
+mod moment;
+mod number;
 mod parser;
-mod types;
+mod quantity;
+#[cfg(test)]
+mod tests;
+mod value;
 
-pub use eval::Item;
-pub use types::{is_datatype, reference_type};
+pub use eval::{Env, Hooks, Resolved};
+pub use extract::{Expr, Item, Literal, Step, is_datatype, reference_type};
+pub use locate::{Place, locate};
+pub use moment::{Moment, MomentKind};
+pub use number::Decimal;
+pub use quantity::{Quantity, Unit};
+pub use value::{Items, Kind, Node, Value};
 
-use crate::fhir::Json;
 use std::fmt;
 
-/// A parsed expression.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Expr {
-    /// `$this`: what the expression is evaluated on.
-    This,
-    /// `%resource`: the resource around it.
-    Resource,
-    /// A type name at the start, `Patient`: the resource when it is one.
-    Type(Box<str>),
-    /// A literal.
-    Literal(Literal),
-    /// Steps from what the first part gives.
-    Path(Box<Expr>, Vec<Step>),
-    /// `a | b`.
-    Union(Vec<Expr>),
-    /// `a = b` (`true`) or `a != b`.
-    Equal(Box<Expr>, Box<Expr>, bool),
-    /// `a and b`.
-    And(Box<Expr>, Box<Expr>),
-    /// `a or b`.
-    Or(Box<Expr>, Box<Expr>),
-    /// `a is T`.
-    Is(Box<Expr>, Box<str>),
-}
-
-/// A literal in an expression.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Literal {
-    /// `true`, `false`.
-    Bool(bool),
-    /// `'text'`.
-    Text(Box<str>),
-    /// `12`, `1.5`.
-    Number(Box<str>),
-}
-
-/// One step of a path.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Step {
-    /// `.name`: the member, or the choice `name[x]` of any type.
-    Member(Box<str>),
-    /// `.name` where that is known not to be a choice although the name of another element looks like one
-    /// (`Coverage.subscriber` beside `subscriberId`). No syntax makes it; see [`Expr::plain`].
-    Own(Box<str>),
-    /// `.name as T`: the member name, its JSON name `nameT`, and `T`.
-    Choice(Box<str>, Box<str>, Box<str>),
-    /// `as T`, `.ofType(T)` after something else than a member.
-    As(Box<str>),
-    /// `[n]`.
-    Index(usize),
-    /// `.where(…)`.
-    Where(Box<Expr>),
-    /// `.exists()`, `.exists(…)`.
-    Exists(Option<Box<Expr>>),
-    /// `.empty()`.
-    Empty,
-    /// `.not()`.
-    Not,
-    /// `.extension('url')`.
-    Extension(Box<str>),
-    /// `.hasExtension('url')`.
-    HasExtension(Box<str>),
-    /// `.resolve()`.
-    Resolve,
-}
-
-/// Why an expression cannot be used.
+/// Why an expression cannot be used, or not on this resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathError {
     /// Byte position in the text.
@@ -98,57 +57,44 @@ impl fmt::Display for PathError {
     }
 }
 
-impl Expr {
-    /// Parses an expression.
-    ///
-    /// # Errors
-    /// Names the place and what stands there.
-    pub fn parse(text: &str) -> Result<Self, PathError> {
-        parser::parse(text)
-    }
-
-    /// The parts of a union at the top; one part when there is none.
-    #[must_use]
-    pub fn alternatives(self) -> Vec<Self> {
-        match self {
-            Self::Union(parts) => parts.into_iter().flat_map(Self::alternatives).collect(),
-            one => vec![one],
-        }
-    }
-
-    /// The same path with its last member taken as a plain element, never as a choice.
-    #[must_use]
-    pub fn plain(self) -> Self {
-        match self {
-            Self::Path(base, mut steps) => {
-                if let Some(Step::Member(name)) = steps.last() {
-                    let own = Step::Own(name.clone());
-                    steps.pop();
-                    steps.push(own);
-                }
-                Self::Path(base, steps)
-            }
-            other => other,
-        }
-    }
-
-    /// The type name that a path begins with.
-    #[must_use]
-    pub fn root(&self) -> Option<&str> {
-        match self {
-            Self::Type(name) => Some(name),
-            Self::Path(base, _) | Self::Is(base, _) | Self::Equal(base, ..) => base.root(),
-            Self::And(a, _) | Self::Or(a, _) => a.root(),
-            Self::Union(parts) => parts.first().and_then(Self::root),
-            Self::This | Self::Resource | Self::Literal(_) => None,
-        }
-    }
-
-    /// Calls `found` with each value of the expression on `this` inside `resource`, in order.
-    pub fn each<'a>(&'a self, resource: &'a Json, this: &'a Json, found: &mut dyn FnMut(Item<'a>)) {
-        eval::each(self, resource, Item::node(this), found);
-    }
+/// A parsed expression.
+#[derive(Debug)]
+pub struct Expression {
+    text: Box<str>,
+    ast: ast::Ast,
 }
 
-#[cfg(test)]
-mod tests;
+impl Expression {
+    /// Parses an expression of FHIRPath.
+    ///
+    /// # Errors
+    /// Names the place and what stands there; also what is too long or too deep.
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        Ok(Self { text: text.into(), ast: parser::parse(text)? })
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What it gives on the context of `env`, in order.
+    ///
+    /// # Errors
+    /// Where FHIRPath asks for one: several values where one is expected, a type that an operator does not take, a variable that
+    /// nobody set; and where it takes too much work.
+    pub fn evaluate<'a>(&'a self, env: &Env<'a>) -> Result<Items<'a>, PathError> {
+        eval::evaluate(&self.ast, env)
+    }
+
+    /// As a condition on the context of `env`; `None` when it is empty.
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate`]; also several values.
+    pub fn holds<'a>(&'a self, env: &Env<'a>) -> Result<Option<bool>, PathError> {
+        let found = self.evaluate(env)?;
+        eval::truth(&found)
+            .ok_or_else(|| PathError { at: 0, message: "found several values, expected a truth value".into() })
+    }
+}

@@ -1,18 +1,48 @@
-//! From words to an expression, by the precedence of the FHIRPath grammar:
-//! `.` and `[]`, then `is`/`as`, then `|`, then `=`/`!=`, then `and`, then `or`.
+//! From words to an expression, by the precedence of the FHIRPath grammar.
+//!
+//! From loose to tight: `implies`; `or` `xor`; `and`; `in` `contains`; `=` `~` `!=` `!~`; `<` `<=` `>` `>=`; `|`; `is` `as`; `+` `-`
+//! `&`; `*` `/` `div` `mod`; unary `+` `-`; `.` and `[]`. Depth and length are bounded: nothing that a site or a package brings
+//! can overflow the stack.
 
+use super::PathError;
+use super::ast::{Ast, Call, Operator, Step};
+use super::function;
+use super::kinds::TypeName;
 use super::lexer::{Token, Word, words};
-use super::types::choice_name;
-use super::{Expr, Literal, PathError, Step};
+use super::moment::Moment;
+use super::number::Decimal;
+use super::quantity::{Quantity, Unit, calendar};
+use super::value::Value;
+use std::sync::OnceLock;
 
-/// Expressions in expressions, at most: what a site loads must not overflow the stack.
-const DEPTH: usize = 32;
+/// Expressions in expressions, at most.
+const DEPTH: usize = 64;
+/// Characters of an expression, at most; the longest of R4 and its guides has 3,000.
+const LENGTH: usize = 20_000;
 
-pub(super) fn parse(text: &str) -> Result<Expr, PathError> {
+/// Levels of the binary operators, loose to tight.
+const LEVELS: [&[(&str, Operator)]; 8] = [
+    &[("implies", Operator::Implies)],
+    &[], // `or`, `xor`: see `or`
+    &[], // `and`: see `and`
+    &[("in", Operator::In), ("contains", Operator::Contains)],
+    &[("=", Operator::Equal), ("~", Operator::Equivalent), ("!=", Operator::NotEqual), ("!~", Operator::NotEquivalent)],
+    &[("<=", Operator::LessOrEqual), ("<", Operator::Less), (">=", Operator::GreaterOrEqual), (">", Operator::Greater)],
+    &[], // `|`, `is`, `as`: see `union`, `typed`
+    &[],
+];
+const ADDITIVE: &[(&str, Operator)] = &[("+", Operator::Plus), ("-", Operator::Minus), ("&", Operator::Concatenate)];
+const MULTIPLICATIVE: &[(&str, Operator)] =
+    &[("*", Operator::Times), ("/", Operator::Over), ("div", Operator::Div), ("mod", Operator::Mod)];
+
+pub(super) fn parse(text: &str) -> Result<Ast, PathError> {
+    if text.len() > LENGTH {
+        return Err(PathError { at: LENGTH, message: format!("the expression is longer than {LENGTH} characters") });
+    }
     let mut parser = Parser { tokens: words(text)?, next: 0, end: text.len(), depth: 0 };
-    let expr = parser.or()?;
+    let expression = parser.expression()?;
     match parser.tokens.get(parser.next) {
-        None => Ok(expr),
+        None => Ok(expression),
         Some(token) => Err(PathError { at: token.at, message: "the expression should end here".into() }),
     }
 }
@@ -24,35 +54,40 @@ struct Parser {
     depth: usize,
 }
 
+type Parsed = Result<Ast, PathError>;
+
 impl Parser {
     fn peek(&self) -> Option<&Word> {
         self.tokens.get(self.next).map(|t| &t.word)
     }
 
+    fn at(&self) -> usize {
+        self.tokens.get(self.next).map_or(self.end, |t| t.at)
+    }
+
     fn fail<T>(&self, message: impl Into<String>) -> Result<T, PathError> {
-        let at = self.tokens.get(self.next).map_or(self.end, |t| t.at);
-        Err(PathError { at, message: message.into() })
+        Err(PathError { at: self.at(), message: message.into() })
     }
 
-    fn sign(&mut self, sign: &str) -> bool {
-        let found = matches!(self.peek(), Some(Word::Sign(s)) if *s == sign);
-        self.next += usize::from(found);
-        found
-    }
-
-    fn keyword(&mut self, name: &str) -> bool {
-        let found = matches!(self.peek(), Some(Word::Name(n)) if n == name);
+    /// Takes a sign or keyword.
+    fn take(&mut self, word: &str) -> bool {
+        let found = match self.peek() {
+            Some(Word::Sign(sign)) => *sign == word,
+            Some(Word::Name(name)) => name == word,
+            _ => false,
+        };
         self.next += usize::from(found);
         found
     }
 
     fn expect(&mut self, sign: &str) -> Result<(), PathError> {
-        if self.sign(sign) { Ok(()) } else { self.fail(format!("'{sign}' is missing")) }
+        if self.take(sign) { Ok(()) } else { self.fail(format!("'{sign}' is missing")) }
     }
 
     fn name(&mut self) -> Result<String, PathError> {
-        match self.peek().cloned() {
-            Some(Word::Name(name)) => {
+        match self.peek() {
+            Some(Word::Name(name) | Word::Quoted(name)) => {
+                let name = name.clone();
                 self.next += 1;
                 Ok(name)
             }
@@ -60,176 +95,265 @@ impl Parser {
         }
     }
 
-    fn text(&mut self) -> Result<String, PathError> {
-        match self.peek().cloned() {
-            Some(Word::Text(text)) => {
-                self.next += 1;
-                Ok(text)
-            }
-            _ => self.fail("a text in quotes is missing"),
-        }
-    }
-
-    fn or(&mut self) -> Result<Expr, PathError> {
+    /// Runs a part one level deeper.
+    fn deeper(&mut self, part: impl FnOnce(&mut Self) -> Parsed) -> Parsed {
         self.depth += 1;
         if self.depth > DEPTH {
             return self.fail("the expression is nested too deeply");
         }
-        let mut left = self.and()?;
-        while self.keyword("or") {
-            left = Expr::Or(Box::new(left), Box::new(self.and()?));
-        }
+        let out = part(self);
         self.depth -= 1;
+        out
+    }
+
+    fn expression(&mut self) -> Parsed {
+        self.deeper(|p| p.binary(0))
+    }
+
+    fn binary(&mut self, level: usize) -> Parsed {
+        match level {
+            1 => return self.or(),
+            2 => return self.and(),
+            6 => return self.union(),
+            _ => {}
+        }
+        let Some(operators) = LEVELS.get(level) else { return self.union() };
+        self.left(operators, |p| p.binary(level + 1))
+    }
+
+    /// Operands joined from the left; each joint is one level deeper.
+    fn left(&mut self, operators: &[(&str, Operator)], operand: impl Fn(&mut Self) -> Parsed) -> Parsed {
+        let mut left = operand(self)?;
+        let before = self.depth;
+        loop {
+            let at = self.at();
+            let Some((_, operator)) = operators.iter().find(|(word, _)| self.take(word)) else { break };
+            self.depth += 1;
+            if self.depth > DEPTH {
+                return self.fail("the expression is nested too deeply");
+            }
+            left = Ast::Binary(*operator, Box::new(left), Box::new(operand(self)?), at);
+        }
+        self.depth = before;
         Ok(left)
     }
 
-    fn and(&mut self) -> Result<Expr, PathError> {
-        let mut left = self.equality()?;
-        while self.keyword("and") {
-            left = Expr::And(Box::new(left), Box::new(self.equality()?));
+    fn or(&mut self) -> Parsed {
+        let mut left = self.and()?;
+        let before = self.depth;
+        loop {
+            let at = self.at();
+            if self.take("or") {
+                let right = self.and()?;
+                match &mut left {
+                    Ast::Or(parts) => parts.push(right),
+                    _ => left = Ast::Or(vec![left, right]),
+                }
+            } else if self.take("xor") {
+                self.depth += 1;
+                if self.depth > DEPTH {
+                    return self.fail("the expression is nested too deeply");
+                }
+                left = Ast::Binary(Operator::Xor, Box::new(left), Box::new(self.and()?), at);
+            } else {
+                self.depth = before;
+                return Ok(left);
+            }
         }
-        Ok(left)
     }
 
-    fn equality(&mut self) -> Result<Expr, PathError> {
-        let left = self.union()?;
-        if self.sign("=") {
-            return Ok(Expr::Equal(Box::new(left), Box::new(self.union()?), true));
+    fn and(&mut self) -> Parsed {
+        let first = self.binary(3)?;
+        if !matches!(self.peek(), Some(Word::Name(n)) if n == "and") {
+            return Ok(first);
         }
-        if self.sign("!=") {
-            return Ok(Expr::Equal(Box::new(left), Box::new(self.union()?), false));
+        let mut parts = vec![first];
+        while self.take("and") {
+            parts.push(self.binary(3)?);
         }
-        Ok(left)
+        Ok(Ast::And(parts))
     }
 
-    fn union(&mut self) -> Result<Expr, PathError> {
+    fn union(&mut self) -> Parsed {
         let first = self.typed()?;
         if !matches!(self.peek(), Some(Word::Sign("|"))) {
             return Ok(first);
         }
         let mut parts = vec![first];
-        while self.sign("|") {
+        while self.take("|") {
             parts.push(self.typed()?);
         }
-        Ok(Expr::Union(parts))
+        Ok(Ast::Union(parts))
     }
 
-    fn typed(&mut self) -> Result<Expr, PathError> {
-        let mut left = self.postfix()?;
+    fn typed(&mut self) -> Parsed {
+        let mut left = self.additive()?;
+        let before = self.depth;
         loop {
-            if self.keyword("is") {
-                left = Expr::Is(Box::new(left), self.type_name()?.into());
-            } else if self.keyword("as") {
-                let name = self.type_name()?;
-                left = cast(left, name);
-            } else {
+            let at = self.at();
+            let is = self.take("is");
+            if !is && !self.take("as") {
+                self.depth = before;
                 return Ok(left);
             }
+            self.depth += 1;
+            if self.depth > DEPTH {
+                return self.fail("the expression is nested too deeply");
+            }
+            let name = self.type_name()?;
+            left = if is { Ast::Is(Box::new(left), name, at) } else { Ast::As(Box::new(left), name, at) };
         }
+    }
+
+    fn additive(&mut self) -> Parsed {
+        self.left(ADDITIVE, |p| p.left(MULTIPLICATIVE, Self::polarity))
+    }
+
+    fn polarity(&mut self) -> Parsed {
+        let at = self.at();
+        if self.take("-") {
+            return self.deeper(|p| Ok(Ast::Minus(Box::new(p.polarity()?), at)));
+        }
+        if self.take("+") {
+            return self.deeper(|p| Ok(Ast::Plus(Box::new(p.polarity()?), at)));
+        }
+        self.postfix()
     }
 
     /// `Quantity`, `FHIR.Quantity`, `System.String`.
-    fn type_name(&mut self) -> Result<String, PathError> {
+    fn type_name(&mut self) -> Result<TypeName, PathError> {
         let name = self.name()?;
-        if matches!(name.as_str(), "FHIR" | "System") && self.sign(".") { self.name() } else { Ok(name) }
+        if matches!(name.as_str(), "FHIR" | "System") && self.take(".") {
+            let of = self.name()?;
+            return Ok(TypeName::new(Some(&name), &of));
+        }
+        Ok(TypeName::new(None, &name))
     }
 
-    fn postfix(&mut self) -> Result<Expr, PathError> {
+    fn postfix(&mut self) -> Parsed {
         let mut left = self.primary()?;
         loop {
-            if self.sign(".") {
-                let name = self.name()?;
-                left = if self.sign("(") { self.function(left, &name)? } else { step(left, Step::Member(name.into())) };
-            } else if self.sign("[") {
-                let Some(Word::Number(n)) = self.peek().cloned() else { return self.fail("an index is missing") };
-                let Ok(n) = n.parse() else { return self.fail("an index is a whole number") };
-                self.next += 1;
+            let at = self.at();
+            if self.take(".") {
+                left = match self.peek() {
+                    Some(Word::Special("$this")) => {
+                        self.next += 1;
+                        left
+                    }
+                    _ => {
+                        let at = self.at();
+                        let name = self.name()?;
+                        let next = if self.take("(") { self.call(&name, at)? } else { Step::Member(name.into()) };
+                        step(left, next)
+                    }
+                };
+            } else if self.take("[") {
+                let index = self.expression()?;
                 self.expect("]")?;
-                left = step(left, Step::Index(n));
+                left = step(left, Step::Index(index, at));
             } else {
                 return Ok(left);
             }
         }
     }
 
-    fn primary(&mut self) -> Result<Expr, PathError> {
+    fn primary(&mut self) -> Parsed {
+        let at = self.at();
         let Some(word) = self.peek().cloned() else { return self.fail("an expression is missing") };
         self.next += 1;
         match word {
             Word::Sign("(") => {
-                let inner = self.or()?;
+                let inner = self.expression()?;
                 self.expect(")")?;
+                // In parentheses an `or` is closed: `(a or b) or c` stays two.
                 Ok(inner)
             }
-            Word::Sign("$this") => Ok(Expr::This),
-            Word::Variable(name) if matches!(name.as_str(), "resource" | "rootResource" | "context") => {
-                Ok(Expr::Resource)
+            Word::Sign("{") => {
+                self.expect("}")?;
+                Ok(Ast::Empty)
             }
-            Word::Text(text) => Ok(Expr::Literal(Literal::Text(text.into()))),
-            Word::Number(n) => Ok(Expr::Literal(Literal::Number(n.into()))),
-            Word::Name(name) if name == "true" || name == "false" => Ok(Expr::Literal(Literal::Bool(name == "true"))),
-            Word::Name(name) if self.sign("(") => self.function(Expr::This, &name),
-            Word::Name(name) if name.starts_with(|c: char| c.is_ascii_uppercase()) => Ok(Expr::Type(name.into())),
-            Word::Name(name) => Ok(step(Expr::This, Step::Member(name.into()))),
-            Word::Sign(_) | Word::Variable(_) => {
+            Word::Special("$this") => Ok(Ast::This),
+            Word::Special("$index") => Ok(Ast::Index),
+            Word::Special(_) => Ok(Ast::Total),
+            Word::Variable(name) => Ok(Ast::Variable(name.into(), at)),
+            Word::Text(text) => Ok(Ast::Literal(Value::String(text.into()))),
+            Word::Moment(text) => match Moment::literal(&text) {
+                Some(moment) => Ok(Ast::Literal(Value::Moment(moment))),
+                None => Err(PathError { at, message: format!("'@{text}' is no date, dateTime or time") }),
+            },
+            Word::Number(text) => self.number(&text, at),
+            Word::Name(name) if name == "true" || name == "false" => Ok(Ast::Literal(Value::Boolean(name == "true"))),
+            Word::Name(name) | Word::Quoted(name) => {
+                let first = if self.take("(") {
+                    self.call(&name, at)?
+                } else if name.starts_with(|c: char| c.is_ascii_uppercase()) {
+                    Step::Start(TypeName::new(None, &name))
+                } else {
+                    Step::Member(name.into())
+                };
+                Ok(step(Ast::This, first))
+            }
+            Word::Sign(_) => {
                 self.next -= 1;
                 self.fail("an expression cannot begin like this")
             }
         }
     }
 
-    /// The rest of a call, after the opening parenthesis.
-    fn function(&mut self, left: Expr, name: &str) -> Result<Expr, PathError> {
-        let made = match name {
-            "where" => step(left, Step::Where(Box::new(self.or()?))),
-            "as" | "ofType" => {
-                let name = self.type_name()?;
-                cast(left, name)
-            }
-            "is" => {
-                let name = self.type_name()?;
-                Expr::Is(Box::new(left), name.into())
-            }
-            "exists" if matches!(self.peek(), Some(Word::Sign(")"))) => step(left, Step::Exists(None)),
-            "exists" => step(left, Step::Exists(Some(Box::new(self.or()?)))),
-            "empty" => step(left, Step::Empty),
-            "not" => step(left, Step::Not),
-            "first" => step(left, Step::Index(0)),
-            "extension" => step(left, Step::Extension(self.text()?.into())),
-            "hasExtension" => step(left, Step::HasExtension(self.text()?.into())),
-            "resolve" => step(left, Step::Resolve),
-            _ => return self.fail(format!("Baton's FHIRPath has no function '{name}'")),
+    /// A number, or a quantity where a unit follows.
+    fn number(&mut self, text: &str, at: usize) -> Parsed {
+        let Some(decimal) = Decimal::parse(text) else {
+            return Err(PathError { at, message: "a number has at most 38 digits".into() });
         };
-        self.expect(")")?;
-        Ok(made)
-    }
-}
-
-fn step(left: Expr, step: Step) -> Expr {
-    match left {
-        Expr::Path(base, mut steps) => {
-            steps.push(step);
-            Expr::Path(base, steps)
+        let unit = match self.peek() {
+            Some(Word::Text(unit)) => Some(Unit::of_text(unit)),
+            Some(Word::Name(word)) => calendar(word).map(Unit::Calendar),
+            _ => None,
+        };
+        if let Some(unit) = unit {
+            self.next += 1;
+            return Ok(Ast::Literal(Value::Quantity(Box::new(Quantity { value: decimal, unit }))));
         }
-        other => Expr::Path(Box::new(other), vec![step]),
+        let whole = if text.contains('.') { None } else { text.parse::<i32>().ok() };
+        Ok(Ast::Literal(whole.map_or(Value::Decimal(decimal), |n| Value::Integer(n.into()))))
+    }
+
+    /// The rest of a call, after the opening parenthesis.
+    fn call(&mut self, name: &str, at: usize) -> Result<Step, PathError> {
+        let Some(row) = function::find(name) else {
+            return Err(PathError { at, message: format!("there is no function '{name}'") });
+        };
+        let mut call = Call { row, arguments: Vec::new(), type_name: None, at, regex: OnceLock::new() };
+        if row.takes_type {
+            call.type_name = Some(self.type_name()?);
+            self.expect(")")?;
+            return Ok(Step::Call(Box::new(call)));
+        }
+        if !self.take(")") {
+            loop {
+                call.arguments.push(self.expression()?);
+                if self.take(")") {
+                    break;
+                }
+                self.expect(",")?;
+            }
+        }
+        let (least, most) = (usize::from(row.least), usize::from(row.most));
+        if call.arguments.len() < least || call.arguments.len() > most {
+            let expected = if least == most { least.to_string() } else { format!("{least} to {most}") };
+            let message = format!("'{name}' takes {expected} arguments, found {}", call.arguments.len());
+            return Err(PathError { at, message });
+        }
+        Ok(Step::Call(Box::new(call)))
     }
 }
 
-/// `x.value as Quantity` becomes one step that looks `valueQuantity` up.
-fn cast(left: Expr, rtype: String) -> Expr {
-    if let Expr::Path(base, mut steps) = left {
-        return match steps.pop() {
-            Some(Step::Member(member)) => {
-                let json_name = choice_name(&member, &rtype);
-                steps.push(Step::Choice(member, json_name.into(), rtype.into()));
-                Expr::Path(base, steps)
-            }
-            last => {
-                steps.extend(last);
-                steps.push(Step::As(rtype.into()));
-                Expr::Path(base, steps)
-            }
-        };
+fn step(left: Ast, step: Step) -> Ast {
+    match left {
+        Ast::Path(base, mut steps) => {
+            steps.push(step);
+            Ast::Path(base, steps)
+        }
+        other => Ast::Path(Box::new(other), vec![step]),
     }
-    step(left, Step::As(rtype.into()))
 }

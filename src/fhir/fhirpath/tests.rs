@@ -1,77 +1,92 @@
-use super::{Expr, Item};
-use crate::fhir::Json;
+use super::*;
+use crate::fhir::json::parse;
 
-fn json(value: serde_json::Value) -> Json {
-    value.into()
+fn texts(expression: &str, resource: &str) -> Vec<String> {
+    let resource = parse(resource.as_bytes()).unwrap();
+    let expression = Expression::parse(expression).unwrap();
+    let found = expression.evaluate(&Env::of(&resource)).unwrap();
+    found.iter().map(|v| v.to_json().to_string()).collect()
 }
 
-/// What an expression gives, as JSON texts.
-fn values(expression: &str, resource: &Json) -> Vec<String> {
-    let expr = Expr::parse(expression).unwrap();
-    let mut out = Vec::new();
-    expr.each(resource, resource, &mut |item| {
-        out.push(match item {
-            Item::Node { json, .. } => json.to_string(),
-            Item::Bool(b) => b.to_string(),
-            other => format!("{other:?}"),
-        });
-    });
-    out
-}
+const PATIENT: &str = r##"{"resourceType":"Patient","id":"p","active":true,"name":[{"family":"A","given":["B",null,"C"],
+    "_given":[null,{"extension":[{"url":"u","valueString":"x"}]},null]},{"given":["D"]}],"deceasedDateTime":"2020-02",
+    "contained":[{"resourceType":"Organization","id":"o","name":"O"}],"managingOrganization":{"reference":"#o"},
+    "generalPractitioner":[{"reference":"Practitioner/1"}],"birthDate":"1970-01-31","multipleBirthInteger":2}"##;
 
 #[test]
-fn every_form_that_r4_parameters_use_gives_its_values() {
-    let patient = json(serde_json::json!({
-        "resourceType": "Patient", "id": "p",
-        "name": [{"family": "A", "given": ["B", null, "C"]}],
-        "telecom": [{"system": "phone", "value": "1"}, {"system": "email", "value": "2"}],
-        "deceasedDateTime": "2020", "status": null, "statusReason": "no choice",
-        "link": [{"other": {"reference": "Patient/2"}}, {"other": {"reference": "http://x/fhir/RelatedPerson/3/_history/1"}}],
-        "extension": [{"url": "u", "valueCode": "x"}],
-        "contained": [{"resourceType": "Device", "id": "d"}], "managing": {"reference": "#d"},
-        "useContext": [{"valueQuantity": {"value": 5}}, {"valueRange": {"low": {}}}],
-    }));
+fn elements_and_values_are_found() {
     for (expression, wanted) in [
-        ("Patient.name.given", vec![r#""B""#, r#""C""#]),
-        ("Person.name.given | Patient.name.family", vec![r#""A""#]),
-        ("DomainResource.id", vec![r#""p""#]),
-        ("Patient.telecom.where(system = 'email').value", vec![r#""2""#]),
-        ("Patient.deceased.exists() and Patient.deceased != false", vec!["true"]),
-        ("Patient.active.exists() and Patient.active != false", vec!["false"]),
-        ("(Patient.deceased as dateTime)", vec![r#""2020""#]),
-        ("Patient.deceased.as(DateTime)", vec![r#""2020""#]),
-        ("Patient.deceased.ofType(boolean)", vec![]),
-        ("Patient.status", vec![]),
-        (
-            "Patient.link.other.where(resolve() is RelatedPerson).reference",
-            vec![r#""http://x/fhir/RelatedPerson/3/_history/1""#],
-        ),
-        ("Patient.managing.where(resolve() is Device).reference", vec![r##""#d""##]),
-        ("Patient.link[1].other.reference", vec![r#""http://x/fhir/RelatedPerson/3/_history/1""#]),
-        ("Patient.extension('u').value", vec![r#""x""#]),
-        ("Patient.useContext.value as Quantity", vec![r#"{"value":5}"#]),
-        ("Patient.where(hasExtension('u')).id", vec![r#""p""#]),
-        ("%resource.id", vec![r#""p""#]),
-        ("Patient.name.exists(family = 'A')", vec!["true"]),
-        ("Patient.photo.empty()", vec!["true"]),
-        ("Patient.name.empty().not()", vec!["true"]),
+        ("Patient.name.given", vec![r#""B""#, "null", r#""C""#, r#""D""#]),
+        ("name.given.where(hasValue().not()).extension('u').value", vec![r#""x""#]),
+        ("deceased is dateTime and (deceased as boolean).empty()", vec!["true"]),
+        ("deceased.ofType(dateTime)", vec![r#""2020-02""#]),
+        ("deceasedDateTime", vec![]),
+        ("managingOrganization.resolve().name", vec![r#""O""#]),
+        ("generalPractitioner.resolve() is Practitioner", vec!["true"]),
+        ("generalPractitioner.resolve() is Patient", vec!["false"]),
+        ("birthDate + 1 month", vec![r#""1970-02-28""#]),
+        ("multipleBirth + 0.10", vec!["2.10"]),
+        ("%resource.id & '-' & %context.id", vec![r#""p-p""#]),
+        ("descendants().where($this is Reference).count()", vec!["2"]),
+        ("name[1].given", vec![r#""D""#]),
+        ("contained.type().name", vec![r#""Organization""#]),
     ] {
-        assert_eq!(values(expression, &patient), wanted, "{expression}");
+        assert_eq!(texts(expression, PATIENT), wanted, "{expression}");
     }
 }
 
 #[test]
-fn a_bad_expression_is_refused_with_its_place() {
-    for (text, at) in
-        [("Patient.", 8), ("Patient.name.nope()", 18), ("a 'b", 2), ("a ~ b", 2), ("a b", 2), ("", 0), ("a[x]", 2)]
+fn what_is_hostile_ends_with_an_error() {
+    let resource = parse(PATIENT.as_bytes()).unwrap();
+    let depth = 20_000 / 2 - 10;
+    for text in [
+        "(".repeat(10_000),
+        format!("{}1{}", "(".repeat(depth), ")".repeat(depth)),
+        "-".repeat(19_000) + "1",
+        "1+".repeat(9_000) + "1",
+        "1 is ".repeat(3_000) + "Integer",
+        "true xor ".repeat(2_000) + "true",
+        "a.where(".repeat(2_000),
+        "a[".repeat(5_000),
+        "x".repeat(30_000),
+        "'".into(),
+        "@".into(),
+        "%`".into(),
+        "1e".into(),
+        "/*".into(),
+        "iif(".into(),
+        "é".into(),
+    ] {
+        assert!(Expression::parse(&text).is_err(), "{}", &text[..text.len().min(20)]);
+    }
+    // Nested and chained as far as the parser lets, to the other.
+    let mut nested = "1".to_owned();
+    for _ in 0..40 {
+        nested = format!("({nested}{})", " + 1".repeat(20));
+    }
+    let mut doubling = "'0123456789'".to_owned();
+    for _ in 0..40 {
+        doubling = format!("{doubling}.replace('0', '0123456789012345678901234567890123456789')");
+    }
+    let product = "descendants()".to_owned() + &".select(%resource.descendants())".repeat(12) + ".count()";
+    let regex = "'a'.matches('(((a{1,100}){1,100}){1,100}){1,100}')";
+    let again = "name.aggregate($total.combine(%resource.descendants()).combine($total).combine($total)).count()"
+        .replace("name", "descendants()");
+    for text in
+        [nested, doubling, product, regex.into(), again, "%nobody".into(), "(1|2) and true".into(), "1 + 'a'".into()]
     {
-        assert_eq!(Expr::parse(text).unwrap_err().at, at, "{text}");
+        if let Ok(expression) = Expression::parse(&text) {
+            assert!(expression.evaluate(&Env::of(&resource)).is_err(), "{text}");
+        }
     }
-    assert!(Expr::parse(&"(".repeat(10_000)).is_err());
 }
 
 #[test]
-fn a_union_splits_into_alternatives_with_their_root_types() {
-    let parts = Expr::parse("(A.x as Quantity) | B.y.where(resolve() is Patient) | C").unwrap().alternatives();
-    assert_eq!(parts.iter().map(|p| p.root()).collect::<Vec<_>>(), [Some("A"), Some("B"), Some("C")]);
+fn a_found_element_is_found_again_by_its_place() {
+    let resource = parse(PATIENT.as_bytes()).unwrap();
+    let expression = Expression::parse("name.given[2]").unwrap();
+    let found = expression.evaluate(&Env::of(&resource)).unwrap();
+    let place = found.iter().next().and_then(Value::node).and_then(|node| locate(&resource, &node)).unwrap();
+    let member = |name: &str| Place::Member(name.into());
+    assert_eq!(place, [member("name"), Place::Item(0), member("given"), Place::Item(2)]);
 }

@@ -6,8 +6,8 @@
 
 use super::{Bounds, Prefix, Sink};
 use crate::fhir::Json;
+use crate::fhir::unit::Unit;
 use crate::search::rows::ordered;
-use crate::search::unit::Unit;
 
 /// A decimal as digits and exponent: `5.40` is (540, -2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,15 +1,15 @@
 //! Quantities: number ranges, once for the bare number, once for its unit or code, once for system and code.
 //!
 //! `5.4`, `5.4||mg` and `5.4|http://unitsofmeasure.org|mg` are three keys, so each is one seek. The last is in base units
-//! where the code is UCUM's ([`mod@crate::search::unit`]): it finds 0.0054 g too. Money has its currency as code.
+//! where the code is UCUM's ([`mod@crate::fhir::unit`]): it finds 0.0054 g too. Money has its currency as code.
 //! Source: <https://hl7.org/fhir/R4/search.html#quantity>.
 
 use super::{Place, Sink, number};
 use crate::fhir::Json;
+use crate::fhir::unit::{self, UCUM};
 use crate::search::plan::Cond;
 use crate::search::query::text::{split, unescape};
 use crate::search::rows::ordered;
-use crate::search::unit::{self, UCUM};
 use std::sync::Arc;
 
 const CURRENCY: &str = "urn:iso:std:iso:4217";

@@ -5,7 +5,8 @@
 //! (`{tablets}`) equals only the very same text, and so does one on a logarithmic scale.
 
 use lru::LruCache;
-use octofhir_ucum::{Number, get_canonical_units};
+pub use octofhir_ucum::Number;
+use octofhir_ucum::get_canonical_units;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -47,11 +48,22 @@ pub fn of(code: &str) -> Option<Unit> {
 }
 
 impl Unit {
+    /// A decimal in this unit (`5.40`, `1e2`), exactly, in base units; 28 significant digits.
+    #[must_use]
+    pub fn exactly(&self, decimal: &str) -> Option<Number> {
+        Number::parse(decimal)?.checked_mul(self.factor)?.checked_add(self.offset)
+    }
+
+    /// What one of this unit is in base units, without the offset of a temperature.
+    #[must_use]
+    pub fn factor(&self) -> Number {
+        self.factor
+    }
+
     /// A decimal in this unit (`5.40`, `1e2`) as the nearest double in base units.
     #[must_use]
     pub fn in_base(&self, decimal: &str) -> Option<f64> {
-        let value = Number::parse(decimal)?.checked_mul(self.factor)?.checked_add(self.offset)?;
-        Some(value.to_f64()).filter(|n| n.is_finite())
+        Some(self.exactly(decimal)?.to_f64()).filter(|n| n.is_finite())
     }
 }
 
