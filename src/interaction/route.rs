@@ -121,8 +121,9 @@ pub fn route(path: &str, wire: Wire) -> Result<Request> {
 /// The methods that a path takes, as `Allow` lists them; none for a path that no interaction has.
 #[must_use]
 pub fn allowed(path: &str) -> String {
-    // All operations of today change something.
-    let is_operation = path.rsplit('/').find(|p| !p.is_empty()).is_some_and(|name| name.starts_with('$'));
+    // The operations of today change something, but for those that tell.
+    let name = path.rsplit('/').find(|p| !p.is_empty());
+    let is_operation = name.is_some_and(|n| n.starts_with('$') && !matches!(n, "$timeline" | "$reconcile"));
     let takes = |verb: &Verb| {
         (!is_operation || *verb == Verb::Post) && find(path, Wire::new(*verb, "")).is_ok_and(|found| found.is_some())
     };

@@ -1,7 +1,7 @@
 //! Medication lists around a stay: what was taken at home, what was given, what was prescribed at discharge.
 //!
 //! For: the working list of an episode, and telling "no medicines" from "list not sent". Not for: comparing the lists line
-//! by line (reconciliation comes later).
+//! by line (`reconcile/`).
 //! Source: own rules in `profiles/protocol/README.md`; LOINC document codes; <https://hl7.org/fhir/R4/list.html>.
 
 use super::discharge::Stay;
@@ -27,6 +27,10 @@ const LISTS: [(&str, Group); 5] = [
 /// LOINC's code of the working list: what the patient takes.
 pub const WORKING: &str = "10160-0";
 
+/// FHIR's own codes of what changed on a list, and those that end a medicine: cancelled, ceased.
+const CHANGES: &str = "urn:oid:1.2.36.1.2001.1001.101.104.16592";
+const CEASED: [&str; 2] = ["03", "05"];
+
 /// Which of the lists a line belongs to. The order is that of the working list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
@@ -38,6 +42,8 @@ pub enum Group {
     Discharge,
     /// Handed out by a pharmacy after the discharge.
     Dispensed,
+    /// Taken after the discharge, as the patient or a relative says.
+    Told,
 }
 
 impl Group {
@@ -49,6 +55,7 @@ impl Group {
             Self::Stay => "stay",
             Self::Discharge => "discharge",
             Self::Dispensed => "dispensed",
+            Self::Told => "told",
         }
     }
 }
@@ -64,11 +71,26 @@ pub enum Sent {
     Nothing,
 }
 
+/// One medication resource on one of the lists. The order is that of the working list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Which list.
+    pub group: Group,
+    /// Name, for order.
+    pub name: String,
+    /// The resource.
+    pub target: Target,
+    /// Whether it says that the medicine is not to be taken any more.
+    pub is_ended: bool,
+    /// Why it stands on that list, for people.
+    pub why: &'static str,
+}
+
 /// The lines of a stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lines {
-    /// (group, name for order, resource); sorted, each once.
-    pub lines: Vec<(Group, String, Target)>,
+    /// Sorted, each resource once.
+    pub lines: Vec<Entry>,
     /// What is known about the discharge list.
     pub sent: Sent,
 }
@@ -77,7 +99,7 @@ impl Lines {
     /// How many medicines the patient went home with, as far as known.
     #[must_use]
     pub fn at_discharge(&self) -> usize {
-        self.lines.iter().filter(|(g, ..)| *g == Group::Discharge).count()
+        self.lines.iter().filter(|e| e.group == Group::Discharge && !e.is_ended).count()
     }
 }
 
@@ -89,7 +111,7 @@ pub fn lines(programme: &Programme, stay: &Stay, resources: &[&Json]) -> Lines {
     let base = programme.env.base.as_str();
     let ours = |r: &&Json| patient_of(r, base).is_none_or(|p| stay.patient.as_ref().is_none_or(|ours| *ours == p));
     let resources: Vec<&Json> = resources.iter().copied().filter(ours).collect();
-    let mut groups: BTreeMap<Target, Group> = BTreeMap::new();
+    let mut groups: BTreeMap<Target, Place> = BTreeMap::new();
     let mut sent = Sent::Nothing;
     for resource in &resources {
         if let (Some(target), Some(group)) = (element::target_of(resource), group_of(programme, stay, resource)) {
@@ -97,11 +119,21 @@ pub fn lines(programme: &Programme, stay: &Stay, resources: &[&Json]) -> Lines {
         }
     }
     // A list names its lines: that outweighs what the resources look like.
-    for list in resources.iter().filter(|r| element::type_of(r) == "List") {
-        let Some(group) = list_group(stay, list, base) else { continue };
-        for entry in list["entry"].items().iter().filter(|e| e["deleted"].as_bool() != Some(true)) {
-            if let Some(item) = leads_to(&entry["item"], base) {
-                groups.insert(item, group);
+    let grouped = resources.iter().filter(|r| element::type_of(r) == "List");
+    let mut lists: Vec<(Group, Option<Target>, &Json)> =
+        grouped.filter_map(|l| Some((list_group(stay, l, base)?, element::target_of(l), *l))).collect();
+    lists.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    for (group, _, list) in lists {
+        for entry in list["entry"].items() {
+            let Some(item) = leads_to(&entry["item"], base) else { continue };
+            let ends = entry["deleted"].as_bool() == Some(true)
+                || CEASED.iter().any(|code| has_code(&entry["flag"], CHANGES, code));
+            match groups.get_mut(&item) {
+                // A list of changes takes away what another list has.
+                Some(place) if ends => place.is_ended = true,
+                Some(place) if place.is_ended && place.group == group => {}
+                _ if entry["deleted"].as_bool() == Some(true) => {}
+                _ => drop(groups.insert(item, Place { group, is_ended: ends, why: "a list of the hospital names it" })),
             }
         }
         if group == Group::Discharge && has_code(&list["emptyReason"], EMPTY, "nilknown") {
@@ -110,12 +142,16 @@ pub fn lines(programme: &Programme, stay: &Stay, resources: &[&Json]) -> Lines {
     }
     let by_target: BTreeMap<Target, &Json> =
         resources.iter().filter_map(|r| Some((element::target_of(r)?, *r))).collect();
-    let mut lines: Vec<(Group, String, Target)> = groups
-        .into_iter()
-        .map(|(target, group)| (group, by_target.get(&target).map(|r| name(r)).unwrap_or_default(), target))
-        .collect();
+    let entry = |(target, place): (Target, Place)| Entry {
+        group: place.group,
+        name: by_target.get(&target).map(|r| name(r)).unwrap_or_default(),
+        target,
+        is_ended: place.is_ended,
+        why: place.why,
+    };
+    let mut lines: Vec<Entry> = groups.into_iter().map(entry).collect();
     lines.sort();
-    if lines.iter().any(|(g, ..)| *g == Group::Discharge) {
+    if lines.iter().any(|e| e.group == Group::Discharge) {
         sent = Sent::Some;
     }
     Lines { lines, sent }
@@ -155,8 +191,24 @@ fn list_group(stay: &Stay, list: &Json, base: &str) -> Option<Group> {
     LISTS.iter().find(|(code, _)| has_code(&list["code"], LOINC, code)).map(|(_, group)| *group)
 }
 
-/// Which group a medication resource belongs to by itself; `None` when it has nothing to do with the stay.
-fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Group> {
+/// Where a resource stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    group: Group,
+    is_ended: bool,
+    why: &'static str,
+}
+
+const fn on(group: Group, why: &'static str) -> Option<Place> {
+    Some(Place { group, is_ended: false, why })
+}
+
+const fn ended(group: Group, why: &'static str) -> Option<Place> {
+    Some(Place { group, is_ended: true, why })
+}
+
+/// Which list a medication resource belongs to by itself; `None` when it has nothing to do with the stay.
+fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place> {
     let base = programme.env.base.as_str();
     let zone = &programme.env.zone;
     let at = |name: &str| element::earliest(resource[name].text(), zone);
@@ -174,41 +226,77 @@ fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Group
     };
     match element::type_of(resource) {
         "MedicationRequest" => {
-            if matches!(status, "cancelled" | "entered-in-error" | "draft" | "stopped") {
+            if matches!(status, "cancelled" | "entered-in-error" | "draft") {
                 return None;
             }
             let written = at("authoredOn");
             if category(&["discharge"]) {
+                let why = if of_stay.is_some() {
+                    "its category is discharge"
+                } else {
+                    "a discharge order written around the end of the stay"
+                };
                 let ours = of_stay.unwrap_or_else(|| in_time(written));
-                return ours.then_some(Group::Discharge);
+                return match status {
+                    _ if !ours => None,
+                    "stopped" => ended(Group::Discharge, "a discharge order that was stopped"),
+                    _ => on(Group::Discharge, why),
+                };
+            }
+            if status == "stopped" {
+                let ours = of_stay == Some(true) && category(&["community"]);
+                return ours.then_some(Place { group: Group::Home, is_ended: true, why: "the stay stopped it" });
             }
             if category(&["inpatient"]) {
-                return (of_stay == Some(true)).then_some(Group::Stay);
+                return if of_stay == Some(true) { on(Group::Stay, "its category is inpatient") } else { None };
             }
             // Without a category, an order of this stay that goes on is a discharge order; others are from home.
             if no_category && of_stay == Some(true) {
-                return (status == "active").then_some(Group::Discharge);
+                let goes_on = status == "active";
+                return if goes_on { on(Group::Discharge, "an order of the stay that goes on") } else { None };
             }
-            (matches!(status, "active" | "on-hold" | "unknown") && before(written)).then_some(Group::Home)
+            let goes_on = matches!(status, "active" | "on-hold" | "unknown") && before(written);
+            let why = if no_category {
+                "an order from before the discharge, of no stay"
+            } else {
+                "its category is community"
+            };
+            if goes_on { on(Group::Home, why) } else { None }
         }
         "MedicationStatement" => {
-            if matches!(status, "entered-in-error" | "not-taken" | "stopped" | "completed") || of_stay == Some(false) {
+            let by = ["Patient", "RelatedPerson"];
+            let told = by.iter().any(|t| element::leads_to_a(t, &resource["informationSource"], base).is_some());
+            if status == "entered-in-error" || of_stay == Some(false) {
+                return None;
+            }
+            if told && !before(at("dateAsserted")) && !category(&["discharge", "inpatient"]) {
+                let why = "told by the patient or a relative after the discharge";
+                let stops = matches!(status, "not-taken" | "stopped" | "completed");
+                return if stops { ended(Group::Told, why) } else { on(Group::Told, why) };
+            }
+            if status == "stopped" && of_stay == Some(true) {
+                let group = if category(&["discharge"]) { Group::Discharge } else { Group::Home };
+                return ended(group, "a statement of the stay that it was stopped");
+            }
+            if matches!(status, "not-taken" | "stopped" | "completed") {
                 return None;
             }
             if category(&["discharge"]) {
-                return Some(Group::Discharge);
+                return on(Group::Discharge, "its category is discharge");
             }
             if category(&["inpatient"]) {
-                return (of_stay == Some(true)).then_some(Group::Stay);
+                return if of_stay == Some(true) { on(Group::Stay, "its category is inpatient") } else { None };
             }
-            before(at("dateAsserted")).then_some(Group::Home)
+            if before(at("dateAsserted")) { on(Group::Home, "stated before the discharge") } else { None }
         }
         "MedicationAdministration" => {
-            (of_stay == Some(true) && !matches!(status, "entered-in-error" | "not-done")).then_some(Group::Stay)
+            let given = of_stay == Some(true) && !matches!(status, "entered-in-error" | "not-done");
+            if given { on(Group::Stay, "given in the stay") } else { None }
         }
         "MedicationDispense" => {
             let after = matches!((at("whenHandedOver"), stay.end), (Some(at), Some(end)) if at >= end);
-            (status == "completed" && (of_stay == Some(true) || after)).then_some(Group::Dispensed)
+            let why = if after { "handed out after the discharge" } else { "handed out for the stay" };
+            if status == "completed" && (of_stay == Some(true) || after) { on(Group::Dispensed, why) } else { None }
         }
         _ => None,
     }
@@ -235,7 +323,8 @@ pub fn named_pharmacies(programme: &Programme, stay: &Stay, patient: &Json, reso
     let prescriptions = resources
         .iter()
         .filter(|r| {
-            element::type_of(r) == "MedicationRequest" && group_of(programme, stay, r) == Some(Group::Discharge)
+            element::type_of(r) == "MedicationRequest"
+                && group_of(programme, stay, r).is_some_and(|p| p.group == Group::Discharge && !p.is_ended)
         })
         .filter_map(|r| pharmacy(&r["dispenseRequest"]["performer"]));
     let preferred = patient["extension"]

@@ -24,6 +24,7 @@ pub mod policy;
 pub mod programme;
 pub mod protocol;
 pub mod react;
+pub mod reconcile;
 pub mod records;
 pub mod task;
 pub mod timeline;
@@ -31,7 +32,7 @@ pub mod timeline;
 mod world;
 
 pub use guard::{guard, needs_if_match, stamp};
-pub use operation::{attempt, claim, release, resolve};
+pub use operation::{attempt, claim, reconcile, release, resolve};
 pub use programme::Programme;
 pub use react::react;
 pub use task::{needs_version, standing};

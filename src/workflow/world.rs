@@ -178,6 +178,13 @@ impl World {
         })
     }
 
+    /// `$reconcile` of the only stay.
+    pub fn reconcile(&mut self, who: &str, writes: bool) -> Result<Json> {
+        self.operate(who, async |ctx, memory, programme| {
+            operation::reconcile_in(ctx, memory, programme, "e", None, writes).await
+        })
+    }
+
     /// The Task of an action of the only episode.
     pub fn task(&self, code: &str) -> Target {
         let is = |j: &Json| j["code"]["coding"][0]["code"].text() == code;

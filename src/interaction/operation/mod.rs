@@ -40,12 +40,13 @@ enum Kind {
     Release,
     Attempt,
     Resolve,
+    Reconcile,
     /// Reads only.
     Timeline,
 }
 
 /// All operations.
-pub(super) const OPERATIONS: [Row; 5] = [
+pub(super) const OPERATIONS: [Row; 6] = [
     Row {
         name: "claim",
         on: "Task",
@@ -69,6 +70,12 @@ pub(super) const OPERATIONS: [Row; 5] = [
         on: "DetectedIssue",
         text: "A pharmacist decides on a drug therapy problem: mitigation, resolution, note; closes its review Task.",
         kind: Kind::Resolve,
+    },
+    Row {
+        name: "reconcile",
+        on: "Encounter",
+        text: "Compares the medication lists around a stay: home, stay, discharge, dispensed, told. POST stores the working List with its Provenance; GET answers what it would be. Runs by itself when a list changes.",
+        kind: Kind::Reconcile,
     },
     Row {
         name: "timeline",
@@ -106,15 +113,23 @@ impl Engine {
                 Error::invalid(format!("${} is called by itself, not in a Bundle", row.name)).code("not-supported")
             );
         }
-        if call.is_get {
+        let reads = matches!(row.kind, Kind::Reconcile);
+        if call.is_get && !reads {
             return Err(Error::method_not_allowed(format!("${} changes something: call it by POST", row.name)));
         }
-        self.permit(ctx, Action::Update, Some(target.rtype))?;
+        if reads {
+            // What it writes is the programme's own and follows from what is stored: who may read the list may ask for it.
+            self.permit(ctx, Action::Read, Some(target.rtype))?;
+            self.permit(ctx, Action::Read, Some(known("List")))?;
+        } else {
+            self.permit(ctx, Action::Update, Some(target.rtype))?;
+        }
         let params = if call.body.is_empty() { None } else { Some(parameters(call.body.json(&self.house().json)?)?) };
         Ok(Call {
             house: Arc::clone(&self.0),
             ctx: ctx.clone(),
             kind: row.kind,
+            is_get: call.is_get,
             name: format!("{}/${}", row.on, row.name),
             target: target.clone(),
             params,
@@ -152,6 +167,7 @@ pub(super) struct Call {
     house: Arc<House>,
     ctx: Ctx,
     kind: Kind,
+    is_get: bool,
     name: String,
     /// The resource that it is called on.
     pub(super) target: Target,
@@ -181,6 +197,7 @@ impl Call {
             Kind::Release => workflow::release(ctx, tx, programme, id, params, self.if_match).await,
             Kind::Attempt => workflow::attempt(ctx, tx, programme, id, params, self.if_match).await,
             Kind::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
+            Kind::Reconcile => workflow::reconcile(ctx, tx, programme, id, params, !self.is_get).await,
             Kind::Timeline => Err(Error::fault("$timeline is no write: operation() answers it")),
         }
     }

@@ -3,16 +3,17 @@
 //! Pure: what goes in decides what comes out. `id` is set by who writes. Not for: when to write them (`react/`).
 //! Source: `profiles/protocol/README.md`; each resource's R4 page.
 
+mod reconciled;
 mod record;
 mod task;
 
+pub use reconciled::{list, news, reconciliation, sources};
 pub use record::{provenance, refusal};
 pub use task::{TaskFrame, abort, adopt_abort, end_task, hold_task, offer_to, review, task};
 
 use super::Programme;
 use super::discharge::{Reason, Stay};
-use super::element::{self, extension_url, reference, sid};
-use super::list::{Lines, Sent, WORKING};
+use super::element::{self, extension_url, sid};
 use crate::clock::Instant;
 use crate::fhir::{Json, Target};
 use serde_json::json;
@@ -134,44 +135,6 @@ impl With for Json {
         self.set(key, value);
         self
     }
-}
-
-/// The working medication list.
-#[must_use]
-pub fn list(programme: &Programme, at: &Addresses, stay: &Stay, patient: &Target, lines: &Lines) -> Json {
-    let mut list = json!({
-        "resourceType": "List",
-        "identifier": [identifier("list", &at.list.id)],
-        "status": "current",
-        "mode": "working",
-        "title": "Medicines around the stay, to be reconciled",
-        "code": {"coding": [{"system": "http://loinc.org", "code": WORKING}], "text": "Medicines"},
-        "subject": references(patient),
-        "encounter": references(&stay.encounter),
-        "date": stay.end_text,
-    });
-    match lines.sent {
-        Sent::Some => {}
-        Sent::NoneKnown => {
-            list["note"] = json!([{"text": "The hospital says that the patient went home without medicines."}]);
-        }
-        Sent::Nothing => {
-            list["note"] = json!([{"text": "The hospital has not said which medicines the patient went home with. That does not mean none."}]);
-        }
-    }
-    let mut list = resource(list);
-    let entry = |(group, _, target): &(super::list::Group, String, Target)| {
-        let flag = programme.coded("list-line", group.code());
-        Json::object().with("flag", flag).with("item", reference(target))
-    };
-    if lines.lines.is_empty() {
-        let reason = if lines.sent == Sent::NoneKnown { "nilknown" } else { "unavailable" };
-        let system = "http://terminology.hl7.org/CodeSystem/list-empty-reason";
-        list.set("emptyReason", resource(json!({"coding": [{"system": system, "code": reason}]})));
-    } else {
-        list.set("entry", Json::Array(lines.lines.iter().map(entry).collect()));
-    }
-    list
 }
 
 /// The record of a decision: an Observation, which R4 lets people search by code, value and component.

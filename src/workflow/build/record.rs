@@ -67,7 +67,7 @@ pub fn provenance(
 }
 
 /// The caller, for whom they act.
-fn agent(ctx: &Ctx) -> Value {
+pub(super) fn agent(ctx: &Ctx) -> Value {
     let principal = &ctx.principal;
     let organization = principal.organization();
     let who = match (&principal.practitioner, &organization) {

@@ -65,7 +65,7 @@ fn which_line_a_medicine_is_as_a_table() {
     ] {
         let json: Json = resource.clone().into();
         let found = lines(&programme, &stay, &[&json]);
-        assert_eq!(found.lines.first().map(|(g, ..)| g.code()), group, "{resource}");
+        assert_eq!(found.lines.first().map(|e| e.group.code()), group, "{resource}");
     }
 }
 
@@ -87,7 +87,7 @@ fn a_list_outweighs_what_its_lines_look_like_and_says_what_was_sent() {
     let entry = json!({"entry": [{"item": {"reference": "MedicationStatement/home"}}]});
     let empty = |code: &str| json!({"emptyReason": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/list-empty-reason", "code": code}]}});
     let listed = of(list("75311-1", entry));
-    assert_eq!((listed.lines[0].0.code(), listed.sent), ("discharge", Sent::Some));
+    assert_eq!((listed.lines[0].group.code(), listed.sent), ("discharge", Sent::Some));
     assert_eq!(of(list("10183-2", empty("nilknown"))).sent, Sent::NoneKnown);
     assert_eq!(of(list("10183-2", empty("unavailable"))).sent, Sent::Nothing, "not known is not none");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The programme's operations: `$claim`, `$release`, `$attempt`, `$resolve`.
+//! The programme's operations: `$claim`, `$release`, `$attempt`, `$resolve`, `$reconcile`.
 //!
 //! Each makes the resources that a client could have written itself, passes them through the same guard, and lets the same
 //! reactions follow; everything is written once, at the end. The dispatcher has already seen that the caller may know of
@@ -97,6 +97,37 @@ pub async fn resolve(
     if_match: Option<i64>,
 ) -> Result<Json> {
     resolve_in(ctx, &mut Books::new(tx, programme), programme, dtp_id, params, if_match).await
+}
+
+/// `Encounter/{id}/$reconcile`: compares the medication lists around a stay. Answers the working List: as stored, or, unless
+/// `writes`, as it would be stored.
+///
+/// `params`: none. It runs by itself when a list changes; asked again, it changes nothing.
+///
+/// # Errors
+/// 422 when the Encounter is no stay of the programme.
+pub async fn reconcile(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    programme: &Programme,
+    encounter_id: &str,
+    params: Option<&Json>,
+    writes: bool,
+) -> Result<Json> {
+    reconcile_in(ctx, &mut Books::new(tx, programme), programme, encounter_id, params, writes).await
+}
+
+pub(super) async fn reconcile_in<R: Records>(
+    ctx: &Ctx,
+    records: &mut R,
+    programme: &Programme,
+    id: &str,
+    params: Option<&Json>,
+    writes: bool,
+) -> Result<Json> {
+    params::Params::read(params, &[])?;
+    let held = behind_locks(records, programme, &Target::new(known("Encounter"), id)).await?;
+    super::react::reconcile(ctx, records, programme, &held, writes).await
 }
 
 /// Reads a resource behind the locks of its patient.

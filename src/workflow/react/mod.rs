@@ -10,10 +10,13 @@ mod contact;
 mod correction;
 mod dtp;
 mod handoff;
+mod lists;
 mod opening;
 mod outreach;
 mod readmission;
 mod stay;
+
+pub use lists::reconcile;
 
 #[cfg(test)]
 mod tests;

@@ -136,13 +136,13 @@ impl<R: Records> Round<'_, R> {
         let patient = &scene.at_patient;
         self.write(&at.episode, build::episode(at, stay, patient, previous), org).await?;
         self.write(&at.plan, build::plan(programme, at, stay, patient, self.now()), org).await?;
-        self.write(&at.list, build::list(programme, at, stay, patient, &scene.lines), org).await?;
+        let record_of_list = self.write_list(stay, at, scene, org).await?;
         for action in &programme.follow_up.actions {
             self.open_task(&programme.follow_up, &action.id, stay, at, scene).await?;
         }
         self.list_alert(stay, at, scene).await?;
         let mut shown = vec![patient.clone(), stay.encounter.clone(), record];
-        shown.extend([at.episode.clone(), at.plan.clone(), at.list.clone()]);
+        shown.extend([at.episode.clone(), at.plan.clone(), at.list.clone(), record_of_list]);
         let tasks = self.tasks_of(&at.plan).await?;
         shown.extend(tasks.iter().cloned());
         shown.extend(scene.resources.iter().filter(|r| !element::is_of_programme(r)).filter_map(element::target_of));
@@ -252,7 +252,7 @@ impl<R: Records> Round<'_, R> {
         let at = self.addresses(episode);
         let org = self.desk.org(episode).unwrap_or_default();
         let scene = self.scene(&stay, patient, record, false).await?;
-        self.write(&at.list, build::list(self.programme, &at, &stay, &scene.at_patient, &scene.lines), org).await?;
+        let record_of_list = self.write_list(&stay, &at, &scene, org).await?;
         self.list_alert(&stay, &at, &scene).await?;
         let tasks = self.tasks_of(&at.plan).await?;
         self.assign(&tasks, &scene, &json).await?;
@@ -262,6 +262,7 @@ impl<R: Records> Round<'_, R> {
             None => related.into_iter().collect(),
         };
         shown.extend(tasks.iter().cloned());
+        shown.push(record_of_list);
         debug_assert!(type_of(&scene.patient) == "Patient");
         self.share_care(&json, &at.episode.id, &tasks, &shown).await
     }

@@ -174,6 +174,7 @@ impl<R: Records> Round<'_, R> {
         let programme = self.programme;
         let actions = programme.follow_up.actions.iter().chain(&programme.list_not_sent.actions);
         let mut all: Vec<Target> = actions.map(|a| at.task(programme, &a.id, 0)).collect();
+        all.push(super::lists::record_of(programme, &at.list));
         all.extend([at.episode, at.plan, at.list, self.decision_at(stay)]);
         if self.is_new_stay(stay) {
             self.desk.assume_absent(&all);

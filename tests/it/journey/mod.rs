@@ -10,6 +10,7 @@ mod follow_up;
 mod handoff;
 mod load;
 mod order;
+mod reconcile;
 pub mod rules;
 mod time;
 mod timeline;

@@ -4,4 +4,5 @@ mod durable;
 mod exactly_once;
 mod lost;
 mod real_data;
+mod reconciled;
 mod schema;

@@ -5,6 +5,7 @@ mod consent;
 mod contact;
 mod endings;
 mod laws;
+mod lists;
 mod order;
 
 use crate::workflow::world::*;
@@ -37,7 +38,7 @@ fn a_discharge_opens_its_follow_up() {
         .iter()
         .map(|e| (e["flag"]["coding"][0]["code"].text(), e["item"]["reference"].text()))
         .collect();
-    assert_eq!(lines, [("home", "MedicationStatement/home"), ("discharge", "MedicationRequest/m")]);
+    assert_eq!(lines, [("omitted-without-note", "MedicationStatement/home"), ("new", "MedicationRequest/m")]);
     assert_eq!(world.reasons(), [""; 0]);
     assert_eq!(world.memory.all("Observation")[0]["valueCodeableConcept"]["coding"][0]["code"].text(), "followed");
     let plan = world.memory.all("CarePlan")[0];

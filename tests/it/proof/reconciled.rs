@@ -1,0 +1,137 @@
+//! Every discharge and every stay of the real data reconciled: each medication once, and the counts of `docs/programme.md`.
+//!
+//! `cargo test --test it proof::reconciled -- --nocapture` prints the table.
+
+use crate::harness::{Database, TestServer, data, with_server};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Default)]
+struct Count {
+    stays: usize,
+    followed: usize,
+    reasons: BTreeMap<String, usize>,
+    sources: usize,
+    outcomes: BTreeMap<String, usize>,
+    why: BTreeMap<String, usize>,
+}
+
+impl Count {
+    fn print(&self, title: &str) {
+        println!("{title}: {} stays, {} followed up, {} source lines", self.stays, self.followed, self.sources);
+        println!("  not followed: {:?}", self.reasons);
+        println!("  outcomes: {:?}", self.outcomes);
+        println!("  unclear because: {:?}", self.why);
+    }
+
+    /// Takes the reconciled list of a stay in.
+    fn add(&mut self, stay: &str, list: &Value) {
+        self.stays += 1;
+        let mut seen = BTreeSet::new();
+        for entry in list["entry"].as_array().into_iter().flatten() {
+            let outcome = entry["flag"]["coding"][0]["code"].as_str().expect("an outcome").to_string();
+            let parts = entry["extension"][0]["extension"].as_array().expect("what the line is made of");
+            for source in parts.iter().filter(|p| p["url"] == "source") {
+                let item =
+                    source["extension"][0]["valueReference"]["reference"].as_str().expect("a source").to_string();
+                assert!(seen.insert(item.clone()), "{stay}: {item} stands in two lines");
+                self.sources += 1;
+            }
+            let remarks = parts.iter().filter(|p| p["url"] == "remark" && outcome == "unclear");
+            for remark in remarks.filter_map(|r| r["valueString"].as_str()) {
+                *self.why.entry(remark.to_string()).or_default() += 1;
+            }
+            *self.outcomes.entry(outcome).or_default() += 1;
+        }
+    }
+}
+
+fn location(answer: &Value, rtype: &str) -> Option<String> {
+    let entries = answer["entry"].as_array()?;
+    let of = |e: &Value| Some(e["response"]["location"].as_str()?.split("/_history").next()?.to_string());
+    entries.iter().filter_map(of).find_map(|l| l.find(&format!("{rtype}/")).map(|at| l[at..].to_string()))
+}
+
+async fn decision(server: &TestServer, encounter: &str, count: &mut Count) {
+    for record in server.everyone().search(&format!("Observation?encounter={encounter}&code=decision")).await {
+        if record["valueCodeableConcept"]["coding"][0]["code"] == "followed" {
+            count.followed += 1;
+        }
+        for component in record["component"].as_array().into_iter().flatten() {
+            let code = component["valueCodeableConcept"]["coding"][0]["code"].as_str().unwrap_or("?").to_string();
+            *count.reasons.entry(code).or_default() += 1;
+        }
+    }
+}
+
+both_databases!(every_discharge_of_the_real_data_is_reconciled_line_by_line);
+async fn every_discharge_of_the_real_data_is_reconciled_line_by_line(server: TestServer) {
+    let Some(providers) = data::lines("discharges-providers.ndjson.gz") else { return };
+    let everyone = server.everyone();
+    for line in providers {
+        everyone.send("POST", "", line, &[]).await.ok();
+    }
+    let mut count = Count::default();
+    let mut shown = Vec::new();
+    for line in data::lines("discharges.ndjson.gz").unwrap_or_default() {
+        let bundle: Value = serde_json::from_str(&line).expect("JSON");
+        let entries = bundle["entry"].as_array().expect("entries");
+        let stay = entries.iter().map(|e| &e["resource"]).find(|r| r["resourceType"] == "Encounter").expect("a stay");
+        // Each as of its own day: an hour after the discharge.
+        let end: jiff::Timestamp = stay["period"]["end"].as_str().expect("an end").parse().expect("a time");
+        server.at(&end.checked_add(jiff::SignedDuration::from_hours(1)).expect("a time").to_string());
+        let answer = everyone.send("POST", "", line, &[]).await.ok().body;
+        let encounter = location(&answer, "Encounter").expect("the stay's address");
+        let list = everyone.read(&format!("{encounter}/$reconcile")).await.ok().body;
+        count.add(&encounter, &list);
+        decision(&server, &encounter, &mut count).await;
+        let lines = list["entry"].as_array().cloned().unwrap_or_default();
+        shown.push(encounter.clone());
+        for line in &lines {
+            let parts = line["extension"][0]["extension"].as_array().cloned().unwrap_or_default();
+            let sources: Vec<String> =
+                parts.iter().filter(|p| p["url"] == "source").map(|p| p["extension"].to_string()).collect();
+            shown.push(format!("  {} | {} | {}", line["item"]["display"], line["flag"]["text"], sources.join(" ")));
+        }
+    }
+    assert_eq!(count.stays, 30);
+    assert!(count.sources > 100, "{}", count.sources);
+    count.print("discharges.ndjson.gz");
+    if std::env::var_os("BATON_TEST_SHOW").is_some() {
+        println!("{}", shown.join("\n"));
+    }
+}
+
+/// On one database: whole records take a minute to load, and what is compared does not depend on where they lie.
+#[test]
+fn every_stay_of_the_synthea_patients_is_reconciled_line_by_line() {
+    with_server(Database::Sqlite, every_stay_of_the_synthea_patients_is_reconciled);
+}
+
+async fn every_stay_of_the_synthea_patients_is_reconciled(server: TestServer) {
+    let Some(providers) = data::lines("synthea/providers-2025.ndjson.gz") else { return };
+    let everyone = server.everyone();
+    for line in providers {
+        everyone.send("POST", "", line, &[]).await.ok();
+    }
+    for file in ["synthea/patients-2019.ndjson.gz", "synthea/patients-2025.ndjson.gz"] {
+        let mut count = Count::default();
+        for line in data::lines(file).unwrap_or_default() {
+            let answer = everyone.send("POST", "", line, &[]).await.ok().body;
+            let patient = location(&answer, "Patient").expect("a patient");
+            for stay in
+                everyone.search(&format!("Encounter?subject={patient}&class=IMP,ACUTE,EMER,OBSENC&_count=500")).await
+            {
+                let encounter = crate::harness::client::reference(&stay);
+                let list = everyone.send("GET", &format!("{encounter}/$reconcile"), "", &[]).await;
+                if list.status == 422 {
+                    continue; // a class that the programme does not record
+                }
+                count.add(&encounter, &list.ok().body);
+                decision(&server, &encounter, &mut count).await;
+            }
+        }
+        assert!(count.stays > 5, "{file}: {}", count.stays);
+        count.print(file);
+    }
+}
