@@ -9,6 +9,8 @@
 //! `Reference(A|B)` and `canonical(A|B)` name targets; `#path` is a content reference.
 //! `codes.tsv`: value set, code system, codes. Value sets that need a system outside the package (UCUM, BCP-13, ISO 4217,
 //! LOINC) are not in it, and an element bound to one has no binding.
+//! `concepts.tsv`: a line `@url<TAB>name<TAB>version<TAB>hierarchy meaning` opens a code system of `codes.tsv`; each line
+//! below is one concept: depth, code, display, and marks: `abstract`, `retired`, `>CODE` for a child that stands elsewhere.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,6 +32,8 @@ pub struct Tables {
     pub elements: String,
     /// `codes.tsv`
     pub codes: String,
+    /// `concepts.tsv`
+    pub concepts: String,
 }
 
 fn main() -> Result<()> {
@@ -39,6 +43,7 @@ fn main() -> Result<()> {
     let tables = tables(Path::new(&data))?;
     std::fs::write(Path::new(&out).join("elements.tsv"), tables.elements)?;
     std::fs::write(Path::new(&out).join("codes.tsv"), tables.codes)?;
+    std::fs::write(Path::new(&out).join("concepts.tsv"), tables.concepts)?;
     Ok(())
 }
 
@@ -54,13 +59,38 @@ pub fn tables(data: &Path) -> Result<Tables> {
         used.insert(set_name(url), terms.expand(url).ok_or(url)?);
     }
     let elements = elements(&structures, &terms, &mut used)?;
-    let mut codes = String::new();
+    let (mut codes, mut concepts) = (String::new(), String::new());
+    let mut systems = BTreeSet::new();
     for (name, expansion) in used {
         for (system, list) in expansion {
             writeln!(codes, "{name}\t{system}\t{}", list.join("\t"))?;
+            systems.insert(system);
         }
     }
-    Ok(Tables { elements, codes })
+    for system in systems.iter().filter_map(|url| terms.systems.get(url)) {
+        let (url, name, version) = (text(system, "url"), text(system, "name"), text(system, "version"));
+        writeln!(concepts, "@{url}\t{name}\t{version}\t{}", text(system, "hierarchyMeaning"))?;
+        write_concepts(&mut concepts, list(system, "concept"), 0)?;
+    }
+    Ok(Tables { elements, codes, concepts })
+}
+
+fn write_concepts(out: &mut String, concepts: &[Value], depth: usize) -> Result<()> {
+    for concept in concepts {
+        let mut marks = Vec::new();
+        for property in list(concept, "property") {
+            match text(property, "code") {
+                "notSelectable" if property["valueBoolean"] == true => marks.push("abstract".to_owned()),
+                "status" if text(property, "valueCode") == "retired" => marks.push("retired".to_owned()),
+                "child" => marks.push(format!(">{}", text(property, "valueCode"))),
+                _ => {}
+            }
+        }
+        let display = text(concept, "display").split_whitespace().collect::<Vec<_>>().join(" ");
+        writeln!(out, "{depth}\t{}\t{display}\t{}", text(concept, "code"), marks.join(" "))?;
+        write_concepts(out, list(concept, "concept"), depth + 1)?;
+    }
+    Ok(())
 }
 
 fn read(data: &Path, name: &str) -> Result<Vec<Value>> {

@@ -189,11 +189,16 @@ pub(super) fn text(face: &Face, status: u16, text: String) -> HttpResponse {
 
 /// A public JSON document that is no FHIR: keys, discovery. Any origin may read it.
 pub(super) fn document(face: &Face, document: &serde_json::Value) -> HttpResponse {
+    json(face, document.to_string().into())
+}
+
+/// The same, written already.
+pub(super) fn json(face: &Face, document: Bytes) -> HttpResponse {
     let mut out = face.builder(200);
     out.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
     out.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")));
     out.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60")));
-    face.send(&mut out, document.to_string().into())
+    face.send(&mut out, document)
 }
 
 /// What the token endpoint says.

@@ -30,6 +30,7 @@ pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResp
         (&Method::POST, "/auth/token") => token(shared, &request, payload, &face).await,
         (&Method::GET | &Method::HEAD, "/auth/jwks") => respond::document(&face, &shared.house.auth.jwks()),
         (&Method::GET | &Method::HEAD, "/fhir/.well-known/smart-configuration") => smart_configuration(shared, &face),
+        (&Method::GET | &Method::HEAD, "/fhir/openapi.json") => respond::json(&face, shared.house.engine.openapi(&OWN)),
         (_, "/auth/token") => respond::oauth(&face, auth::endpoint::post_only()),
         (_, path) if own_methods(path).is_some() => {
             let text = format!("'{path}' takes {}", own_methods(path).unwrap_or_default());
@@ -49,13 +50,21 @@ pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResp
     answer
 }
 
+/// The paths that are no interaction's: path, method (a GET is a HEAD, too), media type, what it is.
+const OWN: [(&str, &str, &str, &str); 7] = [
+    ("/livez", "GET", "text/plain", "Whether the process lives."),
+    ("/readyz", "GET", "text/plain", "Whether the database answers."),
+    ("/metrics", "GET", "text/plain", "Counters for Prometheus."),
+    ("/auth/token", "POST", "application/json", "An access token for a client (OAuth 2, client_credentials)."),
+    ("/auth/jwks", "GET", "application/json", "The keys that access tokens are signed with."),
+    ("/fhir/.well-known/smart-configuration", "GET", "application/json", "What SMART clients need to know."),
+    ("/fhir/openapi.json", "GET", "application/json", "This document."),
+];
+
 /// The methods of a path that is no interaction's.
 fn own_methods(path: &str) -> Option<&'static str> {
-    match path {
-        "/livez" | "/readyz" | "/metrics" | "/auth/jwks" | "/fhir/.well-known/smart-configuration" => Some("GET, HEAD"),
-        "/auth/token" => Some("POST"),
-        _ => None,
-    }
+    let (_, method, ..) = OWN.iter().find(|(own, ..)| *own == path)?;
+    Some(if *method == "GET" { "GET, HEAD" } else { method })
 }
 
 /// A path without the FHIR base.
@@ -77,10 +86,13 @@ async fn fhir(shared: &Shared, request: &HttpRequest, payload: web::Payload, fac
 
 async fn fhir_answer(shared: &Shared, request: &HttpRequest, payload: web::Payload, face: &Face) -> Result<Answer> {
     let house = &shared.house;
-    let verb = wire::verb(request)?;
     face.check()?;
     let path = wire::path(request)?;
-    let is_public = matches!(verb, Verb::Get | Verb::Head) && path == "metadata";
+    let verb = match wire::verb(request) {
+        Err(_) if interaction::allowed(&path).is_empty() => return Err(interaction::unknown_path(&path)),
+        verb => verb?,
+    };
+    let is_public = matches!(verb, Verb::Get | Verb::Head) && matches!(&*path, "metadata" | "$versions");
     let ctx = if is_public { anonymous(shared, face) } else { ctx(shared, request, face).await? };
     let mut wire = wire::read(request, verb)?;
     let mut is_large = false;

@@ -11,22 +11,25 @@ mod bundle;
 mod capability;
 mod change;
 mod history;
+mod openapi;
 mod operation;
 mod page;
 pub(crate) mod parameter;
 mod published;
 mod read;
+mod reading;
 mod request;
 mod route;
 mod search;
 mod subset;
+mod terminology;
 mod transaction;
 mod write;
 
 pub use answer::{Answer, Done, Stamp};
 pub use parameter::{Declared, declare};
 pub use request::{At, Body, Match, Media, Operation, Prefer, Request, Scope, Unless, When};
-pub use route::{Verb, Wire, allowed, route};
+pub use route::{Verb, Wire, allowed, route, unknown as unknown_path};
 
 use crate::access::Ctx;
 use crate::access::policy::Policy;
@@ -145,7 +148,7 @@ impl Engine {
             Request::VRead { target, version, query } => self.vread(ctx, target, &version, &query).await,
             Request::Search { of, query, lenient } => Box::pin(self.search(ctx, of, &query, lenient)).await,
             Request::History { of, query } => Box::pin(self.history(ctx, of, &query)).await,
-            Request::Capabilities => Ok(self.capabilities()),
+            Request::Capabilities { query } => self.capabilities(&query).await,
             Request::Bundle { body, prefer } => Box::pin(self.bundle(ctx, body, prefer)).await,
             Request::Operation(operation) => Box::pin(self.operation(ctx, operation)).await,
             write => Box::pin(self.change(ctx, write)).await,

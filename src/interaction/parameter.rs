@@ -227,7 +227,9 @@ pub(crate) fn assemble(rows: &Parameters, env: &Env) -> Active {
         }
     }
     let zone = rows.zone.as_deref().and_then(|z| TimeZone::get(z).ok()).unwrap_or(TimeZone::UTC);
-    Active { building, ..Active::new(rows.generation, registry, env.in_zone(zone)) }
+    let is_file = |e: &Extra| !e.name.starts_with("SearchParameter/");
+    let own = extras.into_iter().filter(is_file).map(|e| e.resource).collect();
+    Active { building, own, ..Active::new(rows.generation, registry, env.in_zone(zone)) }
 }
 
 impl House {

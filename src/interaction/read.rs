@@ -3,7 +3,7 @@
 //! Source: <https://hl7.org/fhir/R4/http.html#read>, `#vread`, `#cread`.
 
 use super::answer::{Answer, Done, Stamp};
-use super::published::published;
+use super::published;
 use super::request::Unless;
 use super::subset::Subset;
 use super::{Engine, unknown};
@@ -18,9 +18,9 @@ impl Engine {
     pub(super) async fn read(&self, ctx: &Ctx, target: Target, unless: &Unless, query: &str) -> Result<Answer> {
         self.permit(ctx, Action::Read, Some(target.rtype))?;
         let Some(version) = self.house().store.get(&Limit::of(ctx), &target).await? else {
-            let body = published(&target).ok_or_else(|| unknown(&target))?;
-            let body = if query.is_empty() { body } else { Subset::of_query(query)?.apply(body)? };
-            return Ok(Answer::of(body));
+            let (house, active) = (self.house(), self.house().active());
+            let published = published::at(house, &active, &target).ok_or_else(|| unknown(&target))?;
+            return self.resource(published::version(published), query);
         };
         if version.is_deleted() {
             return Err(gone(&version));

@@ -99,7 +99,10 @@ pub enum Request {
     /// `$name`.
     Operation(Operation),
     /// capabilities.
-    Capabilities,
+    Capabilities {
+        /// `mode`, `_summary`, `_elements`, raw.
+        query: String,
+    },
 }
 
 impl Request {

@@ -4,6 +4,7 @@
 //! Not for: what an interaction does, or headers (`http/wire.rs`).
 //! Source: <https://hl7.org/fhir/R4/http.html#summary>.
 
+use super::operation::{no_such, table};
 use super::request::{At, Body, Media, Operation, Prefer, Request, Scope, Unless, When};
 use crate::error::{Error, Result};
 use crate::fhir::resource::printable;
@@ -36,6 +37,11 @@ impl Verb {
         ("PATCH", Self::Patch),
         ("DELETE", Self::Delete),
     ];
+
+    /// The method's name.
+    pub(super) fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(_, verb)| *verb == self).map_or("", |(name, _)| name)
+    }
 
     /// Reads a method; case matters.
     #[must_use]
@@ -103,6 +109,99 @@ impl Wire {
     }
 }
 
+/// One segment of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Just this.
+    Word(&'static str),
+    /// A resource type.
+    Type,
+    /// A logical id.
+    Id,
+    /// A version id.
+    Version,
+    /// `$name`
+    Name,
+    /// The type of what is in a compartment, or `*`.
+    Member,
+}
+
+use Part::{Id, Member, Name, Type, Version, Word};
+
+impl Part {
+    /// Whether a segment may be it. Words that have a meaning of their own are no types and no ids.
+    fn fits(self, segment: &str) -> bool {
+        match self {
+            Word(word) => word == segment,
+            Name => segment.starts_with('$'),
+            Type => !segment.starts_with(['$', '_']) && segment != "metadata",
+            Id => !segment.starts_with('$') && !matches!(segment, "_history" | "_search"),
+            Version => true,
+            Member => !segment.starts_with(['$', '_']),
+        }
+    }
+}
+
+/// A line of the map: what `metadata` and the OpenAPI document list.
+pub(super) struct Route {
+    /// As R4 calls the interaction (`TypeRestfulInteraction`, `SystemRestfulInteraction`). Own names: `transaction` (a batch
+    /// too), `operation`, `conditional-…`, `search-compartment`, `capabilities`.
+    pub(super) code: &'static str,
+    pub(super) verbs: &'static [Verb],
+    pub(super) path: &'static [Part],
+    make: fn(&[&str], Wire) -> Result<Option<Request>>,
+}
+
+const READS: &[Verb] = &[Verb::Get, Verb::Head];
+const CALLS: &[Verb] = &[Verb::Get, Verb::Head, Verb::Post];
+
+const fn row(
+    code: &'static str,
+    verbs: &'static [Verb],
+    path: &'static [Part],
+    make: fn(&[&str], Wire) -> Result<Option<Request>>,
+) -> Route {
+    Route { code, verbs, path, make }
+}
+
+/// The map: the first line that fits has the request.
+pub(super) const ROUTES: &[Route] = &[
+    // the whole system
+    row("capabilities", READS, &[Word("metadata")], |_, w| Ok(Some(Request::Capabilities { query: w.query }))),
+    row("history-system", READS, &[Word("_history")], |_, w| history(Scope::System, w)),
+    row("search-system", READS, &[], |_, w| search(Scope::System, w)),
+    row("search-system", &[Verb::Post], &[Word("_search")], |_, w| search(Scope::System, w)),
+    row("transaction", &[Verb::Post], &[], |_, w| {
+        Ok(Some(Request::Bundle { prefer: w.prefer.unwrap_or(Prefer::Minimal), body: w.body }))
+    }),
+    row("operation", CALLS, &[Name], |p, w| operation(at(p, 0), Scope::System, w)),
+    // one type
+    row("search-type", READS, &[Type], |p, w| search(Scope::Type(rtype(at(p, 0))?), w)),
+    row("search-type", &[Verb::Post], &[Type, Word("_search")], |p, w| search(Scope::Type(rtype(at(p, 0))?), w)),
+    row("create", &[Verb::Post], &[Type], |p, w| create(rtype(at(p, 0))?, w)),
+    row("conditional-update", &[Verb::Put], &[Type], |p, w| update(query(p, &w)?, w)),
+    row("conditional-patch", &[Verb::Patch], &[Type], |p, w| patch(query(p, &w)?, w)),
+    row("conditional-delete", &[Verb::Delete], &[Type], |p, w| delete(query(p, &w)?, &w)),
+    row("history-type", READS, &[Type, Word("_history")], |p, w| history(Scope::Type(rtype(at(p, 0))?), w)),
+    row("operation", CALLS, &[Type, Name], |p, w| operation(at(p, 1), Scope::Type(rtype(at(p, 0))?), w)),
+    // one resource
+    row("read", READS, &[Type, Id], |p, w| {
+        let unless = Unless { etags: w.if_none_match, modified_since: w.if_modified_since };
+        Ok(Some(Request::Read { target: target(p)?, unless, query: w.query }))
+    }),
+    row("update", &[Verb::Put], &[Type, Id], |p, w| update(At::Id(target(p)?), w)),
+    row("patch", &[Verb::Patch], &[Type, Id], |p, w| patch(At::Id(target(p)?), w)),
+    row("delete", &[Verb::Delete], &[Type, Id], |p, w| delete(At::Id(target(p)?), &w)),
+    row("history-instance", READS, &[Type, Id, Word("_history")], |p, w| history(Scope::Instance(target(p)?), w)),
+    row("vread", READS, &[Type, Id, Word("_history"), Version], |p, w| {
+        Ok(Some(Request::VRead { target: target(p)?, version: at(p, 3).into(), query: w.query }))
+    }),
+    row("operation", CALLS, &[Type, Id, Name], |p, w| operation(at(p, 2), Scope::Instance(target(p)?), w)),
+    // a compartment
+    row("search-compartment", READS, &[Type, Id, Member], |p, w| search(compartment(p)?, w)),
+    row("search-compartment", &[Verb::Post], &[Type, Id, Member, Word("_search")], |p, w| search(compartment(p)?, w)),
+];
+
 /// Finds the interaction. `path`: below the FHIR base, without slash at the start, percent-decoded.
 ///
 /// # Errors
@@ -121,18 +220,12 @@ pub fn route(path: &str, wire: Wire) -> Result<Request> {
 /// The methods that a path takes, as `Allow` lists them; none for a path that no interaction has.
 #[must_use]
 pub fn allowed(path: &str) -> String {
-    // The operations of today change something, but for those that tell.
-    let name = path.rsplit('/').find(|p| !p.is_empty());
-    let is_operation = name.is_some_and(|n| n.starts_with('$') && !matches!(n, "$timeline" | "$reconcile"));
-    let takes = |verb: &Verb| {
-        (!is_operation || *verb == Verb::Post) && find(path, Wire::new(*verb, "")).is_ok_and(|found| found.is_some())
-    };
+    let takes = |verb: &Verb| find(path, Wire::new(*verb, "")).is_ok_and(|found| found.is_some());
     Verb::ALL.iter().filter(|(_, verb)| takes(verb)).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
 /// The interaction; `None` where the path takes other methods, or none.
 fn find(path: &str, wire: Wire) -> Result<Option<Request>> {
-    use Verb::{Delete, Get, Head, Patch, Post, Put};
     let mut parts = [""; 5];
     let mut count = 0;
     for part in path.split('/').filter(|p| !p.is_empty()) {
@@ -140,56 +233,58 @@ fn find(path: &str, wire: Wire) -> Result<Option<Request>> {
         *slot = part;
         count += 1;
     }
-    let prefer = wire.prefer.unwrap_or_default();
-    let request = match (wire.verb, parts.get(..count).unwrap_or_default()) {
-        // the whole system
-        (Get | Head, ["metadata"]) => Request::Capabilities,
-        (Get | Head, ["_history"]) => Request::History { of: Scope::System, query: wire.query },
-        (Get | Head, []) => search(Scope::System, wire)?,
-        (Post, ["_search"]) => search(Scope::System, wire)?,
-        (Post, []) => Request::Bundle { prefer: wire.prefer.unwrap_or(Prefer::Minimal), body: wire.body },
-        (_, [name]) if name.starts_with('$') => return operation(name, Scope::System, wire),
-        // names that are no type and no id
-        (_, ["metadata" | "_history" | "_search"]) => return Ok(None),
-        // one type
-        (Get | Head, [t]) => search(Scope::Type(rtype(t)?), wire)?,
-        (Post, [t, "_search"]) => search(Scope::Type(rtype(t)?), wire)?,
-        (Post, [t]) => create(rtype(t)?, wire)?,
-        (Put, [t]) => {
-            Request::Update { when: wire.when()?, at: At::Query(rtype(t)?, wire.query), body: wire.body, prefer }
-        }
-        (Patch, [t]) => patch(At::Query(rtype(t)?, wire.query.clone()), wire)?,
-        (Delete, [t]) => Request::Delete { when: wire.when()?, at: At::Query(rtype(t)?, wire.query), prefer },
-        (Get | Head, [t, "_history"]) => Request::History { of: Scope::Type(rtype(t)?), query: wire.query },
-        (_, [t, name]) if name.starts_with('$') => return operation(name, Scope::Type(rtype(t)?), wire),
-        (_, [_, "_history" | "_search"]) => return Ok(None),
-        // one resource
-        (Get | Head, [t, id]) => {
-            let unless = Unless { etags: wire.if_none_match, modified_since: wire.if_modified_since };
-            Request::Read { target: Target::of(t, id)?, unless, query: wire.query }
-        }
-        (Put, [t, id]) => {
-            Request::Update { when: wire.when()?, at: At::Id(Target::of(t, id)?), body: wire.body, prefer }
-        }
-        (Patch, [t, id]) => patch(At::Id(Target::of(t, id)?), wire)?,
-        (Delete, [t, id]) => Request::Delete { when: wire.when()?, at: At::Id(Target::of(t, id)?), prefer },
-        (Get | Head, [t, id, "_history"]) => {
-            Request::History { of: Scope::Instance(Target::of(t, id)?), query: wire.query }
-        }
-        (Get | Head, [t, id, "_history", version]) => {
-            Request::VRead { target: Target::of(t, id)?, version: (*version).into(), query: wire.query }
-        }
-        (_, [t, id, name]) if name.starts_with('$') => {
-            return operation(name, Scope::Instance(Target::of(t, id)?), wire);
-        }
-        // a compartment
-        (Get | Head, [t, id, inner]) | (Post, [t, id, inner, "_search"]) => {
-            let inner = if *inner == "*" { None } else { Some(rtype(inner)?) };
-            search(Scope::Compartment(Target::of(t, id)?, inner), wire)?
-        }
-        _ => return Ok(None),
+    let parts = parts.get(..count).unwrap_or_default();
+    let fits = |r: &&Route| {
+        r.verbs.contains(&wire.verb) && r.path.len() == count && r.path.iter().zip(parts).all(|(p, s)| p.fits(s))
     };
-    Ok(Some(request))
+    match ROUTES.iter().find(fits) {
+        Some(route) => (route.make)(parts, wire),
+        None => Ok(None),
+    }
+}
+
+/// A segment that the line's path has.
+fn at<'a>(parts: &[&'a str], n: usize) -> &'a str {
+    parts.get(n).copied().unwrap_or_default()
+}
+
+fn target(parts: &[&str]) -> Result<Target> {
+    Target::of(at(parts, 0), at(parts, 1))
+}
+
+fn query(parts: &[&str], wire: &Wire) -> Result<At> {
+    Ok(At::Query(rtype(at(parts, 0))?, wire.query.clone()))
+}
+
+fn compartment(parts: &[&str]) -> Result<Scope> {
+    let member = at(parts, 2);
+    let member = if member == "*" { None } else { Some(rtype(member)?) };
+    Ok(Scope::Compartment(target(parts)?, member))
+}
+
+fn history(of: Scope, wire: Wire) -> Result<Option<Request>> {
+    Ok(Some(Request::History { of, query: wire.query }))
+}
+
+fn update(at: At, wire: Wire) -> Result<Option<Request>> {
+    Ok(Some(Request::Update { when: wire.when()?, at, prefer: wire.prefer.unwrap_or_default(), body: wire.body }))
+}
+
+fn create(rtype: ResourceType, wire: Wire) -> Result<Option<Request>> {
+    let (when, prefer) = (wire.when()?, wire.prefer.unwrap_or_default());
+    if when.if_match.is_some() {
+        return Err(Error::invalid("a create takes no If-Match: there is no version yet; update by PUT"));
+    }
+    Ok(Some(Request::Create { rtype, body: wire.body, if_none_exist: wire.if_none_exist, when, prefer }))
+}
+
+fn patch(at: At, wire: Wire) -> Result<Option<Request>> {
+    let (when, prefer) = (wire.when()?, wire.prefer.unwrap_or_default());
+    Ok(Some(Request::Patch { when, at, body: wire.body, media: wire.media, prefer }))
+}
+
+fn delete(at: At, wire: &Wire) -> Result<Option<Request>> {
+    Ok(Some(Request::Delete { when: wire.when()?, at, prefer: wire.prefer.unwrap_or_default() }))
 }
 
 fn rtype(name: &str) -> Result<ResourceType> {
@@ -201,30 +296,19 @@ fn rtype(name: &str) -> Result<ResourceType> {
     })
 }
 
-fn search(of: Scope, wire: Wire) -> Result<Request> {
-    Ok(Request::Search { of, lenient: wire.lenient, query: wire.criteria()? })
-}
-
-fn create(rtype: ResourceType, wire: Wire) -> Result<Request> {
-    let (when, prefer) = (wire.when()?, wire.prefer.unwrap_or_default());
-    if when.if_match.is_some() {
-        return Err(Error::invalid("a create takes no If-Match: there is no version yet; update by PUT"));
-    }
-    Ok(Request::Create { rtype, body: wire.body, if_none_exist: wire.if_none_exist, when, prefer })
-}
-
-fn patch(at: At, wire: Wire) -> Result<Request> {
-    let (when, prefer) = (wire.when()?, wire.prefer.unwrap_or_default());
-    Ok(Request::Patch { when, at, body: wire.body, media: wire.media, prefer })
+fn search(of: Scope, wire: Wire) -> Result<Option<Request>> {
+    Ok(Some(Request::Search { of, lenient: wire.lenient, query: wire.criteria()? }))
 }
 
 fn operation(name: &str, on: Scope, wire: Wire) -> Result<Option<Request>> {
     let is_get = matches!(wire.verb, Verb::Get | Verb::Head);
-    if !is_get && wire.verb != Verb::Post {
+    let name = name.trim_start_matches('$').to_owned();
+    let row = table::find(&name, &on).ok_or_else(|| no_such(&name))?;
+    if is_get && !row.takes_get() {
         return Ok(None);
     }
     Ok(Some(Request::Operation(Operation {
-        name: name.trim_start_matches('$').to_owned(),
+        name,
         on,
         when: When::parse(wire.if_match.as_deref(), None)?,
         body: wire.body,
@@ -234,7 +318,9 @@ fn operation(name: &str, on: Scope, wire: Wire) -> Result<Option<Request>> {
     })))
 }
 
-fn unknown(path: &str) -> Error {
+/// 404 for a path that no interaction has.
+#[must_use]
+pub fn unknown(path: &str) -> Error {
     Error::not_found(format!("no interaction has the path '{}'", printable(path)))
 }
 
@@ -252,6 +338,7 @@ mod tests {
         for (verb, path, starts) in [
             (Get, "", "Search { of: System"),
             (Get, "metadata", "Capabilities"),
+            (Get, "$versions", "Operation"),
             (Post, "", "Bundle"),
             (Get, "Patient", "Search { of: Type"),
             (Post, "Patient", "Create"),
@@ -287,6 +374,9 @@ mod tests {
             ("Patient/1/Task", "GET, HEAD"),
             ("Patient/1/Task/_search", "POST"),
             ("Task/1/$claim", "POST"),
+            ("EpisodeOfCare/1/$timeline", "GET, HEAD, POST"),
+            ("Task/$claim", ""),
+            ("Task/1/$timeline", ""),
             ("Nope", ""),
             ("Patient/1/2", ""),
         ] {
@@ -304,6 +394,8 @@ mod tests {
             (Get, "Patient/_search/x/y/z", 404),
             (Put, "Patient/1/_history/1", 405),
             (Patch, "Task/1/$claim", 405),
+            (Get, "Task/1/$claim", 405),
+            (Get, "Task/1/$nothing", 404),
             (Get, "patient", 404),
             (Get, "Nope/1", 404),
             (Get, "Patient/a b", 400),

@@ -9,6 +9,7 @@ use super::answer::Answer;
 use super::bundle::{Link, Writer};
 use super::change::type_of;
 use super::page::{PARAMETER, query_text};
+use super::published;
 use super::request::Scope;
 use super::subset::Subset;
 use super::{Engine, unknown};
@@ -19,6 +20,7 @@ use crate::fhir::ResourceType;
 use crate::search::Cond;
 use crate::search::query::{self, Handling, Query, Summary};
 use crate::search::terminology::Terms;
+use crate::store::{Page, Version};
 
 impl Engine {
     pub(super) async fn search(&self, ctx: &Ctx, of: Scope, raw: &str, lenient: bool) -> Result<Answer> {
@@ -40,7 +42,8 @@ impl Engine {
         };
         let mut at = None;
         if !query.needs.is_empty() {
-            let moment = house.store.moment(&query.plan, from.as_ref()).await?;
+            let stored = from.as_ref().filter(|c| published::offset(c).is_none());
+            let moment = house.store.moment(&query.plan, stored).await?;
             let terms = terms::answer(house, &limit, &query.needs, &moment).await?;
             query = self.query(ctx, &types, &pairs, lenient, &terms)?;
             at = Some(moment);
@@ -54,12 +57,18 @@ impl Engine {
         if query.plan.count == 0 {
             query.plan.total = true;
         }
-        let mut page = match &at {
-            Some(at) => house.store.search_at(&limit, &query.plan, from.as_ref(), at).await?,
-            None => house.store.search(&limit, &query.plan, from.as_ref()).await?,
+        let beyond = from.as_ref().and_then(published::offset);
+        let mut page = match (&at, beyond) {
+            (_, Some(_)) => Page::default(),
+            (Some(at), None) => house.store.search_at(&limit, &query.plan, from.as_ref(), at).await?,
+            (None, None) => house.store.search(&limit, &query.plan, from.as_ref()).await?,
         };
         if page.total.is_none() && page.next.is_none() && from.is_none() {
             page.total = u64::try_from(page.rows.len()).ok();
+        }
+        if let Scope::Type(rtype) = &of {
+            let own = published::matching(house, &limit, *rtype, &query.plan).await?;
+            add(&mut page, own, beyond.unwrap_or_default(), query.plan.count);
         }
         let included = if page.rows.is_empty() {
             Vec::new()
@@ -98,6 +107,27 @@ impl Engine {
             out.warnings(&query.warnings);
         }
         Ok(Answer::of(out.end()))
+    }
+
+    /// Reads the search of an operation, with all that it has to look up.
+    ///
+    /// # Errors
+    /// As the search.
+    pub(super) async fn read_search(
+        &self,
+        ctx: &Ctx,
+        rtype: ResourceType,
+        pairs: &Pairs,
+        limit: &Limit,
+    ) -> Result<Query> {
+        let types = self.types(ctx, &Scope::Type(rtype))?;
+        let query = self.query(ctx, &types, pairs, false, &Terms::new())?;
+        if query.needs.is_empty() {
+            return Ok(query);
+        }
+        let moment = self.house().store.moment(&query.plan, None).await?;
+        let terms = terms::answer(self.house(), limit, &query.needs, &moment).await?;
+        self.query(ctx, &types, pairs, false, &terms)
     }
 
     /// Whether a search would be carried out: rights and parameters, without the search.
@@ -161,6 +191,20 @@ impl Engine {
         query.plan.types = kept;
         Ok(())
     }
+}
+
+/// Puts published resources, from the one at `start` on, behind the stored ones of a page.
+fn add(page: &mut Page, own: Vec<Version>, start: usize, count: usize) {
+    page.total = page.total.map(|n| n + own.len() as u64);
+    if count == 0 || page.next.is_some() {
+        return;
+    }
+    let room = count.saturating_sub(page.rows.len());
+    let end = start + room;
+    if end < own.len() {
+        page.next = Some(published::cursor(end));
+    }
+    page.rows.extend(own.into_iter().skip(start).take(room));
 }
 
 /// Names and values, decoded.

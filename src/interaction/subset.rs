@@ -27,8 +27,16 @@ impl Subset {
     /// # Errors
     /// `Invalid` for a parameter that a read does not take.
     pub(super) fn of_query(raw: &str) -> Result<Self> {
+        Self::of_pairs(query::pairs(raw)?)
+    }
+
+    /// The same, decoded.
+    ///
+    /// # Errors
+    /// As [`Subset::of_query`].
+    pub(super) fn of_pairs(pairs: Vec<(String, String)>) -> Result<Self> {
         let mut subset = Self::default();
-        for (name, value) in query::pairs(raw)? {
+        for (name, value) in pairs {
             match (name.as_str(), value.as_str()) {
                 ("_format" | "_pretty", _) | ("_summary", "false") => {}
                 ("_summary", "true") => subset.summary = Summary::True,

@@ -48,7 +48,7 @@ impl Engine {
                     }
                     parts.push(Part::Write);
                 }
-                Request::Operation(operation) => {
+                Request::Operation(operation) if operation::changes(&operation) => {
                     match self.call(ctx, operation, &place) {
                         Ok(call) => others.calls.push(call),
                         Err(error) => asks.fail(error, &place),

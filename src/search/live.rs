@@ -3,8 +3,10 @@
 //! A request takes the snapshot once and keeps it; nobody waits for a change, and a change waits for nobody.
 //! Not for: what decides on a change (`store/parameter.rs`), or who carries it out (`worker`).
 
+use super::matches::Doc;
 use super::registry::Building;
 use super::{Env, Registry};
+use crate::fhir::Json;
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -19,15 +21,41 @@ pub struct Active {
     pub env: Env,
     /// Parameters whose rows are being made, by the names that the database has for them.
     pub building: Vec<(String, Arc<Building>)>,
+    /// SearchParameter resources in force that are not stored: those of `profiles/search`.
+    pub own: Vec<Json>,
+    /// What the server publishes about itself, once somebody asked for it.
+    pub published: OnceLock<Vec<Published>>,
     /// The CapabilityStatement that lists them, once somebody asked for it.
     pub statement: OnceLock<Bytes>,
+    /// The OpenAPI document, once somebody asked for it.
+    pub openapi: OnceLock<Bytes>,
+}
+
+/// A resource that is there without being stored.
+#[derive(Debug)]
+pub struct Published {
+    /// Where, and what it is found by.
+    pub doc: Doc,
+    /// As it is answered.
+    pub body: Bytes,
+    /// The same as a tree.
+    pub json: Arc<Json>,
 }
 
 impl Active {
     /// A snapshot.
     #[must_use]
     pub fn new(generation: i64, registry: Registry, env: Env) -> Self {
-        Self { generation, registry, env, building: Vec::new(), statement: OnceLock::new() }
+        Self {
+            generation,
+            registry,
+            env,
+            building: Vec::new(),
+            own: Vec::new(),
+            published: OnceLock::new(),
+            statement: OnceLock::new(),
+            openapi: OnceLock::new(),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ mod extract;
 pub mod fold;
 pub mod fulltext;
 pub mod keys;
-mod live;
+pub mod live;
 pub mod matches;
 pub mod param;
 pub mod plan;

@@ -9,9 +9,11 @@
 //! Own rules: several `valueSet` of one include are intersected (R4 says both; R5 settled on that); without
 //! `hierarchyMeaning` a hierarchy is is-a; a value set that cannot be worked out is read from its stored `expansion`.
 
-mod system;
+pub mod expand;
+pub mod system;
+pub mod translate;
 
-use crate::fhir::{Json, Target, definition};
+use crate::fhir::{Json, Target};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use system::System;
@@ -62,8 +64,10 @@ pub struct Codes {
 pub enum Wanted {
     /// By canonical URL (with `|version` or without), or `ValueSet/id`.
     ValueSet(String),
-    /// By canonical URL, with `|version` or without.
+    /// By canonical URL (with `|version` or without), or `CodeSystem/id`.
     CodeSystem(String),
+    /// By canonical URL (with `|version` or without), or `ConceptMap/id`.
+    ConceptMap(String),
     /// By id.
     List(String),
 }
@@ -82,7 +86,8 @@ pub enum Stop {
     Costly(String),
 }
 
-type Made<T> = Result<T, Stop>;
+/// An answer, or why there is none yet.
+pub type Made<T> = Result<T, Stop>;
 
 /// Works out a need.
 ///
@@ -129,7 +134,9 @@ fn members(id: &str, library: &Library) -> Made<Vec<Target>> {
 }
 
 impl Codes {
-    fn has(&self, system: &str, code: &str) -> bool {
+    /// Whether a code belongs to it.
+    #[must_use]
+    pub fn has(&self, system: &str, code: &str) -> bool {
         self.systems.contains(system) || self.codes.contains(&(system.to_string(), code.to_string()))
     }
 
@@ -169,6 +176,20 @@ pub fn canonical(text: &str) -> (&str, Option<&str>) {
     text.split_once('|').map_or((text, None), |(url, version)| (url, Some(version)))
 }
 
+/// A canonical URL with its version, where there is one.
+#[must_use]
+pub fn of_address(url: &str, version: Option<&str>) -> String {
+    version.map_or_else(|| url.to_owned(), |version| format!("{url}|{version}"))
+}
+
+/// The codes of a value set, by canonical URL or `ValueSet/id`.
+///
+/// # Errors
+/// As [`answer`].
+pub fn codes_of(url: &str, library: &Library) -> Made<Codes> {
+    value_set(url, library, &mut Vec::new())
+}
+
 fn value_set(url: &str, library: &Library, inside: &mut Vec<String>) -> Made<Codes> {
     if inside.iter().any(|u| u == url) {
         return Err(Stop::Unknown(format!("the value set {url} contains itself")));
@@ -177,7 +198,7 @@ fn value_set(url: &str, library: &Library, inside: &mut Vec<String>) -> Made<Cod
         return Err(Stop::Costly(format!("value sets are nested more than {MAX_DEPTH} deep")));
     }
     let Some(found) = look(library, Wanted::ValueSet(url.into()))? else {
-        return of_r4(url).ok_or_else(|| Stop::Unknown(format!("the value set {url} is not known here")));
+        return Err(Stop::Unknown(format!("the value set {url} is not known here")));
     };
     inside.push(url.into());
     let codes = composed(found, library, inside);
@@ -186,16 +207,6 @@ fn value_set(url: &str, library: &Library, inside: &mut Vec<String>) -> Made<Cod
         Err(Stop::Unknown(why)) => stored(found).ok_or(Stop::Unknown(why)),
         other => other,
     }
-}
-
-/// A value set of a required binding of R4: its codes are in the tables.
-fn of_r4(url: &str) -> Option<Codes> {
-    let (url, version) = canonical(url);
-    let name = url.strip_prefix("http://hl7.org/fhir/ValueSet/").filter(|_| version.is_none_or(|v| v == "4.0.1"))?;
-    let set = definition::code_set(name)?;
-    let pairs = set.systems.iter().flat_map(|(system, codes)| codes.iter().map(move |c| (*system, *c)));
-    let codes = pairs.map(|(system, code)| (system.to_string(), code.to_string())).collect();
-    Some(Codes { systems: BTreeSet::new(), codes })
 }
 
 /// The expansion that stands in the resource.
@@ -251,11 +262,7 @@ fn of_system(part: &Json, url: &str, library: &Library) -> Made<Codes> {
     if filters.is_empty() {
         return Ok(Codes { systems: BTreeSet::new(), codes: listed.collect() });
     }
-    let address = match part["version"].as_str() {
-        Some(version) => format!("{url}|{version}"),
-        None => url.to_string(),
-    };
-    let system = System::read(&address, library)?;
+    let system = System::read(&of_address(url, part["version"].as_str()), library)?;
     let mut all = system.all();
     for filter in filters {
         let fits = system.filter(filter["property"].text(), filter["op"].text(), filter["value"].text())?;

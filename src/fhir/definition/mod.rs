@@ -5,6 +5,7 @@
 //! Source: <https://hl7.org/fhir/R4/downloads.html>.
 
 mod load;
+mod term;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,8 @@ use super::primitive::Primitive;
 use super::resource::ResourceType;
 use std::collections::HashMap;
 use std::sync::LazyLock;
+
+pub use term::{code_system, value_set};
 
 static DEFINITIONS: LazyLock<Definitions> = LazyLock::new(load::definitions);
 
@@ -260,4 +263,11 @@ pub fn implicit_system(path: &str) -> Option<&'static str> {
 #[must_use]
 pub fn code_set(name: &str) -> Option<&'static CodeSet> {
     DEFINITIONS.sets.iter().find(|set| set.name == name)
+}
+
+/// The code systems that codes of the tables are of, each once.
+pub fn code_systems() -> impl Iterator<Item = &'static str> {
+    let all: std::collections::BTreeSet<&str> =
+        DEFINITIONS.sets.iter().flat_map(|set| set.systems.iter().map(|(system, _)| *system)).collect();
+    all.into_iter()
 }

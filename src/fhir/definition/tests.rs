@@ -14,6 +14,7 @@ fn the_tables_are_what_the_tool_makes_of_the_official_definitions() {
     let tables = tool::tables(std::path::Path::new(&data)).unwrap();
     assert!(tables.elements == include_str!("elements.tsv"), "run cargo run --example definitions");
     assert!(tables.codes == include_str!("codes.tsv"), "run cargo run --example definitions");
+    assert!(tables.concepts == include_str!("concepts.tsv"), "run cargo run --example definitions");
 }
 
 #[test]
@@ -53,4 +54,22 @@ fn codes_know_their_system() {
     assert_eq!(implicit_system("Attachment.contentType"), None);
     let category = code_set("detectedissue-category").unwrap();
     assert!(category.has("DUPTHPGEN") && category.has("COMPLY") && category.codes().count() == 82);
+}
+
+#[test]
+fn code_systems_and_value_sets_of_the_tables_are_resources() {
+    let gender = code_system("http://hl7.org/fhir/administrative-gender").unwrap();
+    assert_eq!(gender["concept"][0]["display"].text(), "Male");
+    let act = code_system("http://terminology.hl7.org/CodeSystem/v3-ActCode").unwrap();
+    assert_eq!(
+        (act["hierarchyMeaning"].text(), act["concept"][0]["property"][0]["code"].text()),
+        ("is-a", "notSelectable")
+    );
+    assert!(!act["concept"][0]["concept"].items().is_empty(), "nested");
+    let set = value_set("http://hl7.org/fhir/ValueSet/task-status").unwrap();
+    assert_eq!(set["compose"]["include"][0]["system"].text(), "http://hl7.org/fhir/task-status");
+    assert!(code_system("http://loinc.org").is_none() && value_set("http://hl7.org/fhir/ValueSet/x").is_none());
+    for system in code_systems().filter(|s| *s != "http://unitsofmeasure.org") {
+        assert!(code_system(system).is_some(), "{system}");
+    }
 }

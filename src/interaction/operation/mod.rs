@@ -1,9 +1,12 @@
-//! Operations: one line each, from name and type to the function that carries it out.
+//! Operations: from the row of a call to the function that carries it out.
 //!
-//! Not for: what they do (`workflow/`).
+//! [`table`] all of them, with their parameters · [`input`] what a reading one is given.
+//! Not for: what those of the programme do (`workflow/`).
 //! Source: <https://hl7.org/fhir/R4/operations.html>.
 
-pub(super) mod status;
+mod input;
+mod status;
+pub(super) mod table;
 mod timeline;
 
 use super::answer::{Answer, Done, Stamp};
@@ -21,103 +24,49 @@ use crate::fhir::{Json, ResourceType, Target};
 use crate::store::{Audit, Tx, Work};
 use crate::workflow;
 use futures_util::future::BoxFuture;
+pub(super) use input::Input;
+use serde_json::json;
 use std::sync::Arc;
-
-/// An operation that Baton has.
-pub(super) struct Row {
-    /// Without `$`.
-    pub(super) name: &'static str,
-    /// The type whose instances have it.
-    pub(super) on: &'static str,
-    /// What it does, for `metadata`.
-    pub(super) text: &'static str,
-    kind: Kind,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Claim,
-    Release,
-    Attempt,
-    Resolve,
-    Reconcile,
-    /// Reads only.
-    Timeline,
-}
-
-/// All operations.
-pub(super) const OPERATIONS: [Row; 6] = [
-    Row {
-        name: "claim",
-        on: "Task",
-        text: "Takes an open Task for the caller's organisation. Needs If-Match; of two who claim at once one gets 409 or 412.",
-        kind: Kind::Claim,
-    },
-    Row {
-        name: "release",
-        on: "Task",
-        text: "Gives a claimed Task back that has not been started, so that another organisation can claim it.",
-        kind: Kind::Release,
-    },
-    Row {
-        name: "attempt",
-        on: "Task",
-        text: "Records one attempt to reach the patient by phone; answers the Communication.",
-        kind: Kind::Attempt,
-    },
-    Row {
-        name: "resolve",
-        on: "DetectedIssue",
-        text: "A pharmacist decides on a drug therapy problem: mitigation, resolution, note; closes its review Task.",
-        kind: Kind::Resolve,
-    },
-    Row {
-        name: "reconcile",
-        on: "Encounter",
-        text: "Compares the medication lists around a stay: home, stay, discharge, dispensed, told. POST stores the working List with its Provenance; GET answers what it would be. Runs by itself when a list changes.",
-        kind: Kind::Reconcile,
-    },
-    Row {
-        name: "timeline",
-        on: "EpisodeOfCare",
-        text: "Tells the story of an episode in sentences, in the order of writing, of what the caller may see. Reads only: GET or POST.",
-        kind: Kind::Timeline,
-    },
-];
+use table::{Kind, Read, Write};
 
 impl Engine {
+    /// Carries out a call that stands by itself.
     pub(super) async fn operation(&self, ctx: &Ctx, call: Operation) -> Result<Answer> {
-        if call.name == status::NAME && call.on == Scope::System {
-            return self.reindex_status(ctx).await;
+        let row = table::find(&call.name, &call.on).ok_or_else(|| no_such(&call.name))?;
+        match row.kind {
+            Kind::Write(_) => {
+                let call = self.call(ctx, call, "")?;
+                let resource = self.house().store.write(call).await?;
+                Ok(answer(&resource))
+            }
+            Kind::Read(read) => {
+                let input = Input::read(row, call.body, &call.query, &self.house().json)?;
+                match (read, &call.on) {
+                    (Read::Versions, _) => Ok(versions()),
+                    (Read::ReindexStatus, _) => self.reindex_status(ctx).await,
+                    (Read::Timeline, Scope::Instance(at)) => self.timeline(ctx, at).await,
+                    (Read::Everything, on) => self.everything(ctx, on, &input).await,
+                    (Read::Document, Scope::Instance(at)) => self.document(ctx, at, &input, call.is_get).await,
+                    (Read::LastN, _) => self.lastn(ctx, &input).await,
+                    (Read::Timeline | Read::Document, _) => Err(no_such(row.name)),
+                    (_, Scope::Type(rtype)) => self.terminology(ctx, read, &call.on, *rtype, &input).await,
+                    (_, Scope::Instance(at)) => self.terminology(ctx, read, &call.on, at.rtype, &input).await,
+                    _ => Err(no_such(row.name)),
+                }
+            }
         }
-        if let (Scope::Instance(at), "timeline") = (&call.on, call.name.as_str())
-            && at.rtype == known("EpisodeOfCare")
-        {
-            return self.timeline(ctx, at).await;
-        }
-        let call = self.call(ctx, call, "")?;
-        let resource = self.house().store.write(call).await?;
-        Ok(answer(&resource))
     }
 
-    /// Reads and judges a call. `place`: of its Bundle entry, or "".
+    /// Reads and judges a call that changes something. `place`: of its Bundle entry, or "".
     pub(super) fn call(&self, ctx: &Ctx, call: Operation, place: &str) -> Result<Call> {
-        let no_such = || Error::not_found(format!("there is no operation ${} here", printable(&call.name)));
-        let Scope::Instance(target) = &call.on else { return Err(no_such().code("not-supported")) };
-        let row = OPERATIONS
-            .iter()
-            .find(|row| row.name == call.name && known(row.on) == target.rtype)
-            .ok_or_else(|| no_such().code("not-supported"))?;
-        if matches!(row.kind, Kind::Timeline) {
-            return Err(
-                Error::invalid(format!("${} is called by itself, not in a Bundle", row.name)).code("not-supported")
-            );
-        }
-        let reads = matches!(row.kind, Kind::Reconcile);
-        if call.is_get && !reads {
+        let row = table::find(&call.name, &call.on).ok_or_else(|| no_such(&call.name))?;
+        let (Kind::Write(kind), Scope::Instance(target)) = (row.kind, &call.on) else {
+            return Err(no_such(&call.name));
+        };
+        if call.is_get && !row.takes_get() {
             return Err(Error::method_not_allowed(format!("${} changes something: call it by POST", row.name)));
         }
-        if reads {
+        if kind == Write::Reconcile {
             // What it writes is the programme's own and follows from what is stored: who may read the list may ask for it.
             self.permit(ctx, Action::Read, Some(target.rtype))?;
             self.permit(ctx, Action::Read, Some(known("List")))?;
@@ -128,15 +77,31 @@ impl Engine {
         Ok(Call {
             house: Arc::clone(&self.0),
             ctx: ctx.clone(),
-            kind: row.kind,
+            kind,
             is_get: call.is_get,
-            name: format!("{}/${}", row.on, row.name),
+            name: format!("{}/${}", target.rtype, row.name),
             target: target.clone(),
             params,
             if_match: call.when.version(),
             place: place.to_owned(),
         })
     }
+}
+
+/// 404 for an operation that is not there.
+pub(super) fn no_such(name: &str) -> Error {
+    Error::not_found(format!("there is no operation ${} here", printable(name))).code("not-supported")
+}
+
+/// Whether a call changes something: in a transaction it is carried out before the commit, else after it.
+pub(super) fn changes(call: &Operation) -> bool {
+    table::find(&call.name, &call.on).is_none_or(table::Row::changes)
+}
+
+/// `$versions`: <https://hl7.org/fhir/R4/capabilitystatement-operation-versions.html>.
+fn versions() -> Answer {
+    let parameter = json!([{"name": "version", "valueCode": "4.0"}, {"name": "default", "valueCode": "4.0"}]);
+    Answer::of(Json::from(json!({"resourceType": "Parameters", "parameter": parameter})).to_bytes())
 }
 
 /// The body of an operation.
@@ -166,7 +131,7 @@ pub(super) fn answer(resource: &Json) -> Answer {
 pub(super) struct Call {
     house: Arc<House>,
     ctx: Ctx,
-    kind: Kind,
+    kind: Write,
     is_get: bool,
     name: String,
     /// The resource that it is called on.
@@ -193,12 +158,11 @@ impl Call {
         }
         let id = self.target.id.as_str();
         match self.kind {
-            Kind::Claim => workflow::claim(ctx, tx, programme, id, params, self.if_match).await,
-            Kind::Release => workflow::release(ctx, tx, programme, id, params, self.if_match).await,
-            Kind::Attempt => workflow::attempt(ctx, tx, programme, id, params, self.if_match).await,
-            Kind::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
-            Kind::Reconcile => workflow::reconcile(ctx, tx, programme, id, params, !self.is_get).await,
-            Kind::Timeline => Err(Error::fault("$timeline is no write: operation() answers it")),
+            Write::Claim => workflow::claim(ctx, tx, programme, id, params, self.if_match).await,
+            Write::Release => workflow::release(ctx, tx, programme, id, params, self.if_match).await,
+            Write::Attempt => workflow::attempt(ctx, tx, programme, id, params, self.if_match).await,
+            Write::Reconcile => workflow::reconcile(ctx, tx, programme, id, params, !self.is_get).await,
+            Write::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
         }
     }
 

@@ -13,12 +13,6 @@ use crate::interaction::answer::Answer;
 use crate::search::registry::Building;
 use serde_json::{Value, json};
 
-/// Without `$`.
-pub(in crate::interaction) const NAME: &str = "reindex-status";
-
-/// What it does, for `metadata`.
-pub(in crate::interaction) const TEXT: &str = "Which search parameters are still being built, and how far they are.";
-
 impl Engine {
     pub(super) async fn reindex_status(&self, ctx: &Ctx) -> Result<Answer> {
         self.permit(ctx, Action::SearchType, Some(known("SearchParameter")))?;

@@ -2,14 +2,14 @@
 //!
 //! Everything is read through the caller's limit and at the moment of the search, so that its pages agree.
 //! Source: <https://hl7.org/fhir/R4/search.html#token>, `#list`. Own rule: of several resources with one canonical URL the
-//! active one that was written last is meant, unless the version is named. The programme's own (`profiles/codes`) are there
-//! without being stored.
+//! active one that was written last is meant, unless the version is named. The programme's own (`profiles/codes`) and those of
+//! R4's required bindings are there without being stored.
 
 use crate::access::Limit;
 use crate::error::Result;
-use crate::fhir::Json;
 use crate::fhir::resource::known;
-use crate::interaction::House;
+use crate::fhir::{Json, ResourceType, Target, definition};
+use crate::interaction::{House, published};
 use crate::search::query;
 use crate::search::terminology::{self, Library, Need, Stop, Terms, Wanted, canonical};
 use crate::search::{Cond, Plan};
@@ -35,7 +35,7 @@ pub(in crate::interaction) async fn answer(house: &House, limit: &Limit, needs: 
                     break Err(Stop::Costly(format!("it takes more than {MOST} value sets and code systems")));
                 }
                 Err(Stop::Wanted(wanted)) => {
-                    let json = read(house, limit, &wanted, at).await?;
+                    let json = read(house, limit, &wanted, Some(at)).await?;
                     library.insert(wanted, json);
                 }
                 done => break done,
@@ -46,16 +46,27 @@ pub(in crate::interaction) async fn answer(house: &House, limit: &Limit, needs: 
     Ok(terms)
 }
 
-async fn read(house: &House, limit: &Limit, wanted: &Wanted, at: &Moment) -> Result<Option<Arc<Json>>> {
+/// The resource that is meant; `None` where it is not here. `at`: the moment of a search.
+///
+/// # Errors
+/// Those of the store.
+pub(in crate::interaction) async fn read(
+    house: &House,
+    limit: &Limit,
+    wanted: &Wanted,
+    at: Option<&Moment>,
+) -> Result<Option<Arc<Json>>> {
     let (rtype, address) = match wanted {
         Wanted::ValueSet(address) => ("ValueSet", address),
         Wanted::CodeSystem(address) => ("CodeSystem", address),
+        Wanted::ConceptMap(address) => ("ConceptMap", address),
         Wanted::List(id) => ("List", id),
     };
     let literal = match wanted {
         Wanted::List(id) => Some(id.as_str()),
         Wanted::ValueSet(address) => address.strip_prefix("ValueSet/"),
-        Wanted::CodeSystem(_) => None,
+        Wanted::CodeSystem(address) => address.strip_prefix("CodeSystem/"),
+        Wanted::ConceptMap(address) => address.strip_prefix("ConceptMap/"),
     };
     let rtype = known(rtype);
     let (url, version) = canonical(address);
@@ -67,7 +78,11 @@ async fn read(house: &House, limit: &Limit, wanted: &Wanted, at: &Moment) -> Res
         }
     };
     let plan = Plan { types: vec![rtype], cond, sort: Vec::new(), count: VERSIONS, total: false };
-    let rows = house.store.search_at(limit, &plan, None, at).await?.rows;
+    let page = match at {
+        Some(at) => house.store.search_at(limit, &plan, None, at).await?,
+        None => house.store.search(limit, &plan, None).await?,
+    };
+    let rows = page.rows;
     let mut best: Option<Json> = None;
     for row in &rows {
         let json = row.json()?;
@@ -81,10 +96,25 @@ async fn read(house: &House, limit: &Limit, wanted: &Wanted, at: &Moment) -> Res
     if let (Wanted::List(_), Some(list)) = (wanted, best.as_mut()) {
         make_relative(list, &house.env.base);
     }
-    if best.is_none() && literal.is_none() {
-        return Ok(house.programme.term(rtype.as_str(), url, version));
-    }
-    Ok(best.map(Arc::new))
+    Ok(match (best, literal) {
+        (Some(best), _) => Some(Arc::new(best)),
+        (None, None) => built_in(house, rtype, url, version),
+        (None, Some(id)) => {
+            let active = house.active();
+            published::at(house, &active, &Target::new(rtype, id)).map(|p| Arc::clone(&p.json))
+        }
+    })
+}
+
+/// What is there without being stored: of the programme, and of R4's required bindings.
+fn built_in(house: &House, rtype: ResourceType, url: &str, version: Option<&str>) -> Option<Arc<Json>> {
+    let of_r4 = || match rtype.as_str() {
+        "CodeSystem" => definition::code_system(url),
+        "ValueSet" => definition::value_set(url),
+        _ => None,
+    };
+    let is_it = |r: &Arc<Json>| version.is_none_or(|v| r["version"].text() == v);
+    house.programme.term(rtype.as_str(), url, version).or_else(|| of_r4().filter(is_it))
 }
 
 /// References to this server without its address.

@@ -11,10 +11,13 @@ use std::collections::{BTreeSet, HashMap};
 const MAX_CONCEPTS: usize = 200_000;
 
 /// A code system that was read.
-pub(super) struct System<'a> {
+pub struct System<'a> {
     url: &'a str,
+    resource: &'a Json,
     concepts: Vec<Concept<'a>>,
     by_code: HashMap<&'a str, usize>,
+    /// `caseSensitive` is false.
+    caseless: bool,
 }
 
 struct Concept<'a> {
@@ -25,10 +28,13 @@ struct Concept<'a> {
 }
 
 /// Positions of concepts.
-type Set = BTreeSet<usize>;
+pub type Set = BTreeSet<usize>;
 
 impl<'a> System<'a> {
     /// The code system of that address.
+    ///
+    /// # Errors
+    /// [`Stop::Wanted`] as long as it has not been looked for, `Unknown` where it or its codes are not here.
     pub fn read(address: &str, library: &'a Library) -> Made<Self> {
         let json = look(library, Wanted::CodeSystem(address.into()))?
             .ok_or_else(|| Stop::Unknown(format!("the code system {address} is not known here")))?;
@@ -37,7 +43,9 @@ impl<'a> System<'a> {
             return Err(Stop::Unknown(format!("the codes of the code system {address} are not here ({content})")));
         }
         let url = json["url"].as_str().unwrap_or_else(|| json["id"].text());
-        let mut system = Self { url, concepts: Vec::new(), by_code: HashMap::new() };
+        let by_code = HashMap::new();
+        let caseless = json["caseSensitive"].as_bool() == Some(false);
+        let mut system = Self { url, resource: json, concepts: Vec::new(), by_code, caseless };
         system.gather(&json["concept"], None)?;
         if !matches!(json["hierarchyMeaning"].as_str(), None | Some("is-a")) {
             // The nesting means something else: no code subsumes another.
@@ -94,23 +102,75 @@ impl<'a> System<'a> {
         }
     }
 
+    /// Codes in the order of the resource.
+    pub fn in_order(&self) -> impl Iterator<Item = &'a str> {
+        self.concepts.iter().map(|c| c.code)
+    }
+
+    /// The resource.
+    #[must_use]
+    pub fn resource(&self) -> &'a Json {
+        self.resource
+    }
+
+    /// Its version.
+    #[must_use]
+    pub fn version(&self) -> Option<&'a str> {
+        self.resource["version"].as_str()
+    }
+
+    /// A concept as it stands in the resource.
+    #[must_use]
+    pub fn json(&self, at: usize) -> Option<&'a Json> {
+        self.concepts.get(at).map(|c| c.json)
+    }
+
+    /// Codes right above (`parent`) or below (`child`) a concept.
+    #[must_use]
+    pub fn next(&self, at: usize, property: &str) -> Vec<&str> {
+        self.concepts.get(at).map(|c| self.values(c, property)).unwrap_or_default()
+    }
+
+    fn says(&self, at: usize, property: &str, values: &[&str]) -> bool {
+        self.concepts.get(at).is_some_and(|c| self.values(c, property).iter().any(|v| values.contains(v)))
+    }
+
+    /// Whether a concept is no longer in use.
+    #[must_use]
+    pub fn is_inactive(&self, at: usize) -> bool {
+        self.says(at, "inactive", &["true"]) || self.says(at, "status", &["retired", "inactive"])
+    }
+
+    /// Whether a concept is a heading only.
+    #[must_use]
+    pub fn is_abstract(&self, at: usize) -> bool {
+        self.says(at, "notSelectable", &["true"]) || self.says(at, "abstract", &["true"])
+    }
+
     /// The position of a code.
+    ///
+    /// # Errors
+    /// `Unknown`.
     pub fn find(&self, code: &str) -> Made<usize> {
-        let at = self.by_code.get(code).copied();
+        let caseless = || self.concepts.iter().position(|c| self.caseless && c.code.eq_ignore_ascii_case(code));
+        let at = self.by_code.get(code).copied().or_else(caseless);
         at.ok_or_else(|| Stop::Unknown(format!("the code system {} has no code '{code}' here", self.url)))
     }
 
     /// All concepts.
+    #[must_use]
     pub fn all(&self) -> Set {
         (0..self.concepts.len()).collect()
     }
 
     /// The concept and all under it.
+    #[must_use]
     pub fn below(&self, at: usize) -> Set {
         self.reach(at, |c| &c.children)
     }
 
     /// The concept and all over it.
+    #[must_use]
     pub fn above(&self, at: usize) -> Set {
         self.reach(at, |c| &c.parents)
     }
@@ -129,6 +189,7 @@ impl<'a> System<'a> {
     }
 
     /// Codes of concepts.
+    #[must_use]
     pub fn codes(&self, set: Set) -> Codes {
         let codes = set.into_iter().filter_map(|at| self.concepts.get(at));
         let (url, _) = canonical(self.url);
@@ -151,6 +212,9 @@ impl<'a> System<'a> {
     }
 
     /// The concepts that meet one filter.
+    ///
+    /// # Errors
+    /// `Unknown` for a filter that is not understood, or names a code that is not here.
     pub fn filter(&self, property: &str, op: &str, value: &str) -> Made<Set> {
         let of_concept = matches!(property, "concept" | "code" | "parent" | "child");
         let among = |set: &[&str]| {

@@ -35,7 +35,9 @@ fn library(resources: Vec<Value>) -> Library {
             if json["resourceType"].text() == "ValueSet" { Wanted::ValueSet(url) } else { Wanted::CodeSystem(url) };
         out.insert(wanted, Some(Arc::new(json)));
     }
-    for absent in ["http://v/none", "http://v/self", "http://hl7.org/fhir/ValueSet/administrative-gender"] {
+    let gender = "http://hl7.org/fhir/ValueSet/administrative-gender";
+    out.insert(Wanted::ValueSet(gender.into()), crate::fhir::definition::value_set(gender));
+    for absent in ["http://v/none", "http://v/self"] {
         out.entry(Wanted::ValueSet(absent.into())).or_insert(None);
     }
     out.insert(Wanted::CodeSystem("http://s/none".into()), None);

@@ -49,7 +49,7 @@ pub struct Programme {
     pub medicines: Arc<Tables>,
     /// Concepts of own code systems: system name → code → (display, properties).
     codes: HashMap<String, BTreeMap<String, Concept>>,
-    /// The CodeSystems and ValueSets as they are.
+    /// The CodeSystems, ValueSets and ConceptMaps as they are.
     terms: Vec<Arc<Json>>,
 }
 
@@ -122,14 +122,24 @@ impl Programme {
             calendar: default,
             medicines: Arc::new(Tables::read(resources, complaints)),
             codes,
-            terms: of("CodeSystem").chain(of("ValueSet")).map(|(_, r)| Arc::new(r.clone())).collect(),
+            terms: of("CodeSystem")
+                .chain(of("ValueSet"))
+                .chain(of("ConceptMap"))
+                .map(|(_, r)| Arc::new(r.clone()))
+                .collect(),
             live,
             env,
             secret: secret.into(),
         }
     }
 
-    /// A CodeSystem or ValueSet of the programme, by canonical URL.
+    /// The CodeSystems, ValueSets and ConceptMaps of the programme.
+    #[must_use]
+    pub fn terms(&self) -> &[Arc<Json>] {
+        &self.terms
+    }
+
+    /// One of them, by canonical URL.
     #[must_use]
     pub fn term(&self, rtype: &str, url: &str, version: Option<&str>) -> Option<Arc<Json>> {
         let is_it = |r: &&Arc<Json>| r["resourceType"].text() == rtype && r["url"].text() == url;

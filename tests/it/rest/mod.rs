@@ -1,5 +1,6 @@
 //! The REST API's rules, each as one short story over HTTP. The fifteen corners of `fhir-edges` that separate servers.
 
+mod claims;
 mod conditional;
 mod envelope;
 mod history;
@@ -9,8 +10,10 @@ mod meta;
 mod operations;
 mod pages;
 mod patch;
+mod reading;
 mod references;
 mod referrers;
+mod terminology;
 mod transaction;
 mod walls;
 mod wire;

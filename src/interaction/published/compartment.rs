@@ -1,33 +1,33 @@
-//! What the server publishes about itself under its own FHIR base, besides `metadata`: its compartments.
+//! CompartmentDefinitions: what is in the compartment of a patient, an encounter …
 //!
-//! They are read like any resource and are not stored; one stored under the same id takes their place.
 //! Source: <https://hl7.org/fhir/R4/compartmentdefinition.html>. Own rule: `Task.for` puts a Task into the Patient's
 //! compartment, which R4's definition leaves out.
 
-use crate::fhir::{Json, ResourceType, Target};
+use super::{BASE, DATED};
+use crate::fhir::{Json, ResourceType};
 use crate::search::registry::sources;
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 /// Types that R4 defines compartments of.
 const OWNERS: [&str; 5] = ["Device", "Encounter", "Patient", "Practitioner", "RelatedPerson"];
-/// Where Baton's own definitions are named.
-const BASE: &str = "http://baton.example/fhir/CompartmentDefinition/";
-/// Date of these definitions.
-const DATED: &str = "2026-11-25";
 
-/// Canonical URLs of the compartments, for `metadata`.
-pub(super) fn compartments() -> Vec<String> {
-    OWNERS.iter().map(|owner| format!("{BASE}{}", owner.to_lowercase())).collect()
+/// Canonical URLs, for `metadata`.
+pub(in crate::interaction) fn urls() -> Vec<String> {
+    OWNERS.iter().map(|owner| url(owner)).collect()
 }
 
-/// The published resource at an address.
-pub(super) fn published(target: &Target) -> Option<Bytes> {
-    if target.rtype.as_str() != "CompartmentDefinition" {
-        return None;
-    }
-    let owner = OWNERS.iter().find(|owner| owner.to_lowercase() == target.id)?;
-    Some(Json::from(compartment(owner)).to_bytes().into())
+/// Whether a type has one.
+pub(in crate::interaction) fn has_compartment(rtype: ResourceType) -> bool {
+    OWNERS.contains(&rtype.as_str())
+}
+
+/// All of them.
+pub(super) fn all() -> impl Iterator<Item = Json> {
+    OWNERS.iter().map(|owner| compartment(owner).into())
+}
+
+fn url(owner: &str) -> String {
+    format!("{BASE}/CompartmentDefinition/{}", owner.to_lowercase())
 }
 
 fn compartment(owner: &str) -> Value {
@@ -48,8 +48,7 @@ fn compartment(owner: &str) -> Value {
     json!({
         "resourceType": "CompartmentDefinition",
         "id": owner.to_lowercase(),
-        "meta": {"versionId": "1", "lastUpdated": format!("{DATED}T00:00:00Z")},
-        "url": format!("{BASE}{}", owner.to_lowercase()),
+        "url": url(owner),
         "version": "1.0.0",
         "name": format!("Baton{owner}Compartment"),
         "status": "active",

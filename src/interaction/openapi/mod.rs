@@ -1,0 +1,258 @@
+//! The OpenAPI document: the map of paths, the operations and the search parameters, once more for tools.
+//!
+//! Made of the same tables as `metadata`; HEAD, which every GET has, is left out. Version 3.0.3, which every generator reads.
+//! Not for: the shapes of resources (`schema.rs`).
+//! Source: <https://spec.openapis.org/oas/v3.0.3>.
+
+mod parameter;
+mod schema;
+
+use super::capability::PATCHES;
+use super::operation::table::{Level, On, Row, rows};
+use super::route::{Part, ROUTES, Route, Verb};
+use super::{Engine, House};
+use crate::fhir::ResourceType;
+use crate::search::Active;
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+const FHIR: &str = "application/fhir+json";
+
+impl Engine {
+    /// The document; made once for each set of search parameters. `own`: (path, method, media type, what it is) of the paths
+    /// that are no interaction's.
+    #[must_use]
+    pub fn openapi(&self, own: &[(&str, &str, &str, &str)]) -> Bytes {
+        let (house, active) = (self.house(), self.house().active());
+        active.openapi.get_or_init(|| document(house, &active, own).to_string().into()).clone()
+    }
+}
+
+fn document(house: &House, active: &Active, own: &[(&str, &str, &str, &str)]) -> Value {
+    let mut paths = Map::new();
+    let mut add = |path: String, verb: &str, call: Value| {
+        let item = paths.entry(path).or_insert_with(|| json!({}));
+        item[verb.to_ascii_lowercase()] = call;
+    };
+    for (path, method, media, text) in own {
+        add((*path).into(), method, plain(path, method, media, text));
+    }
+    for route in ROUTES.iter().filter(|r| r.code != "operation") {
+        let types: Vec<Option<ResourceType>> = match route.path.first() {
+            Some(Part::Type) => ResourceType::all().map(Some).collect(),
+            _ => vec![None],
+        };
+        for rtype in types {
+            // A compartment has an owner that R4 defines one of; what is in it is a parameter.
+            if route.path.contains(&Part::Member) && !rtype.is_some_and(super::published::has_compartment) {
+                continue;
+            }
+            for verb in route.verbs.iter().filter(|v| **v != Verb::Head) {
+                add(path(route.path, rtype, ""), verb.as_str(), interaction(active, route, *verb, rtype));
+            }
+        }
+    }
+    for row in rows() {
+        for level in row.levels {
+            let (parts, rtype): (&[Part], _) = match (level, row.on) {
+                (Level::System, _) | (_, On::Server) => (&[Part::Name], None),
+                (Level::Type, On::Type(t)) => (&[Part::Type, Part::Name], ResourceType::parse(t)),
+                (Level::Instance, On::Type(t)) => (&[Part::Type, Part::Id, Part::Name], ResourceType::parse(t)),
+            };
+            for verb in if row.changes() { &["post"][..] } else { &["get", "post"] } {
+                add(path(parts, rtype, row.name), verb, operation(active, row, *level, verb, rtype));
+            }
+        }
+    }
+    let root = house.env.base.strip_suffix("/fhir").unwrap_or(&house.env.base);
+    let mut out = json!({
+        "openapi": "3.0.3",
+        "info": {
+            "title": "Baton",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "FHIR R4 (4.0.1) over HTTP, JSON only. Every GET takes HEAD, too. What a caller may not see is answered like what \
+                is not there. A search parameter takes its modifiers, as in name:exact; chains, _has and _list are as FHIR has them.",
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}
+        },
+        "servers": [{"url": if root.is_empty() { "/" } else { root }}],
+        "paths": paths,
+        "components": {
+            "parameters": parameter::shared(active),
+            "responses": responses(),
+            "schemas": schema::all(),
+        },
+    });
+    if house.has_auth {
+        let scopes = json!({"system/*.cruds": "all that the client is registered for", "user/*.cruds": "all that the user may do"});
+        out["components"]["securitySchemes"] = json!({
+            "smart": {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": format!("{root}/auth/token"), "scopes": scopes}}}
+        });
+        out["security"] = json!([{"smart": []}]);
+    }
+    out
+}
+
+/// `/fhir/Patient/{id}/_history/{vid}`
+fn path(parts: &[Part], rtype: Option<ResourceType>, name: &str) -> String {
+    let mut out = "/fhir".to_owned();
+    for part in parts {
+        out.push('/');
+        match part {
+            Part::Word(word) => out.push_str(word),
+            Part::Type => out.push_str(rtype.map_or("{type}", ResourceType::as_str)),
+            Part::Id => out.push_str("{id}"),
+            Part::Version => out.push_str("{vid}"),
+            Part::Member => out.push_str("{member}"),
+            Part::Name => {
+                out.push('$');
+                out.push_str(name);
+            }
+        }
+    }
+    out
+}
+
+fn responses() -> Value {
+    let outcome = |text: &str| json!({"description": text, "content": content("OperationOutcome")});
+    json!({
+        "refused": outcome("Refused: the OperationOutcome says what is wrong, where, and how to mend it."),
+        "busy": outcome("The server or its database is full or away for the moment; send it again after Retry-After."),
+        "unchanged": {"description": "The caller has this version already."},
+        "empty": {"description": "Done; there is nothing to say."},
+    })
+}
+
+/// A body of one schema.
+fn content(schema: &str) -> Value {
+    json!({FHIR: {"schema": {"$ref": format!("#/components/schemas/{schema}")}}})
+}
+
+fn refer(kind: &str, name: &str) -> Value {
+    json!({"$ref": format!("#/components/{kind}/{name}")})
+}
+
+/// The statuses of a call: those of success, and what every call may answer.
+fn answers(good: &[(&str, &str, &str)]) -> Value {
+    let mut out = json!({});
+    for (status, schema, text) in good {
+        out[status] = match *status {
+            "304" => refer("responses", "unchanged"),
+            "204" => refer("responses", "empty"),
+            _ => json!({"description": text, "content": content(schema)}),
+        };
+    }
+    out["4XX"] = refer("responses", "refused");
+    out["503"] = refer("responses", "busy");
+    out
+}
+
+/// A path that is no interaction's.
+fn plain(path: &str, method: &str, media: &str, text: &str) -> Value {
+    let id = path.trim_matches('/').replace(['/', '.'], "-");
+    let mut out = json!({
+        "operationId": format!("{}-{id}", method.to_ascii_lowercase()),
+        "summary": text,
+        "tags": ["server"],
+        "security": [],
+        "responses": {"200": {"description": text, "content": {media: {}}}, "4XX": {"description": "Refused."}, "503": {"description": "Busy."}},
+    });
+    if method == "POST" {
+        out["requestBody"] =
+            json!({"required": true, "content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}});
+    }
+    out
+}
+
+fn interaction(active: &Active, route: &Route, verb: Verb, rtype: Option<ResourceType>) -> Value {
+    let name = rtype.map_or("Resource", ResourceType::as_str);
+    let mut parameters = parameter::of_path(route.path);
+    parameters.extend(parameter::of_wire());
+    let is_form = verb == Verb::Post && route.code.starts_with("search");
+    if is_form {
+        parameters.push(refer("parameters", "prefer-handling"));
+    } else {
+        parameters.extend(parameter::of_interaction(active, route.code, rtype));
+    }
+    let found = ("200", "Bundle", "A Bundle of type searchset.");
+    let good: &[(&str, &str, &str)] = match route.code {
+        "capabilities" => &[("200", "Resource", "A CapabilityStatement, or TerminologyCapabilities.")],
+        "read" => &[("200", name, "The current version."), ("304", "", "")],
+        "vread" => &[("200", name, "The version.")],
+        "create" => {
+            &[("200", name, "There was one already that If-None-Exist matches."), ("201", name, "It was created.")]
+        }
+        "update" | "conditional-update" => &[("200", name, "It was updated."), ("201", name, "It was created.")],
+        "patch" | "conditional-patch" => &[("200", name, "It was patched.")],
+        "delete" | "conditional-delete" => &[("200", "OperationOutcome", "It was deleted."), ("204", "", "")],
+        "history-system" | "history-type" | "history-instance" => &[("200", "Bundle", "A Bundle of type history.")],
+        "transaction" => &[("200", "Bundle", "A Bundle of type transaction-response or batch-response.")],
+        _ => &[found],
+    };
+    let id = format!("{}{}-{name}", route.code, if is_form { "-post" } else { "" });
+    let mut out = json!({
+        "operationId": id,
+        "summary": format!("{} {name}", route.code),
+        "tags": [rtype.map_or("system", ResourceType::as_str)],
+        "parameters": parameters,
+        "responses": answers(good),
+    });
+    if route.code == "capabilities" {
+        out["security"] = json!([]);
+    }
+    let body = match route.code {
+        "create" | "update" | "conditional-update" => Some(content(name)),
+        "transaction" => Some(content("Bundle")),
+        "patch" | "conditional-patch" => {
+            let schema = |name: &str| json!({"schema": {"$ref": format!("#/components/schemas/{name}")}});
+            Some(PATCHES.iter().map(|(media, name)| ((*media).to_owned(), schema(name))).collect::<Map<_, _>>().into())
+        }
+        _ if is_form => {
+            let form = parameter::form(active, rtype);
+            Some(json!({"application/x-www-form-urlencoded": {"schema": form}}))
+        }
+        _ => None,
+    };
+    if let Some(content) = body {
+        out["requestBody"] = json!({"required": !is_form, "content": content});
+    }
+    out
+}
+
+fn operation(active: &Active, row: &Row, level: Level, verb: &str, rtype: Option<ResourceType>) -> Value {
+    let path: &[Part] = if level == Level::Instance { &[Part::Id] } else { &[] };
+    let mut parameters = parameter::of_path(path);
+    parameters.extend(parameter::of_wire());
+    if verb == "get" {
+        parameters.extend(parameter::of_operation(row));
+        if row.is_search {
+            parameters.extend(parameter::search(active, rtype));
+        }
+    }
+    if row.changes() {
+        parameters.push(refer("parameters", "if-match"));
+    }
+    let given = match row.gives {
+        [only] if only.name == "return" => only.kind,
+        _ => "Parameters",
+    };
+    let level = match level {
+        Level::System => "system",
+        Level::Type => "type",
+        Level::Instance => "instance",
+    };
+    let mut out = json!({
+        "operationId": format!("{verb}-{}-{level}", row.id()),
+        "summary": format!("${}", row.name),
+        "description": row.text,
+        "tags": [rtype.map_or("system", ResourceType::as_str)],
+        "parameters": parameters,
+        "responses": answers(&[("200", given, "What the operation gives.")]),
+    });
+    if row.name == "versions" && verb == "get" {
+        out["security"] = json!([]);
+    }
+    if verb == "post" {
+        out["requestBody"] = json!({"required": row.takes.iter().any(|p| p.min > 0), "content": content("Parameters")});
+    }
+    out
+}

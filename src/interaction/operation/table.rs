@@ -1,0 +1,179 @@
+//! The operations that Baton has: one row each, with the parameters that it takes and gives.
+//!
+//! For: finding the row of a call, reading its parameters (`input.rs`), the OperationDefinitions (`published/`), `metadata`
+//! and the OpenAPI document: all of them say what stands here. A new operation is a row here and an arm in `mod.rs`.
+//! Not for: what an operation does.
+//! Source: <https://hl7.org/fhir/R4/operations.html>; parameters as in R4's OperationDefinitions, as far as they are taken.
+
+mod house;
+mod reading;
+mod terminology;
+
+use crate::fhir::ResourceType;
+use crate::interaction::request::Scope;
+
+/// An operation.
+#[derive(Debug)]
+pub(in crate::interaction) struct Row {
+    /// Without `$`.
+    pub(in crate::interaction) name: &'static str,
+    /// Where it lives.
+    pub(in crate::interaction) on: On,
+    /// On which levels it is called; at least one.
+    pub(in crate::interaction) levels: &'static [Level],
+    /// HL7's definition that it carries out; "": Baton's own.
+    pub(in crate::interaction) base: &'static str,
+    /// All of HL7's definition, by GET and POST: `metadata` names that one.
+    pub(in crate::interaction) is_whole: bool,
+    /// What it does.
+    pub(in crate::interaction) text: &'static str,
+    /// What it takes.
+    pub(in crate::interaction) takes: &'static [Param],
+    /// Also takes the search parameters of its type.
+    pub(in crate::interaction) is_search: bool,
+    /// What it gives; one parameter `return` is the body itself.
+    pub(in crate::interaction) gives: &'static [Param],
+    /// Which one it is.
+    pub(in crate::interaction) kind: Kind,
+}
+
+/// Where an operation lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::interaction) enum On {
+    /// The server.
+    Server,
+    /// One type.
+    Type(&'static str),
+}
+
+/// What an operation is called on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::interaction) enum Level {
+    /// `/$name`
+    System,
+    /// `/Type/$name`
+    Type,
+    /// `/Type/id/$name`
+    Instance,
+}
+
+/// A parameter of an operation.
+#[derive(Debug)]
+pub(in crate::interaction) struct Param {
+    pub(in crate::interaction) name: &'static str,
+    /// Its type; "" of one that has parts.
+    pub(in crate::interaction) kind: &'static str,
+    pub(in crate::interaction) min: u8,
+    /// More than one may be given.
+    pub(in crate::interaction) many: bool,
+    pub(in crate::interaction) text: &'static str,
+    pub(in crate::interaction) parts: &'static [Param],
+}
+
+impl Param {
+    /// At most one.
+    pub(super) const fn one(name: &'static str, kind: &'static str, text: &'static str) -> Self {
+        Self { name, kind, min: 0, many: false, text, parts: &[] }
+    }
+
+    /// Any number.
+    pub(super) const fn many(name: &'static str, kind: &'static str, text: &'static str) -> Self {
+        Self { many: true, ..Self::one(name, kind, text) }
+    }
+
+    /// Just one.
+    pub(super) const fn must(name: &'static str, kind: &'static str, text: &'static str) -> Self {
+        Self { min: 1, ..Self::one(name, kind, text) }
+    }
+
+    /// Any number, each with parts.
+    pub(super) const fn parts(name: &'static str, parts: &'static [Self], text: &'static str) -> Self {
+        Self { parts, ..Self::many(name, "", text) }
+    }
+}
+
+/// Which operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::interaction) enum Kind {
+    /// One that changes something: by POST only, in the transaction of its Bundle.
+    Write(Write),
+    /// One that reads: by GET and POST; of a transaction it is carried out after the commit, as searches are.
+    Read(Read),
+}
+
+/// Operations that change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::interaction) enum Write {
+    Claim,
+    Release,
+    Attempt,
+    Resolve,
+    /// By GET it answers what it would write.
+    Reconcile,
+}
+
+/// Operations that read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::interaction) enum Read {
+    ReindexStatus,
+    Timeline,
+    Versions,
+    Expand,
+    ValidateInSet,
+    Lookup,
+    ValidateInSystem,
+    Subsumes,
+    Translate,
+    Everything,
+    Document,
+    LastN,
+}
+
+/// All of them, by subject.
+const TABLES: [&[Row]; 3] = [house::ROWS, reading::ROWS, terminology::ROWS];
+
+/// All operations.
+pub(in crate::interaction) fn rows() -> impl Iterator<Item = &'static Row> {
+    TABLES.into_iter().flatten()
+}
+
+/// The operation of a name and a place.
+pub(in crate::interaction) fn find(name: &str, on: &Scope) -> Option<&'static Row> {
+    rows().find(|row| row.name == name && row.is_at(on))
+}
+
+impl Row {
+    /// Whether it is called there.
+    fn is_at(&self, on: &Scope) -> bool {
+        let (level, rtype) = match on {
+            Scope::System => (Level::System, None),
+            Scope::Type(rtype) => (Level::Type, Some(*rtype)),
+            Scope::Instance(target) => (Level::Instance, Some(target.rtype)),
+            Scope::Compartment(..) => return false,
+        };
+        self.levels.contains(&level) && rtype.is_none_or(|rtype| self.is_of(rtype))
+    }
+
+    /// Whether it belongs to a type.
+    pub(in crate::interaction) fn is_of(&self, rtype: ResourceType) -> bool {
+        self.on == On::Type(rtype.as_str())
+    }
+
+    /// Whether it changes something.
+    pub(in crate::interaction) fn changes(&self) -> bool {
+        matches!(self.kind, Kind::Write(_))
+    }
+
+    /// Whether it is called by GET, too.
+    pub(in crate::interaction) fn takes_get(&self) -> bool {
+        matches!(self.kind, Kind::Read(_) | Kind::Write(Write::Reconcile))
+    }
+
+    /// Id of its OperationDefinition.
+    pub(in crate::interaction) fn id(&self) -> String {
+        match self.on {
+            On::Server => self.name.into(),
+            On::Type(rtype) => format!("{rtype}-{}", self.name),
+        }
+    }
+}

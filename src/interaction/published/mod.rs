@@ -1,0 +1,104 @@
+//! What the server publishes about itself under its own FHIR base, besides `metadata`: its compartments, operations and
+//! search parameters, and the code systems, value sets and maps of the programme.
+//!
+//! They are read and searched like any resource and are not stored; one stored under the same id takes their place. In a
+//! search of their type they come after the stored ones, by URL.
+//! Not for: what they say (`compartment`, `operation`, `profiles/`).
+//! Source: own rule; <https://hl7.org/fhir/R4/compartmentdefinition.html>, <https://hl7.org/fhir/R4/operationdefinition.html>.
+
+mod compartment;
+mod operation;
+
+use super::House;
+use crate::access::Limit;
+use crate::clock::Instant;
+use crate::error::Result;
+use crate::fhir::{Json, ResourceType, Target};
+use crate::search::live::Published;
+use crate::search::matches::{Doc, matches};
+use crate::search::{Active, Plan};
+use crate::store::{Cursor, Method, Version};
+use std::sync::Arc;
+
+pub(super) use compartment::{has_compartment, urls as compartments};
+pub(super) use operation::definition;
+
+/// Where Baton's own definitions are named.
+pub(super) const BASE: &str = "http://baton.example/fhir";
+/// Date of these definitions.
+pub(super) const DATED: &str = "2026-11-28";
+/// What a cursor begins with that leads to published resources; one of the store begins with a bracket, in base64.
+const CURSOR: &str = "published-";
+
+/// All of them, by type and URL; made once for each set of search parameters.
+fn all<'a>(house: &House, active: &'a Active) -> &'a [Published] {
+    active.published.get_or_init(|| {
+        let terms = house.programme.terms().iter().map(|t| Json::clone(t));
+        let mut list: Vec<Json> =
+            compartment::all().chain(operation::all()).chain(active.own.iter().cloned()).chain(terms).collect();
+        list.sort_by(|a, b| {
+            (a["resourceType"].text(), a["url"].text()).cmp(&(b["resourceType"].text(), b["url"].text()))
+        });
+        list.into_iter().filter_map(|json| published(house, active, json)).collect()
+    })
+}
+
+fn published(house: &House, active: &Active, mut json: Json) -> Option<Published> {
+    let updated = format!("{DATED}T00:00:00.000Z");
+    let target = Target::new(ResourceType::parse(json["resourceType"].text())?, json["id"].as_str()?);
+    let meta = serde_json::json!({"versionId": "1", "lastUpdated": updated});
+    json.as_object_mut()?.insert_at(2, "meta", meta);
+    let rows = active.registry.extract(&house.keys, &json, &active.env);
+    let doc = Doc { target, pk: Instant::parse(&updated)?.0, rows };
+    Some(Published { doc, body: json.to_bytes().into(), json: Arc::new(json) })
+}
+
+/// The published resources of a type.
+pub(super) fn of_type<'a>(
+    house: &House,
+    active: &'a Active,
+    rtype: ResourceType,
+) -> impl Iterator<Item = &'a Published> {
+    all(house, active).iter().filter(move |p| p.doc.target.rtype == rtype)
+}
+
+/// The published resource at an address.
+pub(super) fn at<'a>(house: &House, active: &'a Active, target: &Target) -> Option<&'a Published> {
+    of_type(house, active, target.rtype).find(|p| p.doc.target == *target)
+}
+
+/// The published resources of a type that a search finds, apart from those that are stored under the same id.
+///
+/// # Errors
+/// Those of the store.
+pub(super) async fn matching(house: &House, limit: &Limit, rtype: ResourceType, plan: &Plan) -> Result<Vec<Version>> {
+    let active = house.active();
+    let found: Vec<&Published> =
+        of_type(house, &active, rtype).filter(|p| matches(&plan.cond, &p.doc, &[], &house.keys)).collect();
+    let targets: Vec<Target> = found.iter().map(|p| p.doc.target.clone()).collect();
+    let stored = house.store.get_many(limit, &targets).await?;
+    let alone = found.into_iter().zip(stored).filter(|(_, stored)| stored.is_none());
+    Ok(alone.map(|(p, _)| version(p)).collect())
+}
+
+/// As a version of a resource.
+pub(super) fn version(published: &Published) -> Version {
+    Version {
+        pk: published.doc.pk,
+        target: published.doc.target.clone(),
+        version: 1,
+        method: Method::Put,
+        org: 0,
+        body: published.body.clone(),
+    }
+}
+
+/// Where a page begins that holds published resources only.
+pub(super) fn offset(cursor: &Cursor) -> Option<usize> {
+    cursor.0.strip_prefix(CURSOR)?.parse().ok()
+}
+
+/// The cursor of such a page.
+pub(super) fn cursor(offset: usize) -> Cursor {
+    Cursor(format!("{CURSOR}{offset}"))
+}
