@@ -87,6 +87,9 @@ pub struct ServeArgs {
     /// What becomes of a delete of what others refer to: refuse or allow [default: refuse]
     #[arg(long, env = "BATON_DELETE_REFERENCED", value_enum)]
     pub delete_referenced: Option<DeleteReferenced>,
+    /// FHIR base of a terminology server that is asked for what is not here, by terminology operations only [default: none]
+    #[arg(long, env = "BATON_TERMINOLOGY_SERVER", value_name = "URL")]
+    pub terminology_server: Option<String>,
     /// Limits, each refused with an OperationOutcome when passed.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -193,6 +196,12 @@ limits! {
     user_token_seconds, "user-token-seconds", "BATON_USER_TOKEN_SECONDS", 900, 30..=3_600;
     /// Seconds that a system's access token is good
     system_token_seconds, "system-token-seconds", "BATON_SYSTEM_TOKEN_SECONDS", 300, 30..=300;
+    /// Seconds that a call of the terminology server may take
+    terminology_seconds, "terminology-seconds", "BATON_TERMINOLOGY_SECONDS", 5, 1..=60;
+    /// Answers of the terminology server that are kept
+    terminology_cache, "terminology-cache", "BATON_TERMINOLOGY_CACHE", 1_000, 0..=100_000;
+    /// Seconds that they are kept
+    terminology_cache_seconds, "terminology-cache-seconds", "BATON_TERMINOLOGY_CACHE_SECONDS", 3_600, 1..=604_800;
     /// Verified access tokens kept in memory
     token_cache, "token-cache", "BATON_TOKEN_CACHE", 10_000, 1..=1_000_000;
 }
@@ -230,6 +239,8 @@ pub struct Settings {
     pub delete_referenced: DeleteReferenced,
     /// Zone of dates and times that name none, an IANA name; `None`: what the database was made with.
     pub zone: Option<String>,
+    /// FHIR base of a terminology server, as it was written.
+    pub terminology_server: Option<String>,
     /// See [`Limits`].
     pub limits: Limits,
 }
@@ -245,12 +256,14 @@ impl Default for Settings {
             references: References::default(),
             delete_referenced: DeleteReferenced::default(),
             zone: None,
+            terminology_server: None,
             limits: Limits::default(),
         }
     }
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
+    "terminology-server",
     "listen",
     "database-url",
     "auth",
@@ -314,6 +327,7 @@ impl Settings {
         settings.base_url = text(&table, "base-url")?.map(Into::into);
         settings.profiles = text(&table, "profiles")?.map(Into::into);
         settings.zone = text(&table, "zone")?.map(Into::into);
+        settings.terminology_server = text(&table, "terminology-server")?.map(Into::into);
         let insecure = match table.get("insecure-http") {
             None => false,
             Some(v) => v.as_bool().ok_or_else(|| Error::invalid("'insecure-http' is true or false"))?,
@@ -342,6 +356,9 @@ impl Settings {
         }
         if let Some(zone) = &args.store.zone {
             settings.zone = Some(zone.clone());
+        }
+        if let Some(url) = &args.terminology_server {
+            settings.terminology_server = Some(url.clone());
         }
         settings.limits.apply(&args.limits, limits_table)?;
         settings.check(args.insecure_http.unwrap_or(insecure))?;

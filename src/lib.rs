@@ -9,6 +9,7 @@ pub mod error;
 pub mod fhir;
 pub mod http;
 pub mod interaction;
+pub mod outbound;
 pub mod search;
 pub mod store;
 pub mod telemetry;

@@ -88,6 +88,7 @@ async fn open(settings: &Settings, root: &str, declared: Option<Declared>) -> Re
         limits: settings.limits.clone(),
         references: settings.references,
         delete_referenced: settings.delete_referenced,
+        terminology_server: settings.terminology_server.as_deref().map(crate::outbound::fhir_base).transpose()?,
         has_auth: settings.auth != AuthMode::Off,
     };
     Ok(Opened { store, policy, engine: Engine::new(parts).await? })

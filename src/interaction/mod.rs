@@ -65,6 +65,8 @@ pub struct Parts {
     pub references: References,
     /// What becomes of a delete of what others refer to.
     pub delete_referenced: DeleteReferenced,
+    /// FHIR base of a terminology server that is asked for what is not here.
+    pub terminology_server: Option<String>,
     /// Whether tokens are asked for: `metadata` says so.
     pub has_auth: bool,
 }
@@ -82,6 +84,7 @@ pub(crate) struct House {
     pub(crate) delete_referenced: DeleteReferenced,
     /// Those of [`Limits`] that the reader of JSON takes.
     pub(crate) json: json::Limits,
+    remote: Option<terminology::Remote>,
     has_auth: bool,
     pages: page::Signer,
 }
@@ -99,9 +102,21 @@ impl Engine {
     /// # Errors
     /// What the database says when its page secret cannot be read.
     pub async fn new(parts: Parts) -> Result<Self> {
-        let Parts { store, live, programme, policy, env, limits, references, delete_referenced, has_auth } = parts;
+        let Parts {
+            store,
+            live,
+            programme,
+            policy,
+            env,
+            limits,
+            references,
+            delete_referenced,
+            terminology_server,
+            has_auth,
+        } = parts;
         let pages = page::Signer::new(&store.secret("page-links").await?, limits.page_seconds);
         let keys = store.keys();
+        let remote = terminology_server.map(|base| terminology::Remote::new(&base, &limits)).transpose()?;
         let json =
             json::Limits { depth: Limits::size(limits.json_depth), string_bytes: Limits::size(limits.string_bytes) };
         Ok(Self(Arc::new(House {
@@ -115,6 +130,7 @@ impl Engine {
             references,
             delete_referenced,
             json,
+            remote,
             has_auth,
             pages,
         })))

@@ -137,6 +137,20 @@ impl Input {
         out
     }
 
+    /// All of it as Parameters, but for those left out.
+    pub(in crate::interaction) fn parameters(&self, row: &Row, without: &[&str]) -> Json {
+        let mut out = Json::object();
+        out.set("resourceType", "Parameters");
+        for given in self.given.iter().filter(|g| !without.contains(&g.name.as_str())) {
+            let Some(param) = row.takes.iter().find(|p| p.name == given.name) else { continue };
+            let mut part = Json::object();
+            part.set("name", param.name);
+            part.set(&key_of(param), given.value.clone());
+            out.push("parameter", part);
+        }
+        out
+    }
+
     /// A text.
     pub(in crate::interaction) fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Json::as_str)
@@ -170,6 +184,18 @@ fn unknown(row: &Row, name: &str, at: String) -> Issue {
         list => format!("it takes {}", list.join(", ")),
     };
     Issue::error("not-supported", at, format!("${} has no parameter '{}' here: {hint}", row.name, printable(name)))
+}
+
+/// The element of a Parameters resource that holds a value.
+fn key_of(param: &Param) -> String {
+    if !param.parts.is_empty() {
+        return "part".into();
+    }
+    if ResourceType::parse(param.kind).is_some() || param.kind == "Resource" {
+        return "resource".into();
+    }
+    let (first, rest) = param.kind.split_at_checked(1).unwrap_or_default();
+    format!("value{}{rest}", first.to_ascii_uppercase())
 }
 
 /// The value of a parameter in a URL.
@@ -206,8 +232,7 @@ fn of_part(param: &Param, part: &mut Json) -> Result<Json, String> {
         let is_it = param.kind == "Resource" || resource["resourceType"].text() == param.kind;
         return if is_it { Ok(resource) } else { Err(format!("{} is a resource: a {}", param.name, param.kind)) };
     }
-    let (first, rest) = param.kind.split_at_checked(1).unwrap_or_default();
-    if let Some(value) = part.remove(&format!("value{}{rest}", first.to_ascii_uppercase())) {
+    if let Some(value) = part.remove(&key_of(param)) {
         return Ok(value);
     }
     let given = part.as_object().and_then(|o| o.iter().find(|(key, _)| key.starts_with("value")));

@@ -49,9 +49,7 @@ impl Engine {
                     (Read::Document, Scope::Instance(at)) => self.document(ctx, at, &input, call.is_get).await,
                     (Read::LastN, _) => self.lastn(ctx, &input).await,
                     (Read::Timeline | Read::Document, _) => Err(no_such(row.name)),
-                    (_, Scope::Type(rtype)) => self.terminology(ctx, read, &call.on, *rtype, &input).await,
-                    (_, Scope::Instance(at)) => self.terminology(ctx, read, &call.on, at.rtype, &input).await,
-                    _ => Err(no_such(row.name)),
+                    (_, on) => self.terminology(ctx, row, read, on, &input).await,
                 }
             }
         }

@@ -43,7 +43,7 @@ impl Follow<'_> {
         Ok(found.target == *patient || owners(self.active, &found.json()?).contains(patient))
     }
 
-    /// What the resources refer to, and what that refers to, each once, in bounded rounds. `goes_on`: from which found resources to go on.
+    /// What the resources refer to, and what that refers to, each once, in bounded rounds.
     ///
     /// # Errors
     /// `too-costly` over the limit of included resources.
@@ -51,10 +51,10 @@ impl Follow<'_> {
         let most = usize::try_from(self.house.limits.included_max).unwrap_or(usize::MAX);
         let mut found: Vec<Version> = Vec::new();
         let mut next: Vec<Version> = from.to_vec();
-        for _ in 0..self.house.limits.include_depth {
+        for round in 0..self.house.limits.include_depth {
             let mut wanted = Vec::new();
             for source in &next {
-                wanted.extend(self.named(&source.json()?).into_iter().filter(|t| seen.insert(t.clone())));
+                wanted.extend(self.named(&source.json()?, round > 0).into_iter().filter(|t| seen.insert(t.clone())));
             }
             next = Vec::new();
             // Few at a time: a list of thousands is refused before it is read.
@@ -79,12 +79,14 @@ impl Follow<'_> {
         Ok(found)
     }
 
-    /// Resources of this server that a resource names, of types that the caller may read.
-    fn named(&self, json: &Json) -> Vec<Target> {
+    /// Resources of this server that a resource names, of types that the caller may read. `plain`: not by extensions, which say
+    /// what a site works with, such as the pharmacies of a hospital.
+    fn named(&self, json: &Json, plain: bool) -> Vec<Target> {
         let mut out = Vec::new();
-        each_reference(json, &mut |_, text| {
+        each_reference(json, &mut |path, text| {
             if let Some(target) = local(text, &self.active.env.base)
                 && self.may(target.rtype)
+                && !(plain && path.to_string().contains("xtension["))
             {
                 out.push(target);
             }

@@ -39,6 +39,10 @@ impl Asking<'_> {
             }
         }
         found.dedup();
+        // Of maps that were looked for, those that list the code know better.
+        if !names && found.iter().any(|m| m.is_listed) {
+            found.retain(|m| m.is_listed);
+        }
         let result = found.iter().any(Match::is_one);
         let mut out = vec![json!({"name": "result", "valueBoolean": result})];
         if !result {

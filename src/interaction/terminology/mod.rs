@@ -8,19 +8,23 @@
 
 mod code_system;
 mod concept_map;
+mod remote;
 mod value_set;
 
+pub(super) use remote::Remote;
+
 use super::answer::Answer;
-use super::operation::Input;
-use super::operation::table::Read;
+use super::operation::table::{Read, Row};
+use super::operation::{Input, no_such};
 use super::request::Scope;
 use super::search::terms;
 use super::{Engine, House};
 use crate::access::scope::Action;
 use crate::access::{Ctx, Limit};
-use crate::error::{Error, Result};
-use crate::fhir::{Json, ResourceType};
+use crate::error::{Error, Kind, Result};
+use crate::fhir::Json;
 use crate::search::terminology::{Library, Made, Stop, Wanted};
+use remote::Reply;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -36,6 +40,10 @@ struct Asking<'a> {
     ctx: &'a Ctx,
     input: &'a Input,
     library: Library,
+    /// The resource that the question is about, where it is here, and the parameter that it would be sent by.
+    about: Option<(&'static str, Arc<Json>)>,
+    /// Why a check could not be made with what is here.
+    unchecked: Option<String>,
 }
 
 impl Engine {
@@ -46,27 +54,66 @@ impl Engine {
     pub(super) async fn terminology(
         &self,
         ctx: &Ctx,
+        row: &Row,
         read: Read,
         on: &Scope,
-        rtype: ResourceType,
         input: &Input,
     ) -> Result<Answer> {
+        let (rtype, id) = match on {
+            Scope::Instance(target) => (target.rtype, Some(target.to_string())),
+            Scope::Type(rtype) => (*rtype, None),
+            _ => return Err(no_such(row.name)),
+        };
         self.permit(ctx, Action::Read, Some(rtype))?;
-        let mut asking = Asking { house: self.house(), limit: Limit::of(ctx), ctx, input, library: Library::new() };
-        let id = match on {
-            Scope::Instance(target) => Some(target.to_string()),
-            _ => None,
-        };
+        let house = self.house();
+        let library = Library::new();
+        let mut asking = Asking { house, limit: Limit::of(ctx), ctx, input, library, about: None, unchecked: None };
         let answer = match read {
-            Read::Expand => asking.expand(id).await?,
-            Read::ValidateInSet => asking.validate_in_set(id).await?,
-            Read::Lookup => asking.lookup().await?,
-            Read::ValidateInSystem => asking.validate_in_system(id).await?,
-            Read::Subsumes => asking.subsumes(id).await?,
-            Read::Translate => asking.translate(id).await?,
-            _ => return Err(Error::fault("no terminology operation: operation() sends only those")),
+            Read::Expand => asking.expand(id.clone()).await,
+            Read::ValidateInSet => asking.validate_in_set(id.clone()).await,
+            Read::Lookup => asking.lookup().await,
+            Read::ValidateInSystem => asking.validate_in_system(id.clone()).await,
+            Read::Subsumes => asking.subsumes(id.clone()).await,
+            Read::Translate => asking.translate(id.clone()).await,
+            _ => return Err(no_such(row.name)),
         };
-        Ok(Answer::of(answer.to_bytes()))
+        let is_open = match &answer {
+            Ok(_) => asking.unchecked.is_some(),
+            Err(error) => {
+                matches!(error.kind, Kind::NotFound) || error.issues.iter().all(|i| i.code == "not-supported")
+            }
+        };
+        // An instance that is not here is not elsewhere either.
+        let is_here = asking.about.is_some() || id.is_none();
+        let Some(remote) = house.remote.as_ref().filter(|_| is_open && is_here) else {
+            return answer.map(|json| Answer::of(json.to_bytes()));
+        };
+        let mut question = input.parameters(
+            row,
+            if asking.about.is_some() { &["url", "valueSetVersion", "conceptMapVersion"] } else { &[] },
+        );
+        if let Some((name, resource)) = asking.about.filter(|(name, _)| input.get(name).is_none()) {
+            let mut part = Json::object();
+            part.set("name", name);
+            part.set("resource", Json::clone(&resource));
+            question.push("parameter", part);
+        }
+        let away = match remote.ask(&format!("{rtype}/${}", row.name), &question).await {
+            Reply::Known(body) => return Ok(Answer::of(body)),
+            Reply::Unknown => return answer.map(|json| Answer::of(json.to_bytes())),
+            Reply::Away(why) => format!("the terminology server could not be asked: {why}"),
+        };
+        match answer {
+            Ok(mut json) => {
+                let parts = json.get_mut("parameter").map(Json::items_mut).unwrap_or_default();
+                for part in parts.iter_mut().filter(|p| p["name"].text() == "message") {
+                    let text = format!("{}; {away}", part["valueString"].text());
+                    part.set("valueString", text);
+                }
+                Ok(Answer::of(json.to_bytes()))
+            }
+            Err(error) => Err(Error::busy(format!("{error}; {away}"))),
+        }
     }
 }
 
@@ -100,7 +147,7 @@ impl Asking<'_> {
     ///
     /// # Errors
     /// `Invalid` where none or several are named, `NotFound` where it is not here.
-    async fn subject(&mut self, rtype: &str, id: Option<String>, version: &str) -> Result<(String, Arc<Json>)> {
+    async fn subject(&mut self, rtype: &'static str, id: Option<String>, version: &str) -> Result<(String, Arc<Json>)> {
         let inline = match rtype {
             "ValueSet" => "valueSet",
             "CodeSystem" => "codeSystem",
@@ -117,6 +164,7 @@ impl Asking<'_> {
             (None, Some(given), _) => {
                 let given = Arc::new(given);
                 self.library.insert(of(GIVEN.into()), Some(Arc::clone(&given)));
+                self.about = Some((inline, Arc::clone(&given)));
                 return Ok((GIVEN.into(), given));
             }
             (None, None, Some(url)) => {
@@ -129,7 +177,10 @@ impl Asking<'_> {
             }
         };
         match self.read(of(address.clone())).await? {
-            Some(found) => Ok((address, found)),
+            Some(found) => {
+                self.about = Some((inline, Arc::clone(&found)));
+                Ok((address, found))
+            }
             None => Err(Error::not_found(format!("{rtype} {address} is not known here"))),
         }
     }

@@ -118,6 +118,7 @@ impl Asking<'_> {
                 // The whole system belongs to the set, and only the system can say what is in it.
                 Err(Stop::Unknown(reason)) if codes.systems.contains(system) => {
                     why = format!("the code '{code}' could not be checked: {reason}");
+                    self.unchecked = Some(why.clone());
                     continue;
                 }
                 Err(Stop::Unknown(_)) => {}

@@ -34,6 +34,8 @@ pub struct Match {
     pub products: Vec<Json>,
     /// URL of the map.
     pub source: String,
+    /// The map lists the code; else it is what the map says of codes that it does not list.
+    pub is_listed: bool,
 }
 
 impl Match {
@@ -80,6 +82,7 @@ fn in_map(map: &Json, question: &Question<'_>, library: &Library, depth: usize) 
                         concept: coding(to, coded),
                         products: if question.reverse { Vec::new() } else { found["product"].items().to_vec() },
                         source: map["url"].text().into(),
+                        is_listed: true,
                     });
                 }
             }
@@ -106,6 +109,7 @@ fn unmapped(
         concept: coding(group["target"].as_str(), coded),
         products: Vec::new(),
         source: map["url"].text().into(),
+        is_listed: false,
     };
     match rule["mode"].text() {
         // The same code in the target system.

@@ -13,6 +13,7 @@ mod patch;
 mod reading;
 mod references;
 mod referrers;
+mod remote;
 mod terminology;
 mod transaction;
 mod walls;

@@ -225,7 +225,7 @@ async fn a_code_system_says_what_it_knows_of_a_code(server: TestServer) {
         .await
         .ok()
         .body;
-    assert_eq!(given(&act, "display"), "Generic Duplicate Therapy Alert".trim());
+    assert_eq!(given(&act, "display"), "duplicate generic alert");
     client.read(&format!("CodeSystem/$lookup?system={TREE}&code=cat")).await.refuses(404, "not-found", "");
     client.read("CodeSystem/$lookup?system=http://nowhere.example&code=cat").await.refuses(404, "not-found", "");
     client.read("CodeSystem/$lookup?code=cat").await.refuses(400, "required", "");
