@@ -76,13 +76,7 @@ const SHARED: [(&str, &str, &str, &str, &str); 27] = [
     ),
     ("since", "_since", "query", r#"{"type":"string","format":"date-time"}"#, "Versions from then on."),
     ("at", "_at", "query", r#"{"type":"string"}"#, "Versions that were current then."),
-    (
-        "count",
-        "_count",
-        "query",
-        r#"{"type":"integer","minimum":0,"maximum":1000}"#,
-        "Rows a page; 0: the number only.",
-    ),
+    ("count", "_count", "query", r#"{"type":"integer","minimum":0}"#, "Rows a page; 0: the number only."),
     ("total", "_total", "query", r#"{"type":"string","enum":["none","estimate","accurate"]}"#, "Whether to count all."),
     (
         "search-summary",
@@ -134,6 +128,9 @@ pub(super) fn shared(active: &Active) -> Value {
         let mut row = json!({"name": name, "in": place, "description": text, "schema": schema});
         if place == "path" {
             row["required"] = true.into();
+        }
+        if key == "count" {
+            row["schema"]["maximum"] = active.env.caps.count_max.into();
         }
         if row["schema"]["type"] == "array" && matches!(key, "elements" | "types") {
             row["explode"] = false.into();

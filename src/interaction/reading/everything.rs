@@ -5,7 +5,7 @@
 //! (practitioners, organizations, medications, locations …), of a stay also those of its patient. `start` and `end` narrow types with a date of care
 //! ([`CARE`]); what has none stays in. Without `_count` a page has as many as a page may have.
 
-use super::{Follow, is_common, owners};
+use super::{Follow, owners};
 use crate::access::scope::Action;
 use crate::access::{Ctx, Limit};
 use crate::error::{Error, Result};
@@ -71,11 +71,10 @@ impl Engine {
                 Some(v) if v.is_deleted() => return Err(Error::gone(format!("{owner} is deleted"))),
                 Some(v) => v,
             };
-            patient = if rtype.as_str() == "Patient" {
-                Some(owner.clone())
-            } else {
-                owners(&active, &found.json()?).into_iter().next()
-            };
+            // Of a patient the compartment is all that is the patient's; of a stay what it refers to may be, too.
+            if rtype.as_str() != "Patient" {
+                patient = owners(&active, &found.json()?).into_iter().next();
+            }
         }
         let wanted = types(input)?;
         let since = match input.text("_since") {
@@ -134,9 +133,7 @@ impl Engine {
         let seen: HashSet<Target> = page.rows.iter().map(|v| v.target.clone()).collect();
         let follow = Follow { house, active: &active, limit: &limit, judge: &judge, patient: patient.as_ref() };
         let mut included = follow.all(&page.rows, seen).await?;
-        // What is in the compartment itself is a match of some page, not an include of this one.
-        let is_member = |t: &Target| rtype.as_str() == "Patient" && !is_common(t.rtype);
-        included.retain(|v| shows(v.target.rtype) && !is_member(&v.target) && since.is_none_or(|s| v.pk >= s));
+        included.retain(|v| shows(v.target.rtype) && since.is_none_or(|s| v.pk >= s));
 
         let mut links = vec![Link { relation: "self", path: path.clone(), query: asked.clone() }];
         if let (Some(token), Some(link)) = (&input.page, links.first_mut()) {

@@ -82,6 +82,10 @@ async fn everything_of_a_patient_is_the_compartment_and_what_it_refers_to(server
             "_type=Observation,Condition,MedicationRequest&start=2024-01-15&end=2024-02-15",
             "Observation/b1 Observation/c1 Condition/d1",
         ),
+        (
+            "start=2024-02-01&end=2024-02-28",
+            "Patient/p1 Encounter/e1 Observation/b1 Observation/c1 Condition/d1 List/l1 Composition/k1 Practitioner/mara-lind Organization/lakeside",
+        ),
         ("_since=2999-01-01T00:00:00Z", ""),
         ("_type=Binary", ""),
     ] {
@@ -105,8 +109,9 @@ async fn everything_of_a_patient_is_the_compartment_and_what_it_refers_to(server
     client.read("Patient/p1/$everything?start=yesterday").await.refuses(400, "value", "");
     client.read("Patient/p1/$everything?_count=0").await.refuses(400, "value", "");
     client.read("Patient/p1/$everything?name=x").await.refuses(400, "not-supported", "");
-    client.delete("Patient/p2").await;
-    client.read("Patient/p2/$everything").await.refuses(410, "deleted", "");
+    client.update(&json!({"resourceType": "Patient", "id": "p3"})).await.is(201);
+    client.delete("Patient/p3").await.is(204);
+    client.read("Patient/p3/$everything").await.refuses(410, "deleted", "");
 }
 
 async fn everything_comes_in_pages_of_one_snapshot(server: TestServer) {
@@ -195,7 +200,8 @@ async fn a_document_holds_what_its_composition_refers_to(server: TestServer) {
     let kept = client.send("POST", "Composition/k1/$document?persist=true", "", &[]).await.is(200);
     let path = kept.reference();
     assert_eq!(server.read(&path).await["entry"].as_array().map(Vec::len), Some(8));
-    client.delete("List/l1").await.is(204);
+    let lost = json!([{"op": "replace", "path": "/section/0/entry/0/reference", "value": "List/nobody"}]);
+    client.patch("Composition/k1", &lost).await.is(200);
     client.read("Composition/k1/$document").await.refuses(
         422,
         "not-found",
