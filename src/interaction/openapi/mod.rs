@@ -59,7 +59,7 @@ fn document(house: &House, active: &Active, own: &[(&str, &str, &str, &str)]) ->
                 (Level::Type, On::Type(t)) => (&[Part::Type, Part::Name], ResourceType::parse(t)),
                 (Level::Instance, On::Type(t)) => (&[Part::Type, Part::Id, Part::Name], ResourceType::parse(t)),
             };
-            for verb in if row.changes() { &["post"][..] } else { &["get", "post"] } {
+            for verb in if row.takes_get() { &["get", "post"][..] } else { &["post"] } {
                 add(path(parts, rtype, row.name), verb, operation(active, row, *level, verb, rtype));
             }
         }
