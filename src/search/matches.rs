@@ -36,7 +36,7 @@ pub fn matches(cond: &Cond, doc: &Doc, world: &[Doc], keys: &Keys) -> bool {
         Cond::Present { param, present } => has_fact(&doc.rows.facts, param) == *present,
         Cond::Ids(ids) => ids.contains(&doc.target.id),
         Cond::Updated { from, to } => within(doc.pk, (*from, *to)),
-        Cond::Chain { param, types, target } => world.iter().any(|other| {
+        Cond::Chain { param, types, target, .. } => world.iter().any(|other| {
             types.contains(&other.target.rtype)
                 && doc.rows.exact.contains(&(param + self_key(other)))
                 && matches(target, other, world, keys)

@@ -48,6 +48,8 @@ pub enum Cond {
         param: i64,
         /// Types it may lead to.
         types: Vec<ResourceType>,
+        /// Whether a resource has one such reference at most: then several chains along it are about the same target.
+        is_single: bool,
         /// What the target must meet.
         target: Box<Cond>,
     },
@@ -110,10 +112,37 @@ impl Cond {
         }
     }
 
-    /// Each of several; a single one stands for itself.
+    /// Each of several; a single one stands for itself. Chains along a reference that a resource has once are one.
     #[must_use]
-    pub fn all(mut list: Vec<Self>) -> Self {
-        if list.len() == 1 { list.remove(0) } else { Self::All(list) }
+    pub fn all(list: Vec<Self>) -> Self {
+        let mut out: Vec<Self> = Vec::with_capacity(list.len());
+        for cond in list {
+            match cond {
+                Self::Chain { param, types, is_single: true, target } => {
+                    let met = out.iter_mut().find_map(|c| match c {
+                        Self::Chain { param: p, types: t, is_single: true, target } if *p == param && *t == types => {
+                            Some(target)
+                        }
+                        _ => None,
+                    });
+                    match met {
+                        Some(met) => {
+                            let both = match std::mem::replace(&mut **met, Self::All(Vec::new())) {
+                                Self::All(mut list) => {
+                                    list.push(*target);
+                                    list
+                                }
+                                one => vec![one, *target],
+                            };
+                            **met = Self::all(both);
+                        }
+                        None => out.push(Self::Chain { param, types, is_single: true, target }),
+                    }
+                }
+                other => out.push(other),
+            }
+        }
+        if out.len() == 1 { out.remove(0) } else { Self::All(out) }
     }
 }
 

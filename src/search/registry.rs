@@ -138,6 +138,8 @@ pub(super) struct Use {
     pub slot: Arc<str>,
     /// Only references to this type.
     pub restrict: Option<ResourceType>,
+    /// Whether a resource has one value of it at most.
+    pub is_single: bool,
     pub coded: Arc<Coded>,
 }
 

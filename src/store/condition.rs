@@ -31,6 +31,22 @@ pub struct Sight<'a> {
     pub view: &'a View,
 }
 
+/// Where a condition finds the version it is about.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
+    /// An expression for its pk. Of a list where there is one: what the search rows say is asked before the version is read.
+    pub pk: &'a str,
+    /// The alias of its row.
+    pub v: &'a str,
+}
+
+impl At<'static> {
+    /// A version alone.
+    pub const VERSION: Self = Self { pk: "v.pk", v: "v" };
+    /// A version found by the list `d`.
+    pub const LISTED: Self = Self { pk: "d.pk", v: "v" };
+}
+
 /// Greater than every text that starts with what it is appended to.
 const LAST: char = char::MAX;
 
@@ -78,25 +94,26 @@ impl Sql {
         format!("(SELECT ${}::text::pg_snapshot)", self.args.len())
     }
 
-    /// A condition on the versions `v`, which are of `types`.
-    pub fn cond(&mut self, sight: Sight<'_>, cond: &Cond, v: &str, types: &[ResourceType]) {
+    /// A condition on a version, which is of `types`.
+    pub fn cond(&mut self, sight: Sight<'_>, cond: &Cond, at: At<'_>, types: &[ResourceType]) {
+        let At { pk, v } = at;
         match cond {
             Cond::Exact(keys) if keys.is_empty() => {
                 self.push("FALSE");
             }
             Cond::Exact(keys) => {
                 self.push("EXISTS (SELECT 1 FROM idx x WHERE x.key").any(keys);
-                self.push(&format!(" AND x.pk = {v}.pk")).push(ONE);
+                self.push(&format!(" AND x.pk = {pk}")).push(ONE);
             }
             Cond::Range { .. } => {
                 self.push("EXISTS (SELECT 1 FROM idx_range x WHERE ");
                 self.range_bounds(cond);
-                self.push(&format!(" AND x.pk = {v}.pk")).push(ONE);
+                self.push(&format!(" AND x.pk = {pk}")).push(ONE);
             }
             Cond::Text { .. } => {
                 self.push("EXISTS (SELECT 1 FROM idx_text x WHERE ");
                 self.text_bounds(cond);
-                self.push(&format!(" AND x.pk = {v}.pk")).push(ONE);
+                self.push(&format!(" AND x.pk = {pk}")).push(ONE);
             }
             Cond::Present { param, present } => {
                 let (before, after) = self.dialect.fact();
@@ -114,25 +131,22 @@ impl Sql {
             Cond::Updated { from, to } => {
                 self.push("(TRUE");
                 if let Some(from) = from {
-                    self.push(&format!(" AND {v}.pk >= ")).arg(*from);
+                    self.push(&format!(" AND {pk} >= ")).arg(*from);
                 }
                 if let Some(to) = to {
-                    self.push(&format!(" AND {v}.pk <= ")).arg(*to);
+                    self.push(&format!(" AND {pk} <= ")).arg(*to);
                 }
                 self.push(")");
             }
-            Cond::Chain { .. } => {
-                // IS TRUE: one list made once, not a join in an order of the planner's own.
-                self.push(&format!("({v}.pk IN ("));
-                self.set(sight, cond, types);
-                self.push(")) IS TRUE");
-            }
+            Cond::Chain { .. } => self.listed(sight, cond, at, types),
             Cond::Has { rtype, param, source } => {
-                let s = format!("{v}h");
-                self.push(&format!("EXISTS (SELECT 1 FROM idx x CROSS JOIN version {s} WHERE x.key = {v}.self_key + "));
-                self.arg(*param).push(&format!(" AND {s}.pk = x.pk AND {s}.rtype = {}", rtype.0));
-                self.view(sight.view, &s).limit(sight.keys, sight.limit, &s).push(" AND ");
-                self.cond(sight, source, &s, &[*rtype]);
+                let (s, l) = (format!("{v}h"), format!("{v}l"));
+                self.push(&format!(
+                    "EXISTS (SELECT 1 FROM idx {l} CROSS JOIN version {s} WHERE {l}.key = {v}.self_key + "
+                ));
+                self.arg(*param).push(&format!(" AND {s}.pk = {l}.pk AND {s}.rtype = {} AND ", rtype.0));
+                self.cond(sight, source, At { pk: &format!("{l}.pk"), v: &s }, &[*rtype]);
+                self.view(sight.view, &s).limit(sight.keys, sight.limit, &s);
                 self.push(ONE);
             }
             Cond::Type(rtype) => {
@@ -141,19 +155,26 @@ impl Sql {
             }
             Cond::Words { words, narrative } => {
                 let ((before, after), query) = (self.dialect.has_words(), self.dialect.words(words, *narrative));
-                self.push(before).arg(query).push(after).push(&format!("{v}.pk")).push(ONE);
+                self.push(before).arg(query).push(after).push(pk).push(ONE);
             }
             Cond::Not(inner) => {
                 self.push("NOT (");
-                self.cond(sight, inner, v, types);
+                self.cond(sight, inner, at, types);
                 self.push(")");
             }
-            Cond::Any(list) => self.joined(sight, list, v, types, " OR ", "FALSE"),
-            Cond::All(list) => self.joined(sight, list, v, types, " AND ", "TRUE"),
+            Cond::Any(list) => self.joined(sight, list, at, types, " OR ", "FALSE"),
+            Cond::All(list) => self.joined(sight, list, at, types, " AND ", "TRUE"),
         }
     }
 
-    fn joined(&mut self, sight: Sight<'_>, list: &[Cond], v: &str, types: &[ResourceType], with: &str, none: &str) {
+    /// A condition whose versions are listed once ([`is_whole_set`]). IS TRUE: no join in an order of the planner's own.
+    pub fn listed(&mut self, sight: Sight<'_>, cond: &Cond, at: At<'_>, types: &[ResourceType]) {
+        self.push(&format!("({} IN (", at.pk));
+        self.set(sight, cond, types);
+        self.push(")) IS TRUE");
+    }
+
+    fn joined(&mut self, sight: Sight<'_>, list: &[Cond], at: At<'_>, types: &[ResourceType], with: &str, none: &str) {
         if list.is_empty() {
             self.push(none);
             return;
@@ -163,7 +184,7 @@ impl Sql {
             if n > 0 {
                 self.push(with);
             }
-            self.cond(sight, cond, v, types);
+            self.cond(sight, cond, at, types);
         }
         self.push(")");
     }
@@ -218,7 +239,7 @@ impl Sql {
                     &keys
                 });
             }
-            Cond::Chain { param, types, target } => {
+            Cond::Chain { param, types, target, .. } => {
                 self.push("SELECT x.pk FROM ");
                 self.targets(sight, target, types);
                 self.push(" CROSS JOIN idx x WHERE x.key = t.self_key + ").arg(*param);
@@ -254,10 +275,13 @@ impl Sql {
         } else {
             self.push("version v WHERE ").types(types, "v");
         }
-        self.view(sight.view, "v").limit(sight.keys, sight.limit, "v");
-        if !is_set(cond) || !is_whole_set(cond) {
+        let at = if is_set(cond) { At::LISTED } else { At::VERSION };
+        if is_set(cond) && is_whole_set(cond) {
+            self.view(sight.view, "v").limit(sight.keys, sight.limit, "v");
+        } else {
             self.push(" AND ");
-            self.cond(sight, cond, "v", types);
+            self.cond(sight, cond, at, types);
+            self.view(sight.view, "v").limit(sight.keys, sight.limit, "v");
         }
         self.push(") t");
     }
@@ -291,6 +315,21 @@ pub fn is_set(cond: &Cond) -> bool {
         Cond::Any(list) => !list.is_empty() && list.iter().all(is_set),
         Cond::All(list) => list.iter().any(is_set),
         Cond::Present { .. } | Cond::Updated { .. } | Cond::Has { .. } | Cond::Not(_) | Cond::Type(_) => false,
+    }
+}
+
+/// Whether search rows alone answer the condition, without a look at the version.
+pub fn is_of_rows(cond: &Cond) -> bool {
+    match cond {
+        Cond::Exact(_)
+        | Cond::Range { .. }
+        | Cond::Text { .. }
+        | Cond::Words { .. }
+        | Cond::Chain { .. }
+        | Cond::Updated { .. } => true,
+        Cond::Not(inner) => is_of_rows(inner),
+        Cond::Any(list) | Cond::All(list) => list.iter().all(is_of_rows),
+        Cond::Present { .. } | Cond::Ids(_) | Cond::Has { .. } | Cond::Type(_) => false,
     }
 }
 

@@ -5,23 +5,25 @@
 //! is few is counted first, up to a cap, in one statement.
 //! Source: <https://hl7.org/fhir/R4/search.html>; the order and the paging are own rules.
 
-use super::condition::{Sight, View, is_set, is_whole_set, self_keys};
-use super::conn::{Conn, Row, Sql};
+use super::condition::{Sight, View, is_set, is_whole_set};
+use super::conn::{Conn, Sql};
 use super::db::Shared;
 use super::dialect::Dialect;
-use super::page::{Place, SortValue};
-use super::read::{COLUMNS, version};
+use super::page::Place;
+use super::read::version;
 use super::{Cursor, Page, Store};
 use crate::access::Limit;
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::ResourceType;
-use crate::search::plan::SortBy;
-use crate::search::rows::highest;
-use crate::search::{Cond, Plan, Sort};
+use crate::search::{Cond, Plan};
+use query::Query;
 
 /// Few enough to be listed without a second look; then the most that is ever listed and sorted.
 const CAPS: [i64; 2] = [200, 10_000];
+
+/// How many rows are listed in the time that one is looked up in, about.
+const LISTING: i64 = 4;
 
 impl Store {
     /// The first page, or the page at `from` (which belongs to the same plan and limit).
@@ -143,6 +145,19 @@ enum Driver<'a> {
     Listed(&'a Cond),
 }
 
+/// How a query goes about it.
+struct Choice<'a> {
+    driver: Driver<'a>,
+    /// Conditions that are listed whole once, where the driver's rows are all looked at: cheaper than to look each up.
+    sets: Vec<&'a Cond>,
+}
+
+impl<'a> From<Driver<'a>> for Choice<'a> {
+    fn from(driver: Driver<'a>) -> Self {
+        Self { driver, sets: Vec::new() }
+    }
+}
+
 /// Runs a search.
 pub async fn run(
     conn: &mut Conn,
@@ -162,8 +177,8 @@ pub async fn run(
         (None, Seen::Now | Seen::Writing, _) => View::Current,
     };
     let sight = Sight { dialect: shared.dialect, keys: shared.keys, limit, view: &view };
-    let driver = choose(conn, sight, plan).await?;
-    let query_of = Query { sight, plan, driver, place: place.as_ref() };
+    let Choice { driver, sets } = choose(conn, sight, plan).await?;
+    let query_of = Query { sight, plan, driver, sets: &sets, place: place.as_ref() };
     if plan.count == 0 {
         let total = count(conn, query_of).await?;
         return Ok(Page { rows: Vec::new(), total: Some(total), next: None });
@@ -242,16 +257,16 @@ fn as_driver(cond: &Cond) -> Driver<'_> {
 }
 
 /// Picks the condition with the fewest rows.
-async fn choose<'a>(conn: &mut Conn, sight: Sight<'_>, plan: &'a Plan) -> Result<Driver<'a>> {
+async fn choose<'a>(conn: &mut Conn, sight: Sight<'_>, plan: &'a Plan) -> Result<Choice<'a>> {
     let mut all = Vec::new();
     flatten(&plan.cond, &mut all);
     if let Some(ids) = all.iter().find(|c| matches!(c, Cond::Ids(_))) {
-        return Ok(Driver::Listed(ids));
+        return Ok(Driver::Listed(ids).into());
     }
     let candidates: Vec<&Cond> = all.into_iter().filter(|c| is_set(c)).collect();
     match candidates[..] {
-        [] => return Ok(Driver::Types),
-        [one] if matches!(as_driver(one), Driver::Walk(..)) => return Ok(as_driver(one)),
+        [] => return Ok(Driver::Types.into()),
+        [one] if matches!(as_driver(one), Driver::Walk(..)) => return Ok(as_driver(one).into()),
         _ => {}
     }
     for cap in CAPS {
@@ -265,233 +280,21 @@ async fn choose<'a>(conn: &mut Conn, sight: Sight<'_>, plan: &'a Plan) -> Result
         }
         let rows = conn.fetch(sql).await?;
         let row = rows.first().ok_or_else(|| Error::fault("a query for counts answers one row"))?;
-        let mut best: Option<(i64, Driver<'a>)> = None;
-        for (n, cond) in candidates.iter().enumerate() {
-            let found = row.int(n)?;
-            if found < cap && best.as_ref().is_none_or(|b| found < b.0) {
-                best = Some((found, as_driver(cond)));
-            }
-        }
-        if let Some((_, driver)) = best {
-            return Ok(driver);
-        }
+        let found: Vec<i64> = (0..candidates.len()).map(|n| row.int(n)).collect::<Result<_>>()?;
+        let counted = || candidates.iter().zip(&found).filter(|(_, found)| **found < cap);
+        let Some((best, fewest)) = counted().min_by_key(|(_, found)| **found) else { continue };
+        let worth = |(cond, found): &(&&'a Cond, &i64)| {
+            !std::ptr::eq(**cond, *best) && **found < fewest.saturating_mul(LISTING) && is_whole_set(cond)
+        };
+        // Of few rows each is looked up.
+        let sets =
+            if *fewest < CAPS[0] { Vec::new() } else { counted().filter(worth).map(|(cond, _)| *cond).collect() };
+        return Ok(Choice { driver: as_driver(best), sets });
     }
     let mut walks = candidates.iter().map(|c| as_driver(c)).filter(|d| matches!(d, Driver::Walk(..)));
-    Ok(walks.next().unwrap_or(Driver::Types))
+    Ok(walks.next().unwrap_or(Driver::Types).into())
 }
 
-/// A query whose beginning is chosen.
-#[derive(Clone, Copy)]
-struct Query<'a> {
-    sight: Sight<'a>,
-    plan: &'a Plan,
-    driver: Driver<'a>,
-    place: Option<&'a Place>,
-}
-
-impl Query<'_> {
-    fn is_direct(&self) -> bool {
-        self.by_values().is_empty() && !matches!(self.driver, Driver::Listed(_))
-    }
-
-    /// The sort criteria before the first that every row has its own value of.
-    fn by_values(&self) -> &[Sort] {
-        let until = self.plan.sort.iter().position(|s| s.by == SortBy::Updated);
-        self.plan.sort.get(..until.unwrap_or(self.plan.sort.len())).unwrap_or_default()
-    }
-
-    /// Whether `pk`, the last criterion, counts upwards.
-    fn is_oldest_first(&self) -> bool {
-        self.plan.sort.iter().find(|s| s.by == SortBy::Updated).is_some_and(|s| !s.descending)
-    }
-
-    /// `FROM … WHERE …` without paging; answers the column of the order.
-    fn source(&self, sql: &mut Sql) -> &'static str {
-        let (sight, plan) = (self.sight, self.plan);
-        let pk = match self.driver {
-            Driver::Types => {
-                // One type: its index is in order. Several: the versions themselves are.
-                sql.push(" FROM version v WHERE ").types(&plan.types, if plan.types.len() == 1 { "v" } else { "+v" });
-                "v.pk"
-            }
-            Driver::Walk(key, _) => {
-                sql.push(" FROM idx d CROSS JOIN version v WHERE d.key = ").arg(key).push(" AND v.pk = d.pk AND ");
-                sql.types(&plan.types, "+v");
-                "d.pk"
-            }
-            Driver::Listed(Cond::Ids(ids)) => {
-                let keys = self_keys(sight.keys, &plan.types, ids);
-                sql.push(" FROM version v WHERE v.self_key").any(if keys.is_empty() { &[-1] } else { &keys });
-                "v.pk"
-            }
-            Driver::Listed(cond) => {
-                sql.push(" FROM (SELECT DISTINCT e.pk FROM (");
-                sql.set(sight, cond, &plan.types);
-                sql.push(") e) d CROSS JOIN version v WHERE v.pk = d.pk AND ").types(&plan.types, "+v");
-                "d.pk"
-            }
-        };
-        self.bounds(sql, pk);
-        sql.view(sight.view, "v").limit(sight.keys, sight.limit, "v");
-        let mut all = Vec::new();
-        flatten(&plan.cond, &mut all);
-        for cond in all {
-            let is_answered = match self.driver {
-                Driver::Types => false,
-                Driver::Walk(_, by) => std::ptr::eq(by, cond),
-                Driver::Listed(by) => std::ptr::eq(by, cond) && is_whole_set(cond),
-            };
-            if !is_answered {
-                sql.push(" AND ");
-                sql.cond(sight, cond, "v", &plan.types);
-            }
-        }
-        pk
-    }
-
-    /// Bounds of `pk` on the column that is walked: the walk begins and ends there.
-    fn bounds(&self, sql: &mut Sql, pk: &str) {
-        let mut all = Vec::new();
-        flatten(&self.plan.cond, &mut all);
-        for cond in all {
-            let Cond::Updated { from, to } = cond else { continue };
-            if let Some(from) = from {
-                sql.push(&format!(" AND {pk} >= ")).arg(*from);
-            }
-            if let Some(to) = to {
-                sql.push(&format!(" AND {pk} <= ")).arg(*to);
-            }
-        }
-        if let (View::At(snapshot), Dialect::Sqlite) = (self.sight.view, sql.dialect)
-            && pk == "d.pk"
-        {
-            sql.push(" AND d.pk <= ").arg(snapshot.parse::<i64>().unwrap_or(0));
-        }
-    }
-
-    fn order(&self) -> (&'static str, &'static str) {
-        if self.is_oldest_first() { (" ASC", " > ") } else { (" DESC", " < ") }
-    }
-
-    /// One page and one row more.
-    fn page(&self) -> Sql {
-        let mut sql = Sql::new(self.sight.dialect);
-        let (order, after) = self.order();
-        let limit = i64::try_from(self.plan.count).unwrap_or(i64::MAX - 1) + 1;
-        let snapshot = match (self.sight.dialect, self.sight.view) {
-            (Dialect::Postgres, View::Current) => ", (SELECT pg_current_snapshot()::text)",
-            _ => "",
-        };
-        sql.push("SELECT ").push(COLUMNS);
-        if self.is_direct() {
-            sql.push(snapshot);
-            let pk = self.source(&mut sql);
-            if let Some(place) = self.place {
-                sql.push(&format!(" AND {pk}{after}")).arg(place.pk);
-            }
-            sql.push(&format!(" ORDER BY {pk}{order} LIMIT ")).arg(limit);
-            return sql;
-        }
-        let sorts = self.by_values();
-        let columns: String = (0..sorts.len()).map(|n| format!(", q.s{n}")).collect();
-        sql.push(&columns).push(snapshot).push(" FROM (SELECT p.*").push(" FROM (SELECT v.pk");
-        for (n, sort) in sorts.iter().enumerate() {
-            sql.push(", ").value(&sort.by, sort.descending).push(&format!(" AS s{n}"));
-        }
-        self.source(&mut sql);
-        sql.push(") p");
-        if let Some(place) = self.place {
-            self.after(&mut sql, place);
-        }
-        sql.push(" ORDER BY ").push(&self.order_by("p")).push(" LIMIT ").arg(limit);
-        sql.push(") q CROSS JOIN version v WHERE v.pk = q.pk ORDER BY ").push(&self.order_by("q"));
-        sql
-    }
-
-    fn order_by(&self, of: &str) -> String {
-        let mut out = String::new();
-        for (n, sort) in self.by_values().iter().enumerate() {
-            let way = if sort.descending { "DESC" } else { "ASC" };
-            out.push_str(&format!("({of}.s{n} IS NULL), {of}.s{n} {way}, "));
-        }
-        out + &format!("{of}.pk{}", self.order().0)
-    }
-
-    /// ` WHERE …`: rows after the place, in the order of [`Query::order_by`]; a missing value comes last.
-    fn after(&self, sql: &mut Sql, place: &Place) {
-        sql.push(" WHERE (");
-        let mut same = String::new();
-        for (n, (sort, value)) in self.by_values().iter().zip(&place.after).enumerate() {
-            let (way, column) = (if sort.descending { "<" } else { ">" }, format!("p.s{n}"));
-            let arg = match value {
-                SortValue::Missing => {
-                    same.push_str(&format!("{column} IS NULL AND "));
-                    continue;
-                }
-                SortValue::Int(n) => (*n).into(),
-                SortValue::Text(s) => s.as_str().into(),
-            };
-            sql.args.push(arg);
-            let arg = format!("${}", sql.args.len());
-            sql.push(&format!("({same}({column} {way} {arg} OR {column} IS NULL)) OR "));
-            same.push_str(&format!("{column} = {arg} AND "));
-        }
-        sql.push(&format!("({same}p.pk{}", self.order().1)).arg(place.pk).push("))");
-    }
-
-    fn count(&self) -> Sql {
-        let mut sql = Sql::new(self.sight.dialect);
-        sql.push("SELECT count(*)");
-        self.source(&mut sql);
-        sql
-    }
-
-    fn snapshot_column(&self) -> usize {
-        7 + if self.is_direct() { 0 } else { self.by_values().len() }
-    }
-
-    /// The sort values of a row of [`Query::page`].
-    fn values(&self, row: &Row) -> Result<Vec<SortValue>> {
-        let mut out = Vec::new();
-        for (n, sort) in self.by_values().iter().enumerate() {
-            out.push(match sort.by {
-                SortBy::Range(_) => row.opt_int(7 + n)?.map_or(SortValue::Missing, SortValue::Int),
-                _ => row.opt_text(7 + n)?.map_or(SortValue::Missing, SortValue::Text),
-            });
-        }
-        Ok(out)
-    }
-}
-
-impl Sql {
-    /// What a version `v` is sorted by: of several values the lowest when ascending, the highest when descending.
-    fn value(&mut self, by: &SortBy, descending: bool) -> &mut Self {
-        match by {
-            SortBy::Updated => self.push("v.pk"),
-            SortBy::Id => self.push("v.id"),
-            SortBy::Range(key) => {
-                let value = if descending { "max(x.hi)" } else { "min(x.lo)" };
-                self.push(&format!("(SELECT {value} FROM idx_range x WHERE x.key = ")).arg(*key);
-                self.push(" AND x.pk = v.pk)")
-            }
-            SortBy::Text(key) => {
-                let value = if descending { "max(x.text)" } else { "min(x.text)" };
-                self.push(&format!("(SELECT {value} FROM idx_text x WHERE x.key = ")).arg(*key);
-                self.push(" AND x.pk = v.pk)")
-            }
-            SortBy::Fact(param) => {
-                let (before, after) = self.dialect.fact();
-                let collation = self.dialect.by_bytes();
-                if descending {
-                    self.push(&format!("coalesce(v{before}")).arg(highest(param)).push(&format!("{after}, v{before}"));
-                } else {
-                    self.push(&format!("(v{before}"));
-                }
-                self.arg(param.as_str()).push(&format!("{after}){collation}"))
-            }
-        }
-    }
-}
-
+mod query;
 #[cfg(test)]
 mod tests;

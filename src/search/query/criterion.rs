@@ -131,7 +131,7 @@ fn chained(
     let steps = steps.along(house)?;
     let wanted = modifier.map(|name| target_type(param, name)).transpose()?;
     // By key of the reference: what is asked of each type that it may lead to.
-    let mut list: Vec<(i64, Vec<(ResourceType, Cond)>)> = Vec::new();
+    let mut list: Vec<(i64, bool, Vec<(ResourceType, Cond)>)> = Vec::new();
     let mut refusals = Vec::new();
     for target in param.targets.iter().filter(|t| wanted.is_none_or(|w| w == **t)) {
         let uses: Vec<&Use> = param.uses.iter().filter(|u| u.restrict.is_none_or(|r| r == *target)).collect();
@@ -143,9 +143,9 @@ fn chained(
                 touched.push(*target);
                 for seen in uses {
                     let key = house.keys.param(rtype.as_str(), &seen.slot);
-                    match list.iter_mut().find(|(k, _)| *k == key) {
-                        Some((_, conds)) => conds.push((*target, cond.clone())),
-                        None => list.push((key, vec![(*target, cond.clone())])),
+                    match list.iter_mut().find(|(k, ..)| *k == key) {
+                        Some((.., conds)) => conds.push((*target, cond.clone())),
+                        None => list.push((key, seen.is_single, vec![(*target, cond.clone())])),
                     }
                 }
             }
@@ -159,9 +159,9 @@ fn chained(
     if list.is_empty() {
         return Err(refusals.pop().unwrap_or_else(|| Refusal::Bad(format!("'{}' leads to no such type", param.code))));
     }
-    let chain = |(param, conds): (i64, Vec<(ResourceType, Cond)>)| {
+    let chain = |(param, is_single, conds): (i64, bool, Vec<(ResourceType, Cond)>)| {
         let types = conds.iter().map(|(t, _)| *t).collect();
-        Cond::Chain { param, types, target: Box::new(united(conds)) }
+        Cond::Chain { param, types, is_single, target: Box::new(united(conds)) }
     };
     Ok(Cond::any(list.into_iter().map(chain).collect()))
 }

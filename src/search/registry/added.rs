@@ -80,11 +80,11 @@ impl Adding<'_> {
         if let Some(Slot { name, source: Source::Values { coded, .. }, .. }) =
             self.entry.slots.iter().take(self.of_r4).find(same)
         {
-            return Use { slot: name.clone(), restrict: None, coded: coded.clone() };
+            return Use { slot: name.clone(), restrict: None, is_single: false, coded: coded.clone() };
         }
         let coded = Arc::new(coded(implied(&alternatives), &alternatives));
         let source = Source::Values { alternatives, elsewhere: vec![], coded: coded.clone() };
-        Use { slot: self.push(name, kind, source), restrict: None, coded }
+        Use { slot: self.push(name, kind, source), restrict: None, is_single: false, coded }
     }
 
     fn push(&mut self, name: &str, kind: ParamType, source: Source) -> Arc<str> {

@@ -62,7 +62,8 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
             mine.iter().filter(|(d, _)| codes.contains(d.code.as_str())).flat_map(|(d, _)| d.systems_of(rtype));
         let coded = Arc::new(coded(systems.collect(), &alternatives));
         for alternative in &alternatives {
-            let seen = Use { slot: name.clone(), restrict: None, coded: coded.clone() };
+            let is_single = alternatives.len() == 1 && has_one(rtype, alternative);
+            let seen = Use { slot: name.clone(), restrict: None, is_single, coded: coded.clone() };
             slot_of.insert((kind, alternative.clone()), seen);
         }
         entry.slots.push(Slot {
@@ -91,7 +92,7 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
             if let Some(seen) = slot_of.get(&key) {
                 add(Use { restrict, ..seen.clone() });
                 for slot in elsewhere.get(&seen.slot).into_iter().flatten() {
-                    add(Use { slot: slot.clone(), restrict: None, coded: Arc::default() });
+                    add(Use { slot: slot.clone(), restrict: None, is_single: false, coded: Arc::default() });
                 }
             }
         }
@@ -148,6 +149,18 @@ fn widened(expr: &Expr) -> Option<(Expr, ResourceType)> {
         }
         _ => None,
     }
+}
+
+/// Whether a path leads to one value at most, by the cardinality of each of its elements.
+fn has_one(rtype: ResourceType, path: &Expr) -> bool {
+    let Expr::Path(start, steps) = path else { return false };
+    let mut at = rtype.to_string();
+    matches!(&**start, Expr::Type(_))
+        && steps.iter().all(|step| {
+            let (Step::Member(name) | Step::Own(name)) = step else { return false };
+            at = format!("{at}.{name}");
+            definition::element(&at).is_some_and(|element| !element.many)
+        })
 }
 
 /// Takes out of each name and address what has a slot of its own; gives those slots.

@@ -40,6 +40,16 @@ impl Dialect {
         }
     }
 
+    /// After the `ORDER BY` of a list that is read in its order, and no further than the reader wants: what keeps the
+    /// database from dropping it.
+    #[must_use]
+    pub const fn kept_order(self) -> &'static str {
+        match self {
+            Self::Sqlite => " LIMIT -1",
+            Self::Postgres => " OFFSET 0",
+        }
+    }
+
     /// Position of a text in another, 0 for none: `position(haystack, needle)`.
     #[must_use]
     pub const fn position(self) -> &'static str {

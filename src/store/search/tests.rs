@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::fhir::resource::known;
+use crate::search::Sort;
+use crate::search::plan::SortBy;
 use crate::store::conn::Arg;
+use crate::store::page::SortValue;
 use crate::store::{Settings, Store};
 
 /// Whether a line of `EXPLAIN QUERY PLAN` reads a table from end to end. What a `SCAN` may be of: lists made in the
@@ -30,7 +33,12 @@ async fn no_search_scans_a_table_of_sqlite() {
     let text = Cond::Text { key: 3, text: "a".into(), anywhere: false };
     let range = Cond::Range { key: 4, lo: (Some(1), None), hi: (None, Some(9)) };
     let until = Cond::Range { key: 4, lo: (None, None), hi: (None, Some(9)) };
-    let chain = |target: &Cond| Cond::Chain { param: 5, types: vec![patient], target: Box::new(target.clone()) };
+    let chain = |target: &Cond| Cond::Chain {
+        param: 5,
+        types: vec![patient],
+        is_single: true,
+        target: Box::new(target.clone()),
+    };
     let has = |source: &Cond| Cond::Has { rtype: task, param: 6, source: Box::new(source.clone()) };
     let ids = Cond::Ids(vec!["a".into(), "b".into()]);
     let words = Cond::Words { words: vec![("a".into(), false), ("b".into(), true)], narrative: true };
@@ -70,6 +78,7 @@ async fn no_search_scans_a_table_of_sqlite() {
         vec![Sort { by: SortBy::Updated, descending: false }],
         vec![Sort { by: SortBy::Text(3), descending: true }, Sort { by: SortBy::Fact("a".into()), descending: false }],
         vec![Sort { by: SortBy::Range(4), descending: true }, Sort { by: SortBy::Id, descending: false }],
+        vec![Sort { by: SortBy::Range(4), descending: true }, Sort { by: SortBy::Text(3), descending: false }],
     ];
     let view = View::At("9".into());
     let limit = Limit::Organization { org: "o".into(), now: Instant(1) };
@@ -91,10 +100,20 @@ async fn no_search_scans_a_table_of_sqlite() {
                 _ => SortValue::Text("x".into()),
             });
             let place = Place { query: 1, made: 1, snapshot: "9".into(), total: None, after: after.collect(), pk: 7 };
-            for (driver, place) in drivers.iter().flat_map(|d| [(*d, None), (*d, Some(&place))]) {
-                let query = Query { sight, plan: &plan, driver, place };
+            let mut sets = Vec::new();
+            flatten(&plan.cond, &mut sets);
+            sets.retain(|c| is_set(c) && is_whole_set(c));
+            let cases = drivers.iter().flat_map(|d| {
+                let ways = [(None, &[][..]), (Some(&place), &[][..]), (None, &sets[..]), (Some(&place), &sets[..])];
+                ways.map(|(place, sets)| (*d, place, sets))
+            });
+            for (driver, place, sets) in cases {
+                let query = Query { sight, plan: &plan, driver, sets, place };
                 for sql in [query.page(), query.count()] {
-                    for line in explain(&store, &sql).await {
+                    let lines = explain(&store, &sql).await;
+                    let sorts = lines.iter().filter(|l| l.contains("TEMP B-TREE FOR ORDER BY")).count();
+                    assert!(!query.is_narrow() || sorts <= 1, "sorted once: {lines:#?}\n{}", sql.text);
+                    for line in lines {
                         assert!(!is_scan(&line, &plan), "{line}\n{}\n{plan:?}", sql.text);
                         let is_sorted_late = query.is_direct() && line.contains("TEMP B-TREE FOR ORDER BY");
                         assert!(!is_sorted_late, "a walk is in order: {line}\n{}", sql.text);

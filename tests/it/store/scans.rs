@@ -24,7 +24,7 @@ fn no_search_scans_a_table_of_postgresql() {
         let even = Cond::Exact(vec![keys.exact("Patient", "family", "", &["even"])]);
         let text = Cond::Text { key: name, text: "o".into(), anywhere: false };
         let range = Cond::Range { key: number, lo: (Some(10), None), hi: (None, Some(20)) };
-        let chain = Cond::Chain { param: 5, types: vec![patient()], target: Box::new(text.clone()) };
+        let chain = Cond::Chain { param: 5, types: vec![patient()], is_single: true, target: Box::new(text.clone()) };
         let has = Cond::Has { rtype: patient(), param: 5, source: Box::new(even.clone()) };
         let words = Cond::Words { words: vec![("even".into(), false), ("per".into(), true)], narrative: false };
         let conditions = [
