@@ -18,7 +18,7 @@ both_databases!(
     of_several_values_the_one_that_comes_first_sorts,
 );
 
-async fn fill(client: &Client, resources: &[Value]) {
+pub(super) async fn fill(client: &Client, resources: &[Value]) {
     let entries: Vec<Value> = resources
         .iter()
         .map(|r| {
@@ -37,7 +37,7 @@ async fn found(client: &Client, query: &str) -> String {
     ids.join(" ")
 }
 
-async fn table(client: &Client, rows: &[(&str, &str, &str)]) {
+pub(super) async fn table(client: &Client, rows: &[(&str, &str, &str)]) {
     for (query, ids, section) in rows {
         assert_eq!(found(client, query).await, *ids, "{query} (#{section})");
     }

@@ -50,6 +50,43 @@ async fn disturb(store: Store, stop: Arc<AtomicBool>, offset: i64) {
     }
 }
 
+/// Three conditions, each of which holds for hundreds.
+fn many(keys: &baton::search::Keys) -> Cond {
+    let (number, name) = (keys.param("Patient", "number"), keys.param("Patient", "family"));
+    let of = |family: &str| keys.exact("Patient", "family", "", &[family]);
+    let text = |text: &str| Cond::Text { key: name, text: text.into(), anywhere: false };
+    Cond::All(vec![
+        Cond::Exact(vec![of("ahn"), of("berg")]),
+        Cond::Range { key: number, lo: (Some(20), None), hi: (None, Some(350)) },
+        Cond::Any(vec![text("be"), text("co"), text("a")]),
+    ])
+}
+
+both_stores!(conditions_that_hold_for_many_are_joined_and_sorted);
+async fn conditions_that_hold_for_many_are_joined_and_sorted(store: Store) {
+    fill(&store).await;
+    let keys = store.keys();
+    let number = keys.param("Patient", "number");
+    let mut wanted: Vec<(i64, String)> =
+        (0..ROWS).filter(|n| n % 5 < 2 && (20..=350).contains(&(n / 3))).map(|n| (n / 3, format!("r{n}"))).collect();
+    assert!(wanted.len() > 300, "{}", wanted.len());
+    for descending in [false, true] {
+        // Ties: the one written last comes first.
+        wanted.sort_by_key(|(number, id)| {
+            let written: i64 = id[1..].parse().unwrap();
+            (if descending { -number } else { *number }, -written)
+        });
+        let sort = vec![Sort { by: SortBy::Range(number), descending }];
+        let page = store.search(&Everything, &Plan { sort, count: 1000, ..only(many(&keys)) }, None).await.unwrap();
+        let wanted: Vec<&str> = wanted.iter().map(|(_, id)| id.as_str()).collect();
+        assert_eq!(ids(&page.rows), wanted);
+    }
+    let outsider = baton::access::Limit::Directory;
+    let page = store.search(&outsider, &Plan { count: 40, ..only(many(&keys)) }, None).await.unwrap();
+    assert_eq!(page.rows.len(), 40, "what belongs to nobody is the directory's");
+    store.close().await;
+}
+
 both_stores!(pages_walk_a_snapshot_while_others_write);
 async fn pages_walk_a_snapshot_while_others_write(store: Store) {
     fill(&store).await;
@@ -68,6 +105,9 @@ async fn pages_walk_a_snapshot_while_others_write(store: Store) {
         Plan { sort: sort(SortBy::Fact("family".into()), false), ..all(37) },
         only(Cond::Text { key: name, text: "b".into(), anywhere: false }),
         only(Cond::Range { key: number, lo: (Some(100), None), hi: (None, Some(200)) }),
+        // Each holds for more than are looked up one by one.
+        Plan { sort: sort(SortBy::Range(number), true), ..only(many(&keys)) },
+        only(many(&keys)),
     ];
     for plan in plans {
         let plan = Plan { count: 37, total: true, ..plan };
