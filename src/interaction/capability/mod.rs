@@ -7,7 +7,7 @@
 mod terminology;
 
 use super::answer::Answer;
-use super::operation::table::{On, Row, rows};
+use super::operation::table::{Row, rows};
 use super::published::{DATED, definition};
 use super::route::{Part, ROUTES, Route};
 use super::subset::Subset;
@@ -82,7 +82,7 @@ fn statement(house: &House, active: &Active) -> Value {
             Prefer: handling=lenient is sent.",
         "resource": resources,
         "interaction": interactions(&OF_SYSTEM, |r| r.path.first() != Some(&Part::Type)),
-        "operation": operations(|row| row.on == On::Server),
+        "operation": operations(Row::is_of_server),
         "compartment": super::published::compartments(),
     });
     if house.has_auth

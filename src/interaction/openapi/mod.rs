@@ -54,13 +54,18 @@ fn document(house: &House, active: &Active, own: &[(&str, &str, &str, &str)]) ->
     }
     for row in rows() {
         for level in row.levels {
-            let (parts, rtype): (&[Part], _) = match (level, row.on) {
-                (Level::System, _) | (_, On::Server) => (&[Part::Name], None),
-                (Level::Type, On::Type(t)) => (&[Part::Type, Part::Name], ResourceType::parse(t)),
-                (Level::Instance, On::Type(t)) => (&[Part::Type, Part::Id, Part::Name], ResourceType::parse(t)),
+            let (parts, types): (&[Part], Vec<Option<ResourceType>>) = match (level, row.on) {
+                (Level::System, _) | (_, On::Server) => (&[Part::Name], vec![None]),
+                (level, on) => {
+                    let all = ResourceType::all().filter(|t| on == On::Any || row.is_of(*t)).map(Some).collect();
+                    let is_type = *level == Level::Type;
+                    (if is_type { &[Part::Type, Part::Name] } else { &[Part::Type, Part::Id, Part::Name] }, all)
+                }
             };
-            for verb in if row.takes_get() { &["get", "post"][..] } else { &["post"] } {
-                add(path(parts, rtype, row.name), verb, operation(active, row, *level, verb, rtype));
+            for rtype in types {
+                for verb in if row.takes_get() { &["get", "post"][..] } else { &["post"] } {
+                    add(path(parts, rtype, row.name), verb, operation(active, row, *level, verb, rtype));
+                }
             }
         }
     }
@@ -241,7 +246,7 @@ fn operation(active: &Active, row: &Row, level: Level, verb: &str, rtype: Option
         Level::Instance => "instance",
     };
     let mut out = json!({
-        "operationId": format!("{verb}-{}-{level}", row.id()),
+        "operationId": format!("{verb}-{}-{}-{level}", rtype.map_or("system", ResourceType::as_str), row.name),
         "summary": format!("${}", row.name),
         "description": row.text,
         "tags": [rtype.map_or("system", ResourceType::as_str)],

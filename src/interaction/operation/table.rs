@@ -44,6 +44,9 @@ pub(in crate::interaction) enum On {
     Server,
     /// One type.
     Type(&'static str),
+    /// Any type, and the server where its levels say so.
+    #[allow(dead_code, reason = "$meta and $validate are about to come")]
+    Any,
 }
 
 /// What an operation is called on.
@@ -156,7 +159,12 @@ impl Row {
 
     /// Whether it belongs to a type.
     pub(in crate::interaction) fn is_of(&self, rtype: ResourceType) -> bool {
-        self.on == On::Type(rtype.as_str())
+        self.on == On::Any || self.on == On::Type(rtype.as_str())
+    }
+
+    /// Whether it is called on the server itself.
+    pub(in crate::interaction) fn is_of_server(&self) -> bool {
+        self.levels.contains(&Level::System)
     }
 
     /// Whether it changes something.
@@ -173,6 +181,7 @@ impl Row {
     pub(in crate::interaction) fn id(&self) -> String {
         match self.on {
             On::Server => self.name.into(),
+            On::Any => format!("Resource-{}", self.name),
             On::Type(rtype) => format!("{rtype}-{}", self.name),
         }
     }

@@ -47,8 +47,10 @@ fn resource(row: &Row) -> Value {
     if !row.base.is_empty() {
         out["base"] = json!(row.base);
     }
-    if let On::Type(rtype) = row.on {
-        out["resource"] = json!([rtype]);
+    match row.on {
+        On::Type(rtype) => out["resource"] = json!([rtype]),
+        On::Any => out["resource"] = json!(["Resource"]),
+        On::Server => {}
     }
     for (key, level) in [("system", Level::System), ("type", Level::Type), ("instance", Level::Instance)] {
         out[key] = json!(row.levels.contains(&level));
