@@ -11,8 +11,10 @@
 //! LOINC) are not in it, and an element bound to one has no binding.
 //! `concepts.tsv`: a line `@url<TAB>name<TAB>version<TAB>hierarchy meaning` opens a code system of `codes.tsv`; each line
 //! below is one concept: depth, code, display, and marks: `abstract`, `retired`, `>CODE` for a child that stands elsewhere.
+//! `profiles.ndjson`: R4's own profiles and extensions, a StructureDefinition a line, of each what `src/fhir/profile`
+//! compiles: the differential without its prose and without bindings that are only a hint.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::fmt::Write;
@@ -34,6 +36,8 @@ pub struct Tables {
     pub codes: String,
     /// `concepts.tsv`
     pub concepts: String,
+    /// `profiles.ndjson`
+    pub profiles: String,
 }
 
 fn main() -> Result<()> {
@@ -44,6 +48,7 @@ fn main() -> Result<()> {
     std::fs::write(Path::new(&out).join("elements.tsv"), tables.elements)?;
     std::fs::write(Path::new(&out).join("codes.tsv"), tables.codes)?;
     std::fs::write(Path::new(&out).join("concepts.tsv"), tables.concepts)?;
+    std::fs::write(Path::new(&out).join("profiles.ndjson"), tables.profiles)?;
     Ok(())
 }
 
@@ -72,7 +77,13 @@ pub fn tables(data: &Path) -> Result<Tables> {
         writeln!(concepts, "@{url}\t{name}\t{version}\t{}", text(system, "hierarchyMeaning"))?;
         write_concepts(&mut concepts, list(system, "concept"), 0)?;
     }
-    Ok(Tables { elements, codes, concepts })
+    let mut profiles = String::new();
+    for definition in read(data, "profiles-extensions")? {
+        if let Some(kept) = profile(&definition) {
+            writeln!(profiles, "{kept}")?;
+        }
+    }
+    Ok(Tables { elements, codes, concepts, profiles })
 }
 
 fn write_concepts(out: &mut String, concepts: &[Value], depth: usize) -> Result<()> {
@@ -91,6 +102,55 @@ fn write_concepts(out: &mut String, concepts: &[Value], depth: usize) -> Result<
         write_concepts(out, list(concept, "concept"), depth + 1)?;
     }
     Ok(())
+}
+
+/// What is kept of a profile or extension; `None` for one that narrows nothing.
+fn profile(definition: &Value) -> Option<Value> {
+    if text(definition, "derivation") != "constraint" {
+        return None;
+    }
+    let elements: Vec<Value> = list(&definition["differential"], "element").iter().map(element_kept).collect();
+    let mut kept = json!({"resourceType": "StructureDefinition"});
+    for name in ["url", "version", "kind", "type", "baseDefinition", "derivation", "context"] {
+        if !definition[name].is_null() {
+            kept[name] = definition[name].clone();
+        }
+    }
+    // R4's own definitions have it on the type itself; its context was mended after R4.
+    if text(definition, "url") == "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type" {
+        kept["context"] = json!([{"type": "element", "expression": "ElementDefinition.type"}]);
+    }
+    kept["differential"] = json!({ "element": elements });
+    Some(kept)
+}
+
+fn element_kept(element: &Value) -> Value {
+    let values = ["fixed", "pattern", "minValue", "maxValue"];
+    let mut kept = json!({});
+    for (name, value) in element.as_object().into_iter().flatten() {
+        let is_kept = matches!(name.as_str(), "id" | "path" | "sliceName" | "min" | "max" | "type" | "maxLength")
+            || values.iter().any(|v| name.starts_with(v));
+        if is_kept {
+            kept[name] = value.clone();
+        }
+        match name.as_str() {
+            "binding" if matches!(text(value, "strength"), "required" | "extensible") => {
+                kept[name] = json!({"strength": value["strength"], "valueSet": value["valueSet"]});
+            }
+            "slicing" => {
+                kept[name] = value.clone();
+                if let Some(slicing) = kept[name].as_object_mut() {
+                    slicing.remove("description");
+                }
+            }
+            "constraint" => {
+                let one = |c: &Value| json!({"key": c["key"], "severity": c["severity"], "human": c["human"], "expression": c["expression"]});
+                kept[name] = value.as_array().into_iter().flatten().map(one).collect();
+            }
+            _ => {}
+        }
+    }
+    kept
 }
 
 fn read(data: &Path, name: &str) -> Result<Vec<Value>> {

@@ -44,6 +44,18 @@ pub enum DeleteReferenced {
     Allow,
 }
 
+/// What becomes of a claim in `meta.profile` that names a profile that is not known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum UnknownProfile {
+    /// Refused.
+    #[default]
+    Error,
+    /// Noted.
+    Warning,
+    /// Let pass unheard.
+    Ignore,
+}
+
 /// What commands need that open the database.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct StoreArgs {
@@ -56,6 +68,12 @@ pub struct StoreArgs {
     /// Folder of profiles in place of the built-in ones
     #[arg(long, env = "BATON_PROFILES", value_name = "DIR")]
     pub profiles: Option<PathBuf>,
+    /// Packages of profiles, parted by commas: .tgz files, or folders of packages
+    #[arg(long, env = "BATON_PACKAGES", value_name = "PATH", value_delimiter = ',')]
+    pub packages: Vec<PathBuf>,
+    /// What becomes of a claim of a profile that is not known here: error, warning or ignore [default: error]
+    #[arg(long, env = "BATON_UNKNOWN_PROFILE", value_enum)]
+    pub unknown_profile: Option<UnknownProfile>,
     /// Zone of dates and times that name none, as IANA calls it: America/New_York [default: what the database was made with, UTC
     /// for a new one]
     #[arg(long, env = "BATON_ZONE", value_name = "ZONE")]
@@ -237,6 +255,10 @@ pub struct Settings {
     pub references: References,
     /// What becomes of a delete of what others refer to.
     pub delete_referenced: DeleteReferenced,
+    /// Packages of profiles: `.tgz` files, or folders.
+    pub packages: Vec<PathBuf>,
+    /// What becomes of a claim of a profile that is not known here.
+    pub unknown_profile: UnknownProfile,
     /// Zone of dates and times that name none, an IANA name; `None`: what the database was made with.
     pub zone: Option<String>,
     /// FHIR base of a terminology server, as it was written.
@@ -255,6 +277,8 @@ impl Default for Settings {
             profiles: None,
             references: References::default(),
             delete_referenced: DeleteReferenced::default(),
+            packages: Vec::new(),
+            unknown_profile: UnknownProfile::default(),
             zone: None,
             terminology_server: None,
             limits: Limits::default(),
@@ -262,7 +286,7 @@ impl Default for Settings {
     }
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "terminology-server",
     "listen",
     "database-url",
@@ -273,6 +297,8 @@ const KEYS: [&str; 11] = [
     "references",
     "delete-referenced",
     "insecure-http",
+    "packages",
+    "unknown-profile",
     "limits",
 ];
 
@@ -328,6 +354,12 @@ impl Settings {
         settings.profiles = text(&table, "profiles")?.map(Into::into);
         settings.zone = text(&table, "zone")?.map(Into::into);
         settings.terminology_server = text(&table, "terminology-server")?.map(Into::into);
+        settings.packages = paths(&table, "packages")?;
+        if let Some(name) = text(&table, "unknown-profile")? {
+            settings.unknown_profile = <UnknownProfile as clap::ValueEnum>::from_str(name, false).map_err(|_| {
+                Error::invalid(format!("'unknown-profile' is \"{name}\"; write error, warning or ignore"))
+            })?;
+        }
         let insecure = match table.get("insecure-http") {
             None => false,
             Some(v) => v.as_bool().ok_or_else(|| Error::invalid("'insecure-http' is true or false"))?,
@@ -359,6 +391,12 @@ impl Settings {
         }
         if let Some(url) = &args.terminology_server {
             settings.terminology_server = Some(url.clone());
+        }
+        if !args.store.packages.is_empty() {
+            settings.packages.clone_from(&args.store.packages);
+        }
+        if let Some(unknown) = args.store.unknown_profile {
+            settings.unknown_profile = unknown;
         }
         settings.limits.apply(&args.limits, limits_table)?;
         settings.check(args.insecure_http.unwrap_or(insecure))?;
@@ -433,6 +471,19 @@ fn text<'a>(table: &'a toml::Table, key: &str) -> Result<Option<&'a str>> {
         None => Ok(None),
         Some(toml::Value::String(s)) => Ok(Some(s)),
         Some(_) => Err(Error::invalid(format!("'{key}' in the settings file is a text: {key} = \"…\""))),
+    }
+}
+
+/// One path, or a list of paths.
+fn paths(table: &toml::Table, key: &str) -> Result<Vec<PathBuf>> {
+    let wrong = || Error::invalid(format!("'{key}' in the settings file is a list of paths: {key} = [\"…\"]"));
+    match table.get(key) {
+        None => Ok(Vec::new()),
+        Some(toml::Value::String(path)) => Ok(vec![path.into()]),
+        Some(toml::Value::Array(list)) => {
+            list.iter().map(|path| path.as_str().map(PathBuf::from).ok_or_else(wrong)).collect()
+        }
+        Some(_) => Err(wrong()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::access::Policy;
 use crate::config::{AuthMode, Limits, Settings};
+use crate::conformance::Conformance;
 use crate::error::Result;
 use crate::interaction::{Declared, Engine, Parts, declare};
 use crate::search::{Caps, Env, Live, registry};
@@ -79,10 +80,12 @@ async fn open(settings: &Settings, root: &str, declared: Option<Declared>) -> Re
     let policy = Arc::new(Policy::load(settings.profiles.as_deref())?);
     let secret = store.secret("workflow").await?;
     let programme = Programme::load(settings.profiles.as_deref(), Arc::clone(&live), env.clone(), &secret)?;
+    let conformance = Conformance::load(&programme, &settings.packages, settings.unknown_profile)?;
     let parts = Parts {
         store: store.clone(),
         live,
         programme,
+        conformance: Arc::new(conformance),
         policy: Arc::clone(&policy),
         env,
         limits: settings.limits.clone(),

@@ -12,6 +12,7 @@ pub mod outcome;
 pub mod patch;
 pub mod path;
 pub mod primitive;
+pub mod profile;
 pub mod resource;
 pub mod unit;
 pub mod validate;

@@ -82,7 +82,7 @@ impl Engine {
         self.permit(ctx, action, Some(rtype))?;
         let name = format!("{} {rtype}", draft.method.as_str());
         let mut asks = Asks::default();
-        asks.add(self, draft);
+        asks.add(self, ctx, draft);
         let outcomes = self.write(ctx, asks, Others::default(), &name).await?.outcomes;
         let outcome = outcomes.into_iter().next().ok_or_else(|| Error::fault("a write without an outcome"))?;
         Ok(answer(outcome, prefer))

@@ -35,6 +35,7 @@ use crate::access::Ctx;
 use crate::access::policy::Policy;
 use crate::access::scope::Action;
 use crate::config::{DeleteReferenced, Limits, References};
+use crate::conformance::Conformance;
 use crate::error::{Error, Result};
 use crate::fhir::{ResourceType, Target, json};
 use crate::search::{Active, Env, Keys, Live};
@@ -55,6 +56,8 @@ pub struct Parts {
     pub live: Arc<Live>,
     /// Protocol and policy.
     pub programme: Programme,
+    /// Profiles in force.
+    pub conformance: Arc<Conformance>,
     /// Role matrix.
     pub policy: Arc<Policy>,
     /// Address of this server.
@@ -76,6 +79,7 @@ pub(crate) struct House {
     pub(crate) store: Store,
     pub(crate) live: Arc<Live>,
     pub(crate) programme: Programme,
+    pub(crate) conformance: Arc<Conformance>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) keys: Keys,
     pub(crate) env: Env,
@@ -106,6 +110,7 @@ impl Engine {
             store,
             live,
             programme,
+            conformance,
             policy,
             env,
             limits,
@@ -123,6 +128,7 @@ impl Engine {
             store,
             live,
             programme,
+            conformance,
             policy,
             keys,
             env,

@@ -43,7 +43,7 @@ impl Engine {
             match request {
                 Request::Create { .. } | Request::Update { .. } | Request::Patch { .. } | Request::Delete { .. } => {
                     match self.entry(ctx, request) {
-                        Ok(draft) => asks.add(self, Draft { place, full_url, ..draft }),
+                        Ok(draft) => asks.add(self, ctx, Draft { place, full_url, ..draft }),
                         Err(error) => asks.fail(error, &place),
                     }
                     parts.push(Part::Write);

@@ -16,6 +16,7 @@ const LEVELS: &[&[&str]] = &[
     &["search", "access"],
     &["store"],
     &["workflow", "auth"],
+    &["conformance"],
     &["interaction"],
     &["http", "worker", "edge"],
     &["cli"],
@@ -36,6 +37,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main", "config"]),
     ("indicatif", &["cli"]),
     ("toml", &["config"]),
+    ("tar", &["conformance"]),
 ];
 
 fn root() -> &'static Path {

@@ -15,6 +15,7 @@ fn the_tables_are_what_the_tool_makes_of_the_official_definitions() {
     assert!(tables.elements == include_str!("elements.tsv"), "run cargo run --example definitions");
     assert!(tables.codes == include_str!("codes.tsv"), "run cargo run --example definitions");
     assert!(tables.concepts == include_str!("concepts.tsv"), "run cargo run --example definitions");
+    assert!(tables.profiles == include_str!("profiles.ndjson"), "run cargo run --example definitions");
 }
 
 #[test]

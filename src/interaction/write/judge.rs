@@ -77,7 +77,7 @@ impl Commit {
             (Method::Patch, _) => match &before {
                 Some(before) => {
                     let which = Which::of(&self.house, &Limit::of(&self.ctx));
-                    Some(Cow::Owned(patched(&self.house, which, links, ask, before)?))
+                    Some(Cow::Owned(patched(&self.ctx, &self.house, which, links, ask, before)?))
                 }
                 None => return Err(unknown(target)),
             },

@@ -41,7 +41,7 @@ impl Engine {
         criteria.look_up(self, ctx, &limit).await?;
         let found = criteria.guess(self, &limit).await?;
         let mut prepared = Prepared::new(ctx, self.house(), &list, &others.calls, criteria.plans(), found)?;
-        prepared.patches(self.house(), &list, &limit).await?;
+        prepared.patches(ctx, self.house(), &list, &limit).await?;
         let concerns_search = list.iter().any(|ask| parameter::concerns(ask.rtype()));
         let work = Commit {
             house: Arc::clone(&self.0),

@@ -9,7 +9,7 @@ use crate::access::{Ctx, Limit};
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::fhir::meta::{self, Stampable};
-use crate::fhir::{Json, Target, validate};
+use crate::fhir::{Json, Target};
 use crate::interaction::House;
 use crate::interaction::operation::Call;
 use crate::search::{Plan, Rows};
@@ -93,14 +93,14 @@ impl Prepared {
     }
 
     /// Applies patches to what is there now, so that the transaction need not, unless another writer comes between.
-    pub(super) async fn patches(&mut self, house: &House, asks: &[Ask], limit: &Limit) -> Result<()> {
+    pub(super) async fn patches(&mut self, ctx: &Ctx, house: &House, asks: &[Ask], limit: &Limit) -> Result<()> {
         let links = &self.links;
         for ((ask, fate), slot) in asks.iter().zip(&self.fates).zip(&mut self.ready) {
             if let (Method::Patch, Some(target)) = (ask.method, fate.target())
                 && let Some(before) = house.store.get(limit, target).await?
                 && !before.is_deleted()
                 // A failure is judged inside the transaction, where a stale If-Match goes first.
-                && let Ok(ready) = patched(house, Which::of(house, limit), links, ask, &before)
+                && let Ok(ready) = patched(ctx, house, Which::of(house, limit), links, ask, &before)
             {
                 *slot = Some(ready);
             }
@@ -113,7 +113,14 @@ impl Prepared {
 ///
 /// # Errors
 /// A patch that does not apply, a result that is no valid resource or another one.
-pub(super) fn patched(house: &House, which: Which, links: &Links, ask: &Ask, before: &Version) -> Result<Ready> {
+pub(super) fn patched(
+    ctx: &Ctx,
+    house: &House,
+    which: Which,
+    links: &Links,
+    ask: &Ask,
+    before: &Version,
+) -> Result<Ready> {
     let stored = before.json()?;
     let patch = ask.patch.as_ref().ok_or_else(|| Error::fault("a PATCH without a patch"))?;
     let mut after = patch.apply(&stored)?;
@@ -129,7 +136,10 @@ pub(super) fn patched(house: &House, which: Which, links: &Links, ask: &Ask, bef
         return Err(Error::unprocessable(text));
     }
     // What the patch made of the resource is not what the client wrote: 422, not 400.
-    validate::check(&after).map_err(|e| Error { kind: crate::error::Kind::Unprocessable, ..e })?;
+    house
+        .conformance
+        .judge(&ctx.principal, &after)
+        .map_err(|e| Error { kind: crate::error::Kind::Unprocessable, ..e })?;
     let refs = links.apply(house, which, ask, &mut after, Some(&stored))?;
     let ready = Ready::new(house, after, &before.target);
     Ok(Ready { refs, base: Some(before.pk), ..ready })

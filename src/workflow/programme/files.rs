@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The folders that hold FHIR resources of the programme.
-const FOLDERS: [&str; 4] = ["codes", "medicine", "policy", "protocol"];
+const FOLDERS: [&str; 5] = ["codes", "medicine", "policy", "protocol", "structure"];
 
 /// Files of these folders that other rooms read in shapes of their own.
 const OTHERS: [&str; 1] = ["policy/access.json"];
@@ -60,6 +60,7 @@ built_in! {
     "medicine/salt.json",
     "medicine/substance.json",
     "medicine/unit.json",
+    "policy/profiles.json",
     "policy/rules.json",
     "protocol/abort-work.json",
     "protocol/activity-abort-work.json",
@@ -77,6 +78,15 @@ built_in! {
     "protocol/eligibility.json",
     "protocol/list-not-sent.json",
     "protocol/safemed-45-day.json",
+    "structure/candidate-pharmacy.json",
+    "structure/candidate-problem.json",
+    "structure/decided-problem.json",
+    "structure/discharge-encounter.json",
+    "structure/followup-task.json",
+    "structure/preferred-pharmacy.json",
+    "structure/resolution.json",
+    "structure/review-task.json",
+    "structure/valueset-decided-status.json",
 }
 
 /// What is wrong with the files, collected: each issue names its file and the element.

@@ -51,6 +51,8 @@ pub struct Programme {
     codes: HashMap<String, BTreeMap<String, Concept>>,
     /// The CodeSystems, ValueSets and ConceptMaps as they are.
     terms: Vec<Arc<Json>>,
+    /// StructureDefinitions, by folder and name of the file.
+    structures: Vec<(String, Arc<Json>)>,
 }
 
 /// A concept of an own code system.
@@ -58,7 +60,7 @@ pub struct Programme {
 pub struct Concept {
     /// For people.
     pub display: String,
-    /// Code-valued and boolean properties, as text.
+    /// Code-valued, string-valued and boolean properties, as text.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -127,6 +129,7 @@ impl Programme {
                 .chain(of("ConceptMap"))
                 .map(|(_, r)| Arc::new(r.clone()))
                 .collect(),
+            structures: of("StructureDefinition").map(|(file, r)| (file.clone(), Arc::new(r.clone()))).collect(),
             live,
             env,
             secret: secret.into(),
@@ -144,6 +147,17 @@ impl Programme {
     pub fn term(&self, rtype: &str, url: &str, version: Option<&str>) -> Option<Arc<Json>> {
         let is_it = |r: &&Arc<Json>| r["resourceType"].text() == rtype && r["url"].text() == url;
         self.terms.iter().filter(is_it).find(|r| version.is_none_or(|v| r["version"].text() == v)).cloned()
+    }
+
+    /// What profiles are made of: StructureDefinitions, with their files, and the CodeSystems and ValueSets.
+    pub fn definitions(&self) -> impl Iterator<Item = (&str, &Json)> {
+        let terms = self.terms.iter().map(|term| ("codes", &**term));
+        self.structures.iter().map(|(file, definition)| (file.as_str(), &**definition)).chain(terms)
+    }
+
+    /// All concepts of an own code system, by code.
+    pub fn concepts(&self, system: &str) -> impl Iterator<Item = (&String, &Concept)> {
+        self.codes.get(system).into_iter().flatten()
     }
 
     /// A concept of an own code system.
@@ -190,7 +204,8 @@ fn concepts(list: &Json) -> BTreeMap<String, Concept> {
         for property in concept["property"].items() {
             let value = property["valueCode"].as_str().map(String::from);
             let flag = property["valueBoolean"].as_bool().map(|b| b.to_string());
-            properties.insert(property["code"].text().to_string(), value.or(flag).unwrap_or_default());
+            let text = property["valueString"].as_str().map(String::from);
+            properties.insert(property["code"].text().to_string(), value.or(text).or(flag).unwrap_or_default());
         }
         out.insert(
             concept["code"].text().to_string(),

@@ -74,7 +74,7 @@ pub struct TestServer {
     pub base: String,
     child: Option<Child>,
     // Declared after the child: the database is dropped when nobody uses it any more.
-    settings: Settings,
+    pub settings: Settings,
     clock: Arc<AtomicI64>,
     http: reqwest::Client,
 }

@@ -10,6 +10,7 @@ mod meta;
 mod operations;
 mod pages;
 mod patch;
+mod profiles;
 mod reading;
 mod references;
 mod referrers;

@@ -1,0 +1,327 @@
+use super::*;
+use crate::access::Role;
+use crate::workflow::Programme;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+
+const PROFILE: &str = "http://x.example/StructureDefinition/named";
+
+fn named() -> Value {
+    json!({"resourceType": "StructureDefinition", "url": PROFILE, "version": "1.0.0", "name": "Named", "status": "active", "abstract": false, "kind": "resource", "type": "Patient",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient", "derivation": "constraint",
+        "differential": {"element": [{"id": "Patient", "path": "Patient"}, {"id": "Patient.name", "path": "Patient.name", "min": 1}]}})
+}
+
+fn manifest(fhir: &str) -> Value {
+    json!({"name": "x.example", "version": "1.0.0", "fhirVersions": [fhir]})
+}
+
+/// A `.tgz` with these files.
+fn package(dir: &Path, name: &str, files: &[(&str, Vec<u8>)]) -> PathBuf {
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::best()));
+    for (inside, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        // Written by hand: the builder refuses a name that leads out.
+        header.as_gnu_mut().unwrap().name[..inside.len()].copy_from_slice(inside.as_bytes());
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        tar.append(&header, bytes.as_slice()).unwrap();
+    }
+    let path = dir.join(name);
+    std::fs::write(&path, tar.into_inner().unwrap().finish().unwrap()).unwrap();
+    path
+}
+
+fn text(json: &Value) -> Vec<u8> {
+    json.to_string().into_bytes()
+}
+
+fn programme(dir: Option<&Path>) -> Programme {
+    let any = Programme::for_tests();
+    match dir {
+        None => any,
+        Some(_) => Programme::load(dir, Arc::clone(&any.live), any.env, "test").unwrap(),
+    }
+}
+
+fn load(packages: &[PathBuf]) -> Result<Conformance> {
+    Conformance::load(&programme(None), packages, UnknownProfile::Error)
+}
+
+fn places(issues: &[Issue]) -> Vec<&str> {
+    issues.iter().filter(|i| i.severity == Severity::Error).map(|i| i.expression.as_str()).collect()
+}
+
+#[test]
+fn a_package_is_a_tgz_or_a_folder_or_a_folder_of_packages() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = [
+        ("package/package.json", text(&manifest("4.0.1"))),
+        ("package/StructureDefinition-named.json", text(&named())),
+        ("package/example/broken.json", b"not JSON, and not a definition".to_vec()),
+        ("package/other/x.txt", b"anything".to_vec()),
+    ];
+    let tgz = package(dir.path(), "a.tgz", &files);
+    let unpacked = dir.path().join("unpacked/package");
+    std::fs::create_dir_all(&unpacked).unwrap();
+    std::fs::write(unpacked.join("a.json"), text(&named())).unwrap();
+    std::fs::write(unpacked.join(".index.json"), "not read").unwrap();
+    let patient: Json = json!({"resourceType": "Patient"}).into();
+    for path in [tgz, unpacked.clone(), dir.path().join("unpacked"), dir.path().to_owned()] {
+        let conformance = load(std::slice::from_ref(&path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert_eq!(places(&conformance.issues(&patient, &[PROFILE])), ["Patient.name"], "{}", path.display());
+    }
+}
+
+#[test]
+fn a_package_that_cannot_be_used_is_refused_with_file_and_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let broken = |change: &dyn Fn(&mut Value)| {
+        let mut one = named();
+        change(&mut one);
+        text(&one)
+    };
+    let zeros = vec![b' '; 33 << 20];
+    let rows: Vec<(&str, &str, Vec<u8>, &str)> = vec![
+        ("json", "package/a.json", b"{\"resourceType\":".to_vec(), "json.tgz!package/a.json: "),
+        (
+            "type",
+            "package/a.json",
+            broken(&|p| p["type"] = "Pation".into()),
+            "type.tgz!package/a.json: type: R4 has no type 'Pation'",
+        ),
+        (
+            "base",
+            "package/a.json",
+            broken(&|p| p["baseDefinition"] = "http://y.example/b".into()),
+            "add the package that has it",
+        ),
+        (
+            "element",
+            "package/a.json",
+            broken(&|p| p["differential"]["element"][1]["max"] = "x".into()),
+            "named: Patient.name: max 'x'",
+        ),
+        ("version", "package/package.json", text(&manifest("5.0.0")), "the package is for FHIR 5.0.0, and Baton is R4"),
+        (
+            "out",
+            "package/../../a.json",
+            text(&named()),
+            "out.tgz!package/../../a.json: this path leads out of the package",
+        ),
+        ("root", "/package/a.json", text(&named()), "this path leads out of the package"),
+        ("large", "package/a.json", zeros, "has 34603008 bytes; at most 33554432 are read"),
+    ];
+    for (name, inside, bytes, says) in rows {
+        let path = package(dir.path(), &format!("{name}.tgz"), &[(inside, bytes)]);
+        let error = load(&[path]).expect_err(name).to_string();
+        assert!(error.contains(says), "{name}: {error}");
+    }
+    std::fs::write(dir.path().join("torn.tgz"), b"\x1f\x8b\x08 no gzip").unwrap();
+    std::fs::create_dir(dir.path().join("empty")).unwrap();
+    std::fs::write(dir.path().join("a.zip"), b"").unwrap();
+    for (name, says) in [
+        ("torn.tgz", "is no readable .tgz"),
+        ("empty", "there is no package in this folder"),
+        ("a.zip", "this is no .tgz file and no folder"),
+        ("none", "there is no such file or folder"),
+    ] {
+        let error = load(&[dir.path().join(name)]).expect_err(name).to_string();
+        assert!(error.contains(says), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_bomb_ends_with_a_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    // Many files that each are small enough, and a budget that they pass together.
+    let files: Vec<(String, Vec<u8>)> = (0..40).map(|n| (format!("package/{n}.json"), vec![b' '; 1 << 16])).collect();
+    let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(n, b)| (n.as_str(), b.clone())).collect();
+    let path = package(dir.path(), "bomb.tgz", &files);
+    for mut budget in [package::Budget { files: 1_000, bytes: 1 << 20 }, package::Budget { files: 3, bytes: 1 << 30 }] {
+        let wrong = package::read(&path, &mut Loader::default(), &mut budget).unwrap_err();
+        let says = ["package/0.json", "have more than"];
+        assert!(says.iter().any(|s| wrong.text.contains(s) || wrong.file.contains(s)), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_claim_of_an_unknown_profile_is_refused_by_default() {
+    let of = |claim: &str| -> Json { json!({"resourceType": "Patient", "meta": {"profile": [claim]}}).into() };
+    let us_core = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient";
+    let programme = programme(None);
+    let loaded = |unknown| Conformance::load(&programme, &[], unknown).unwrap();
+    let caller = Principal::super_user();
+    let refused = loaded(UnknownProfile::Error).judge(&caller, &of("http://nobody.example/p")).unwrap_err();
+    assert_eq!(places(&refused.issues), ["Patient.meta.profile[0]"]);
+    assert!(refused.to_string().contains("load the package that has it (setting packages)"), "{refused}");
+    let noted = loaded(UnknownProfile::Warning).judge(&caller, &of("http://nobody.example/p")).unwrap();
+    assert_eq!(noted.iter().map(|i| i.severity).collect::<Vec<_>>(), [Severity::Warning]);
+    assert!(loaded(UnknownProfile::Ignore).judge(&caller, &of("http://nobody.example/p")).unwrap().is_empty());
+    // What policy lets pass while no package has one of them.
+    assert!(loaded(UnknownProfile::Error).judge(&caller, &of(us_core)).unwrap().is_empty());
+    // Asked for by name it is never let pass.
+    let asked =
+        loaded(UnknownProfile::Ignore).issues(&of("http://hl7.org/fhir/StructureDefinition/Patient"), &[us_core]);
+    assert_eq!(places(&asked), ["Patient"]);
+}
+
+#[test]
+fn a_package_of_a_guide_ends_the_leave_of_its_claims() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut of_guide = named();
+    of_guide["url"] = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient".into();
+    let path = package(dir.path(), "core.tgz", &[("package/a.json", text(&of_guide))]);
+    let conformance = load(&[path]).unwrap();
+    let claim = |name: &str| -> Json {
+        json!({"resourceType": "Patient", "meta": {"profile": [format!("http://hl7.org/fhir/us/core/StructureDefinition/{name}")]}}).into()
+    };
+    assert_eq!(places(&conformance.issues(&claim("us-core-patient"), &[])), ["Patient.name"]);
+    assert_eq!(places(&conformance.issues(&claim("us-core-unheard-of"), &[])), ["Patient.meta.profile[0]"]);
+}
+
+#[test]
+fn policy_requires_profiles_of_senders_and_types() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = |name: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    };
+    let row = |code: &str, properties: &[(&str, &str)]| {
+        let of = |(name, value): &(&str, &str)| json!({"code": name, "valueString": value});
+        json!({"code": code, "property": properties.iter().map(of).collect::<Vec<_>>()})
+    };
+    let table = |rows: Vec<Value>| {
+        text(
+            &json!({"resourceType": "CodeSystem", "id": "profiles", "url": "http://baton.example/fhir/CodeSystem/profiles", "status": "active", "content": "complete", "concept": rows}),
+        )
+    };
+    std::fs::write(folder("structure").join("named.json"), text(&named())).unwrap();
+    let write = |rows| std::fs::write(folder("policy").join("profiles.json"), table(rows)).unwrap();
+    write(vec![row(
+        "a",
+        &[("resource", "Patient"), ("profile", PROFILE), ("organization", "lakeside"), ("when", "active = true")],
+    )]);
+    let conformance = Conformance::load(&programme(Some(dir.path())), &[], UnknownProfile::Error).unwrap();
+    let of = |org: &str| Principal { org: Some(org.into()), role: Role::HospitalSystem, ..Principal::super_user() };
+    for (org, active, must) in [("lakeside", true, true), ("lakeside", false, false), ("northgate", true, false)] {
+        let patient: Json = json!({"resourceType": "Patient", "active": active}).into();
+        assert_eq!(conformance.judge(&of(org), &patient).is_err(), must, "{org} {active}");
+    }
+    for (properties, says) in [
+        (vec![("resource", "Pation"), ("profile", PROFILE)], "R4 has no type 'Pation'"),
+        (vec![("resource", "Group"), ("profile", PROFILE)], "is a profile of Patient, not of Group"),
+        (vec![("resource", "Patient"), ("profile", "http://nobody.example/p")], "is not known here"),
+        (vec![("resource", "Patient")], "a row has 'resource' and 'profile'"),
+        (vec![("resource", "Patient"), ("profile", PROFILE), ("when", "active = = 1")], "a: when: "),
+    ] {
+        write(vec![row("a", &properties)]);
+        let error =
+            Conformance::load(&programme(Some(dir.path())), &[], UnknownProfile::Error).unwrap_err().to_string();
+        assert!(error.contains(says) && error.contains("profiles/policy/profiles.json: a:"), "{error}");
+    }
+}
+
+/// Each profile of `profiles/structure` with a resource that meets it, and changes that it refuses, with the element.
+#[test]
+fn the_programmes_own_profiles_have_good_and_bad_samples() {
+    let own = |name: &str| format!("http://baton.example/fhir/StructureDefinition/{name}");
+    let code = |system: &str, code: &str| json!({"coding": [{"system": format!("http://baton.example/fhir/CodeSystem/{system}"), "code": code}]});
+    let task = json!({"resourceType": "Task", "status": "requested", "intent": "order", "priority": "urgent",
+        "code": code("task-code", "first-call"), "focus": {"reference": "List/1"}, "for": {"reference": "Patient/1"},
+        "businessStatus": code("business-status", "offered"), "authoredOn": "2026-01-02T03:04:05Z",
+        "restriction": {"period": {"end": "2026-01-04T03:04:05Z"}}});
+    let mut review = task.clone();
+    review["code"] = code("task-code", "review-dtp");
+    review["focus"] = json!({"reference": "DetectedIssue/1"});
+    let problem = json!({"resourceType": "DetectedIssue", "status": "preliminary", "patient": {"reference": "Patient/1"},
+        "code": code("dtp-category", "adherence"), "author": {"reference": "Practitioner/1"}});
+    let mut decided = problem.clone();
+    decided["status"] = "final".into();
+    decided["extension"] = json!([{"url": own("resolution"), "valueCodeableConcept": code("resolution", "resolved")}]);
+    decided["mitigation"] = json!([{"action": {"text": "stopped"}, "author": {"reference": "Practitioner/2"}}]);
+    let stay = json!({"resourceType": "Encounter", "status": "finished", "class": {"code": "IMP"}, "subject": {"reference": "Patient/1"},
+        "period": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}});
+    type Change = (&'static str, Value, &'static str);
+    let rows: Vec<(&str, &Value, Vec<Change>)> = vec![
+        (
+            "followup-task",
+            &task,
+            vec![
+                ("/intent", json!("plan"), "Task.intent"),
+                ("/code", code("task-code", "wash-car"), "Task.code"),
+                ("/for", json!({"reference": "Group/1"}), "Task.for"),
+                ("/restriction", json!({"repetitions": 1}), "Task.restriction.period"),
+                ("/businessStatus", json!({"text": "soon"}), "Task.businessStatus"),
+            ],
+        ),
+        (
+            "review-task",
+            &review,
+            vec![
+                ("/code", code("task-code", "first-call"), "Task.code.coding"),
+                ("/focus", json!({"reference": "List/1"}), "Task.focus"),
+                ("/intent", json!("plan"), "Task.intent"),
+            ],
+        ),
+        (
+            "candidate-problem",
+            &problem,
+            vec![
+                ("/status", json!("final"), "DetectedIssue.status"),
+                ("/mitigation", json!([{"action": {"text": "stopped"}}]), "DetectedIssue.mitigation[0]"),
+                ("/extension", decided["extension"].clone(), "DetectedIssue.extension[0]"),
+            ],
+        ),
+        (
+            "decided-problem",
+            &decided,
+            vec![
+                ("/status", json!("preliminary"), "DetectedIssue.status"),
+                ("/mitigation", json!([{"action": {"text": "stopped"}}]), "DetectedIssue.mitigation[0].author"),
+                ("/extension", json!([{"url": "urn:other", "valueCode": "a"}]), "DetectedIssue.extension"),
+                (
+                    "/extension/0/valueCodeableConcept",
+                    code("resolution", "gone"),
+                    "DetectedIssue.extension[0].valueCodeableConcept",
+                ),
+            ],
+        ),
+        (
+            "discharge-encounter",
+            &stay,
+            vec![
+                ("/status", json!("in-progress"), "Encounter.status"),
+                ("/period", json!({"start": "2026-01-01"}), "Encounter.period.end"),
+                ("/subject", json!({"reference": "Group/1"}), "Encounter.subject"),
+            ],
+        ),
+    ];
+    let conformance = load(&[]).unwrap();
+    let judged = |resource: &Value, profile: &str| {
+        let resource = Json::from(resource.clone());
+        let mut issues = validate::resource(&resource);
+        issues.extend(conformance.issues(&resource, &[&own(profile)]));
+        places(&issues).into_iter().map(String::from).collect::<Vec<_>>()
+    };
+    for (profile, good, changes) in rows {
+        assert_eq!(judged(good, profile), Vec::<String>::new(), "{profile}");
+        for (pointer, value, at) in changes {
+            let mut bad = good.clone();
+            match bad.pointer_mut(pointer) {
+                Some(slot) => *slot = value,
+                None => bad[pointer.trim_start_matches('/')] = value,
+            }
+            assert_eq!(judged(&bad, profile), [at], "{profile} {pointer}");
+        }
+    }
+    // An extension of the programme stands where its definition says.
+    let elsewhere = json!({"resourceType": "Patient", "extension": [{"url": own("candidate-pharmacy"), "valueReference": {"reference": "Organization/1"}}]});
+    let found = conformance.issues(&elsewhere.into(), &[]);
+    assert_eq!(places(&found), ["Patient.extension[0]"]);
+}

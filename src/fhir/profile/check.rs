@@ -1,0 +1,245 @@
+//! The walk of a resource along the tree of a profile.
+
+use super::Profiles;
+use super::canonical;
+use super::item::Item;
+use super::model::{Node, NodeId, ProfileId, ROOT};
+use super::refer::{Scope, is_a};
+use crate::error::{Issue, Severity};
+use crate::fhir::Json;
+use crate::fhir::definition::Type;
+use crate::fhir::path::Path;
+use crate::fhir::resource::printable;
+use std::collections::{HashMap, HashSet};
+
+/// Issues after which a check ends.
+const MAX_ISSUES: usize = 200;
+/// Nodes that one check visits at most (own limit): a large discharge takes some thousands.
+const MAX_VISITS: usize = 2_000_000;
+/// Profiles inside profiles at most.
+pub(super) const MAX_DEPTH: usize = 48;
+
+/// The state of one check.
+pub(super) struct Check<'a> {
+    pub(super) profiles: &'a Profiles,
+    pub(super) issues: Vec<Issue>,
+    pub(super) unknown: &'a dyn Fn(&str) -> Option<Severity>,
+    /// Whether a value conforms to a profile, by their places in memory; `true` while it is being found out.
+    known: HashMap<(ProfileId, usize), bool>,
+    visits: usize,
+    pub(super) depth: usize,
+    nested: usize,
+}
+
+/// All issues of a resource. `nested`: how many `conformsTo` of invariants are around.
+pub(super) fn run(
+    profiles: &Profiles,
+    resource: &Json,
+    asked: &[&str],
+    unknown: &dyn Fn(&str) -> Option<Severity>,
+    nested: usize,
+) -> Vec<Issue> {
+    let name = resource["resourceType"].as_str().filter(|name| name.len() < 64).unwrap_or_default();
+    let (known, issues) = (HashMap::new(), Vec::new());
+    let mut check = Check { profiles, issues, unknown, known, visits: 0, depth: 0, nested };
+    check.resource(resource, asked, &Path::root(name), &Scope::of(resource));
+    let mut seen = HashSet::new();
+    check.issues.retain(|i| seen.insert((i.expression.clone(), i.diagnostics.clone())));
+    check.issues
+}
+
+impl<'a> Check<'a> {
+    /// Adds an issue of a profile.
+    pub(super) fn say(&mut self, severity: Severity, of: ProfileId, code: &'static str, path: &Path<'_>, what: &str) {
+        if self.issues.len() >= MAX_ISSUES {
+            return;
+        }
+        let profile = self.profiles.list.get(of).map_or(String::new(), |p| match &p.version {
+            Some(version) => format!("{}|{version}", p.url),
+            None => p.url.to_string(),
+        });
+        let issue = Issue::error(code, path.to_string(), what).of_profile(&profile);
+        self.issues.push(Issue { severity, ..issue });
+    }
+
+    pub(super) fn error(&mut self, of: ProfileId, code: &'static str, path: &Path<'_>, what: &str) {
+        self.say(Severity::Error, of, code, path, what);
+    }
+
+    /// A resource by what it claims and what is asked, and all that is inside.
+    pub(super) fn resource(&mut self, resource: &'a Json, asked: &[&str], path: &Path<'_>, scope: &Scope<'a>) {
+        let claims = resource["meta"]["profile"].items().iter().enumerate();
+        for (n, claim) in claims.filter_map(|(n, c)| Some((n, c.as_str()?))) {
+            let meta = path.member("meta");
+            let list = meta.member("profile");
+            self.profile(resource, claim, path, &list.item(n), scope);
+        }
+        for url in asked.iter().filter(|url| !resource["meta"]["profile"].items().iter().any(|c| c.text() == **url)) {
+            self.profile(resource, url, path, path, scope);
+        }
+        self.extensions(resource, path, scope);
+    }
+
+    fn profile(&mut self, resource: &'a Json, url: &str, path: &Path<'_>, claim: &Path<'_>, scope: &Scope<'a>) {
+        let rtype = resource["resourceType"].text();
+        if let Some(id) = self.profiles.find_id(url) {
+            let of = self.profiles.list.get(id).map_or("", |p| &p.rtype);
+            if !is_a(rtype, of) {
+                let what = format!("found a profile of {of} on a {}; name one of its own type", printable(rtype));
+                return self.error(id, "structure", claim, &what);
+            }
+            return self.node(id, ROOT, &Item::resource(resource), path, scope);
+        }
+        let (plain, version) = canonical(url);
+        if super::is_type(plain) {
+            if !plain.rsplit('/').next().is_some_and(|name| is_a(rtype, name)) {
+                let what = format!("found the profile {} on a {}", link(plain), printable(rtype));
+                self.issues.push(Issue::error("structure", claim.to_string(), what));
+            }
+            return;
+        }
+        let Some(severity) = (self.unknown)(url) else { return };
+        let others = self.profiles.versions(plain);
+        let what = match version {
+            Some(_) if !others.is_empty() => {
+                format!(
+                    "found the profile {}, which is known here as version {} only; claim one of these",
+                    link(url),
+                    others.join(", ")
+                )
+            }
+            _ => format!(
+                "found the profile {}, which is not known here; load the package that has it (setting packages), or do not claim it",
+                link(url)
+            ),
+        };
+        self.issues.push(Issue { severity, ..Issue::error("not-found", claim.to_string(), what) });
+    }
+
+    /// What a node asks of the number of its items, of each, and by its slices. `slice`: the name of the slice that it is.
+    pub(super) fn group(
+        &mut self,
+        of: ProfileId,
+        id: NodeId,
+        slice: Option<&str>,
+        items: &[Item<'a>],
+        parent: &Path<'_>,
+        scope: &Scope<'a>,
+    ) {
+        let Some(node) = self.profiles.list.get(of).and_then(|p| p.nodes.get(id)) else { return };
+        let count = items.len();
+        let which = slice.map_or(String::new(), |name| format!(" of the slice '{name}'"));
+        if count < node.min {
+            let what = match (node.min, count) {
+                (1, 0) if slice.is_none() => format!("'{}' is missing; add it", node.name),
+                (min, count) => format!("found {count}{which}, expected at least {min}; add what is missing"),
+            };
+            self.error(of, "required", &parent.member(&node.name), &what);
+        }
+        match (node.max, items.first()) {
+            (Some(0), Some(first)) => {
+                let what = format!("found '{}'{which}, which may not be here; leave it out", printable(first.key));
+                first.at(parent, |path| self.error(of, "structure", path, &what));
+                return;
+            }
+            (Some(max), Some(_)) if count > max => {
+                let what = format!("found {count}{which}, expected at most {max}; leave some out");
+                self.error(of, "structure", &parent.member(&node.name), &what);
+            }
+            _ => {}
+        }
+        for item in items {
+            item.at(parent, |path| self.node(of, id, item, path, scope));
+        }
+        if !node.slices.is_empty() {
+            self.slices(of, node, items, parent, scope);
+        }
+    }
+
+    /// What a node asks of one item, but for slices.
+    pub(super) fn node(&mut self, of: ProfileId, id: NodeId, item: &Item<'a>, path: &Path<'_>, scope: &Scope<'a>) {
+        let Some(node) = self.profiles.list.get(of).and_then(|p| p.nodes.get(id)) else { return };
+        self.visits += 1;
+        if self.visits > MAX_VISITS || self.issues.len() >= MAX_ISSUES {
+            return;
+        }
+        if !node.types.is_empty() && !self.types(of, node, item, path, scope) {
+            return;
+        }
+        if !item.value.is_null() {
+            self.value(of, node, item, path);
+        }
+        for invariant in &node.invariants {
+            match invariant.holds(self.profiles, item, scope, self.nested) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let what = format!("{} ({})", invariant.human.trim(), invariant.key);
+                    self.say(invariant.severity, of, "invariant", path, &what);
+                }
+                Err(why) => {
+                    let what = format!("the invariant {} could not be worked out: {why}", invariant.key);
+                    self.say(Severity::Information, of, "invariant", path, &what);
+                }
+            }
+        }
+        self.inside(of, node, item, path, scope);
+        if let Some(to) = node.refers.and_then(|to| self.profiles.list.get(of)?.nodes.get(to)) {
+            self.inside(of, to, item, path, scope);
+        }
+    }
+
+    fn inside(&mut self, of: ProfileId, node: &'a Node, item: &Item<'a>, path: &Path<'_>, scope: &Scope<'a>) {
+        if node.children.is_empty() {
+            return;
+        }
+        let own = scope.inside(item);
+        let scope = own.as_ref().unwrap_or(scope);
+        for id in &node.children {
+            let Some(child) = self.profiles.list.get(of).and_then(|p| p.nodes.get(*id)) else { continue };
+            let items = item.members(&child.name);
+            self.group(of, *id, None, &items, path, scope);
+        }
+    }
+
+    /// Whether an item is all that a node asks, without a word.
+    pub(super) fn fits(
+        &mut self,
+        of: ProfileId,
+        id: NodeId,
+        item: &Item<'a>,
+        path: &Path<'_>,
+        scope: &Scope<'a>,
+    ) -> bool {
+        if self.depth >= MAX_DEPTH {
+            return true;
+        }
+        self.depth += 1;
+        let before = std::mem::take(&mut self.issues);
+        self.node(of, id, item, path, scope);
+        let fits = !self.issues.iter().any(|i| i.severity == Severity::Error);
+        self.issues = before;
+        self.depth -= 1;
+        fits
+    }
+
+    /// Whether a value conforms to a profile, found out once.
+    pub(super) fn conforms(&mut self, profile: ProfileId, item: &Item<'a>, path: &Path<'_>, scope: &Scope<'a>) -> bool {
+        let rtype = self.profiles.list.get(profile).map_or("", |p| &p.rtype);
+        if item.kind == Some(Type::Resource) && !is_a(item.type_name(), rtype) {
+            return false;
+        }
+        let key = (profile, std::ptr::from_ref(item.value).addr());
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        self.known.insert(key, true);
+        let fits = self.fits(profile, ROOT, item, path, scope);
+        self.known.insert(key, fits);
+        fits
+    }
+}
+
+/// At most 200 characters of a client's URL.
+pub(super) fn link(url: &str) -> String {
+    url.chars().filter(|c| !c.is_control()).take(200).collect()
+}

@@ -1,0 +1,105 @@
+//! Invariants of profiles: an expression, parsed once, and what it says when it does not hold.
+//!
+//! Source: <https://hl7.org/fhir/R4/conformance-rules.html#constraints>.
+
+use super::Profiles;
+use super::check;
+use super::item::Item;
+use super::refer::Scope;
+use super::slicing::coded;
+use super::terms::Answer;
+use crate::error::Severity;
+use crate::fhir::Json;
+use crate::fhir::fhirpath::{Env, Expression, Hooks, Kind, Node, Resolved, Value, reference_type};
+use std::sync::Arc;
+
+/// `conformsTo` inside `conformsTo` at most.
+const MAX_NESTED: usize = 3;
+
+/// One `constraint`.
+#[derive(Debug, Clone)]
+pub(super) struct Invariant {
+    pub(super) key: Box<str>,
+    pub(super) severity: Severity,
+    pub(super) human: Box<str>,
+    expression: Arc<Expression>,
+}
+
+impl Invariant {
+    /// Reads a `constraint`. `None` for one without an expression.
+    ///
+    /// # Errors
+    /// Why the expression cannot be used.
+    pub(super) fn read(json: &Json) -> Option<Result<Self, String>> {
+        let text = json["expression"].as_str()?;
+        let severity = if json["severity"].text() == "warning" { Severity::Warning } else { Severity::Error };
+        Some(match Expression::parse(text) {
+            Ok(expression) => Ok(Self {
+                key: json["key"].text().into(),
+                severity,
+                human: json["human"].text().into(),
+                expression: Arc::new(expression),
+            }),
+            Err(why) => Err(format!("invariant {}: {why}", json["key"].text())),
+        })
+    }
+
+    /// Whether it holds for an element; what it says nothing about holds.
+    ///
+    /// # Errors
+    /// Why it cannot be worked out on this element.
+    pub(super) fn holds(
+        &self,
+        profiles: &Profiles,
+        item: &Item<'_>,
+        scope: &Scope<'_>,
+        nested: usize,
+    ) -> Result<bool, String> {
+        let half = (!item.extra.is_null()).then_some(item.extra);
+        let kind = item.kind.map_or(Kind::Unknown, |kind| Kind::of(kind, item.value));
+        let host = Host { profiles, scope, nested };
+        let context = Node { json: item.value, half, kind };
+        let around = Node::resource(scope.container);
+        let resource = match kind {
+            Kind::Structure(_) if item.value.get("resourceType").is_some() => context,
+            _ => around,
+        };
+        let env = Env { hooks: &host, root: around, ..Env::of(scope.container) };
+        let env = Env { context, resource, ..env };
+        self.expression.holds(&env).map(|holds| holds.unwrap_or(true)).map_err(|why| why.to_string())
+    }
+}
+
+/// What an invariant may ask beyond its resource: profiles, value sets, entries of the Bundle around.
+struct Host<'h, 's> {
+    profiles: &'h Profiles,
+    scope: &'h Scope<'s>,
+    nested: usize,
+}
+
+impl<'a, 's: 'a> Hooks<'a> for Host<'_, 's> {
+    fn resolve(&self, reference: &str) -> Resolved<'a> {
+        match self.scope.resolve(reference) {
+            Some(found) => Resolved::Resource(found),
+            None => reference_type(reference).map_or(Resolved::Nothing, Resolved::Type),
+        }
+    }
+
+    fn conforms(&self, node: Node<'a>, profile: &str) -> Option<bool> {
+        // An invariant may ask for the profile that it is of.
+        self.profiles.find(profile).filter(|_| self.nested < MAX_NESTED)?;
+        let issues = check::run(self.profiles, node.json, &[profile], &|_| None, self.nested + 1);
+        Some(!issues.iter().any(|i| i.severity == Severity::Error && i.profile.is_some()))
+    }
+
+    fn is_member(&self, value: &Value<'a>, value_set: &str) -> Option<bool> {
+        let json = value.to_json();
+        let answers: Vec<Answer> =
+            coded(&json).into_iter().map(|(system, code)| self.profiles.terms.has(value_set, system, code)).collect();
+        match answers.contains(&Answer::In) {
+            true => Some(true),
+            false if answers.contains(&Answer::Unknown) => None,
+            false => Some(false),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Profiles: what a resource claims is held against it at every write, and refused with the profile that complains.
+//! Source: <https://hl7.org/fhir/R4/profiling.html>, <https://hl7.org/fhir/R4/validation.html>; `docs/validation.md`.
+
+use super::transaction;
+use crate::harness::{Answer, TestServer};
+use serde_json::{Value, json};
+
+both_databases!(
+    a_claim_is_held_against_every_write,
+    a_package_that_a_site_drops_in_is_in_force_and_a_bad_one_stops_the_start,
+);
+
+const DISCHARGE: &str = "http://baton.example/fhir/StructureDefinition/discharge-encounter";
+
+fn stay() -> Value {
+    json!({"resourceType": "Encounter", "meta": {"profile": [DISCHARGE]}, "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+        "subject": {"reference": "Patient/p"}, "period": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}})
+}
+
+/// The profile of the first issue.
+fn complains(answer: &Answer) -> String {
+    let extensions = answer.body["issue"][0]["extension"].as_array().cloned().unwrap_or_default();
+    let source = extensions.iter().find(|e| e["url"].as_str().is_some_and(|u| u.ends_with("issue-source")));
+    source.map_or(String::new(), |e| e["valueString"].as_str().unwrap_or_default().to_owned())
+}
+
+async fn a_claim_is_held_against_every_write(server: TestServer) {
+    let client = server.everyone();
+    let stored = client.create(&stay()).await.is(201).reference();
+    let mut open = stay();
+    open["period"].as_object_mut().expect("a period").remove("end");
+    let refused = client.create(&open).await;
+    assert_eq!(complains(&refused), format!("{DISCHARGE}|1"));
+    refused.refuses(400, "required", "Encounter.period.end");
+
+    let patch = json!([{"op": "remove", "path": "/period/end"}]);
+    client.patch(&stored, &patch).await.refuses(422, "required", "Encounter.period.end");
+    let entry = json!({"resource": open, "request": {"method": "POST", "url": "Encounter"}});
+    let whole = transaction(&[json!({"resource": stay(), "request": {"method": "POST", "url": "Encounter"}}), entry]);
+    let answer = client.send("POST", "", &whole.to_string(), &[]).await;
+    answer.refuses(400, "required", "Bundle.entry[1].resource.period.end");
+    assert_eq!(client.search("Encounter?status=finished").await.len(), 1, "nothing of it is stored");
+
+    let mut unknown = stay();
+    unknown["meta"]["profile"] = json!(["http://nobody.example/StructureDefinition/x"]);
+    client.create(&unknown).await.refuses(400, "not-found", "Encounter.meta.profile[0]");
+    unknown["meta"]["profile"] = json!(["http://hl7.org/fhir/us/core/StructureDefinition/us-core-encounter"]);
+    client.create(&unknown).await.is(201);
+}
+
+async fn a_package_that_a_site_drops_in_is_in_force_and_a_bad_one_stops_the_start(mut server: TestServer) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let package = dir.path().join("guide/package");
+    std::fs::create_dir_all(&package).expect("a folder");
+    let url = "http://guide.example/StructureDefinition/named";
+    let definition = |max: &str| {
+        json!({"resourceType": "StructureDefinition", "url": url, "version": "2", "name": "Named", "status": "active",
+            "abstract": false, "kind": "resource", "type": "Patient", "derivation": "constraint",
+            "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+            "differential": {"element": [{"id": "Patient", "path": "Patient"},
+                {"id": "Patient.name", "path": "Patient.name", "min": 1, "max": max}]}})
+        .to_string()
+    };
+    std::fs::write(package.join("named.json"), definition("1")).expect("a file");
+    let client = server.everyone();
+    let patient = json!({"resourceType": "Patient", "meta": {"profile": [url]}});
+    client.create(&patient).await.refuses(400, "not-found", "Patient.meta.profile[0]");
+    server.settings.arguments = vec!["--packages".into(), dir.path().display().to_string()];
+    server.kill();
+    server.restart().await;
+    let client = server.everyone();
+    let refused = client.create(&patient).await;
+    assert_eq!(complains(&refused), format!("{url}|2"));
+    refused.refuses(400, "required", "Patient.name");
+
+    server.kill();
+    std::fs::write(package.join("named.json"), definition("none")).expect("a file");
+    let packages = dir.path().display().to_string();
+    let (started, said) =
+        server.settings.run(&["serve", "--listen", "127.0.0.1:0", "--auth", "off", "--packages", &packages]);
+    assert!(!started && said.contains("named.json: ") && said.contains("Patient.name: max 'none'"), "{said}");
+    std::fs::write(package.join("named.json"), definition("2")).expect("a file");
+    server.restart().await;
+    server.everyone().create(&patient).await.refuses(400, "required", "Patient.name");
+}
