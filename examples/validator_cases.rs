@@ -288,9 +288,9 @@ fn report(runs: &[Run], left_out: &BTreeMap<&str, usize>) {
         if run.expected.is_empty() {
             tally.valid += 1;
             if errors.is_empty() {
-                tally.accepted += 1
+                tally.accepted += 1;
             } else {
-                line("refused, expected valid")
+                line("refused, expected valid");
             }
             continue;
         }

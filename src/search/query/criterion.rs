@@ -113,6 +113,9 @@ fn find<'a>(house: &House<'a>, rtype: ResourceType, code: &str) -> Made<&'a Para
     }
 }
 
+/// The first step of a chain: key of the reference, whether there is one of it at most, what is asked of each target type.
+type Along = (i64, bool, Vec<(ResourceType, Cond)>);
+
 /// `subject.name=…`, `subject:Patient.name=…`.
 #[allow(clippy::too_many_arguments)] // the parts of one name, taken apart just before
 fn chained(
@@ -130,8 +133,7 @@ fn chained(
     }
     let steps = steps.along(house)?;
     let wanted = modifier.map(|name| target_type(param, name)).transpose()?;
-    // By key of the reference: what is asked of each type that it may lead to.
-    let mut list: Vec<(i64, bool, Vec<(ResourceType, Cond)>)> = Vec::new();
+    let mut list: Vec<Along> = Vec::new();
     let mut refusals = Vec::new();
     for target in param.targets.iter().filter(|t| wanted.is_none_or(|w| w == **t)) {
         let uses: Vec<&Use> = param.uses.iter().filter(|u| u.restrict.is_none_or(|r| r == *target)).collect();
@@ -159,7 +161,7 @@ fn chained(
     if list.is_empty() {
         return Err(refusals.pop().unwrap_or_else(|| Refusal::Bad(format!("'{}' leads to no such type", param.code))));
     }
-    let chain = |(param, is_single, conds): (i64, bool, Vec<(ResourceType, Cond)>)| {
+    let chain = |(param, is_single, conds): Along| {
         let types = conds.iter().map(|(t, _)| *t).collect();
         Cond::Chain { param, types, is_single, target: Box::new(united(conds)) }
     };
