@@ -13,6 +13,8 @@
 //! below is one concept: depth, code, display, and marks: `abstract`, `retired`, `>CODE` for a child that stands elsewhere.
 //! `profiles.ndjson`: R4's own profiles and extensions, a StructureDefinition a line, of each what `src/fhir/profile`
 //! compiles: the differential without its prose and without bindings that are only a hint.
+//! `invariants.tsv`: path, key, severity, human text, FHIRPath expression of each constraint, where it is defined: not again on what
+//! inherits it, and not on each element of the type that has it.
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -38,6 +40,8 @@ pub struct Tables {
     pub concepts: String,
     /// `profiles.ndjson`
     pub profiles: String,
+    /// `invariants.tsv`
+    pub invariants: String,
 }
 
 fn main() -> Result<()> {
@@ -49,6 +53,7 @@ fn main() -> Result<()> {
     std::fs::write(Path::new(&out).join("codes.tsv"), tables.codes)?;
     std::fs::write(Path::new(&out).join("concepts.tsv"), tables.concepts)?;
     std::fs::write(Path::new(&out).join("profiles.ndjson"), tables.profiles)?;
+    std::fs::write(Path::new(&out).join("invariants.tsv"), tables.invariants)?;
     Ok(())
 }
 
@@ -83,7 +88,7 @@ pub fn tables(data: &Path) -> Result<Tables> {
             writeln!(profiles, "{kept}")?;
         }
     }
-    Ok(Tables { elements, codes, concepts, profiles })
+    Ok(Tables { elements, codes, concepts, profiles, invariants: invariants(&structures)? })
 }
 
 fn write_concepts(out: &mut String, concepts: &[Value], depth: usize) -> Result<()> {
@@ -151,6 +156,42 @@ fn element_kept(element: &Value) -> Value {
         }
     }
     kept
+}
+
+/// Constraints by the path that they are defined on, in order of types; each once.
+fn invariants(structures: &[Value]) -> Result<String> {
+    let own: BTreeMap<&str, &Value> = structures
+        .iter()
+        .filter(|s| matches!(text(s, "kind"), "resource" | "complex-type") && text(s, "derivation") != "constraint")
+        .map(|s| (text(s, "name"), s))
+        .collect();
+    let of = |structure: &Value| -> Vec<(String, [String; 4])> {
+        let mut found = Vec::new();
+        for element in list(&structure["snapshot"], "element") {
+            let path = text(element, "path");
+            let below = path.split_once('.').map_or("", |(_, below)| below).to_owned();
+            for c in list(element, "constraint") {
+                let column = |name: &str| text(c, name).split_whitespace().collect::<Vec<_>>().join(" ");
+                found.push((below.clone(), ["key", "severity", "human", "expression"].map(column)));
+            }
+        }
+        found
+    };
+    let mut out = String::new();
+    for (name, structure) in &own {
+        let inherited = own.get(last(text(structure, "baseDefinition"))).map(|base| of(base)).unwrap_or_default();
+        for (below, columns) in of(structure) {
+            // Every element says again what Element (and an extension what Extension) has at its root.
+            let repeated = matches!((columns[0].as_str(), below.as_str()), ("ele-1" | "ext-1", below) if !below.is_empty())
+                || columns[3].is_empty()
+                || inherited.iter().any(|(path, other)| *path == below && other == &columns);
+            if !repeated {
+                let path = if below.is_empty() { (*name).to_owned() } else { format!("{name}.{below}") };
+                writeln!(out, "{path}\t{}", columns.join("\t"))?;
+            }
+        }
+    }
+    Ok(out)
 }
 
 fn read(data: &Path, name: &str) -> Result<Vec<Value>> {

@@ -27,7 +27,11 @@ pub(super) fn definitions() -> Definitions {
     let sets = sets();
     let set_at: HashMap<&str, u16> =
         sets.iter().enumerate().filter_map(|(n, s)| Some((s.name, u16::try_from(n).ok()?))).collect();
-    let structures = drafts.iter().map(|draft| structure(draft, &drafts, &by_name, &set_at)).collect();
+    let structures = drafts
+        .iter()
+        .zip(0..)
+        .map(|(draft, number)| Structure { number, ..structure(draft, &drafts, &by_name, &set_at) })
+        .collect();
     let resources =
         RESOURCE_TYPES.iter().map(|name| by_name.get(name).copied().unwrap_or(StructureId(u16::MAX))).collect();
     Definitions { structures, by_name, sets, resources }
@@ -83,6 +87,7 @@ fn structure(
     }
     let mut out = Structure {
         name: draft.name,
+        number: u16::MAX,
         base: draft.base,
         kind: draft.kind,
         elements: Vec::new(),

@@ -15,6 +15,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 pub use term::{code_system, value_set};
+/// The constraints of R4: path, key, severity, human text, FHIRPath expression; made by `examples/definitions.rs`.
+pub(super) const INVARIANTS: &str = include_str!("invariants.tsv");
 
 static DEFINITIONS: LazyLock<Definitions> = LazyLock::new(load::definitions);
 
@@ -41,6 +43,7 @@ impl StructureId {
 
 static NOTHING: Structure = Structure {
     name: "",
+    number: u16::MAX,
     base: "",
     kind: StructureKind::Backbone,
     elements: Vec::new(),
@@ -64,6 +67,8 @@ pub enum StructureKind {
 pub struct Structure {
     /// `Patient`, `HumanName`, `Patient.contact`.
     pub name: &'static str,
+    /// Its place in the table: small, and the same as long as the program runs.
+    pub(super) number: u16,
     /// `DomainResource`, `Element`, `BackboneElement`; empty for `Resource` and `Element`.
     pub base: &'static str,
     /// Which of the three.
@@ -199,6 +204,11 @@ impl CodeSet {
     pub fn codes(&self) -> impl Iterator<Item = &'static str> {
         self.systems.iter().flat_map(|(_, codes)| codes.iter().copied())
     }
+}
+
+/// All structures, each at the place of its number.
+pub(super) fn structures() -> &'static [Structure] {
+    &DEFINITIONS.structures
 }
 
 /// A structure by name: `Patient`, `HumanName`, `Patient.contact`.

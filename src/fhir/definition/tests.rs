@@ -16,6 +16,7 @@ fn the_tables_are_what_the_tool_makes_of_the_official_definitions() {
     assert!(tables.codes == include_str!("codes.tsv"), "run cargo run --example definitions");
     assert!(tables.concepts == include_str!("concepts.tsv"), "run cargo run --example definitions");
     assert!(tables.profiles == include_str!("profiles.ndjson"), "run cargo run --example definitions");
+    assert!(tables.invariants == INVARIANTS, "run cargo run --example definitions");
 }
 
 #[test]

@@ -8,7 +8,9 @@ use super::kinds;
 use super::number::{Decimal, Rounding};
 use super::value::{Items, Value};
 use crate::fhir::Json;
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 /// Whether two collections are equal, in order; `None` when one is empty or precision leaves it open.
 pub(super) fn equal<'a>(run: &mut Run<'_, 'a>, a: &Items<'a>, b: &Items<'a>) -> Result<Option<bool>> {
@@ -211,6 +213,19 @@ pub(super) fn holds<'a>(run: &mut Run<'_, 'a>, items: &Items<'a>, value: &Value<
 /// Each value once, where it came first.
 pub(super) fn distinct<'a>(run: &mut Run<'_, 'a>, items: Items<'a>) -> Result<Items<'a>> {
     let Items::Many(values) = items else { return Ok(items) };
+    // Texts alone, as many as there may be, in one pass.
+    let texts: Option<Vec<Cow<'a, str>>> = values
+        .iter()
+        .map(|value| match value.system() {
+            Value::String(text) => Some(text),
+            _ => None,
+        })
+        .collect();
+    if let Some(texts) = texts {
+        run.spend(texts.len())?;
+        let mut seen = HashSet::new();
+        return Ok(values.into_iter().zip(texts).filter_map(|(v, text)| seen.insert(text).then_some(v)).collect());
+    }
     let mut out = Items::None;
     for value in values {
         if !holds(run, &out, &value)? {

@@ -20,6 +20,7 @@ mod boundary;
 mod equality;
 mod eval;
 mod extract;
+mod footprint;
 mod function;
 mod kinds;
 mod lexer;
@@ -34,6 +35,7 @@ mod value;
 
 pub use eval::{Env, Hooks, Resolved};
 pub use extract::{Expr, Item, Literal, Step, is_datatype, reference_type};
+pub use footprint::Footprint;
 pub use locate::{Place, locate};
 pub use moment::{Moment, MomentKind};
 pub use number::Decimal;
@@ -77,6 +79,12 @@ impl Expression {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// What it looks at on its context.
+    #[must_use]
+    pub fn footprint(&self) -> Footprint<'_> {
+        footprint::of(&self.ast)
     }
 
     /// What it gives on the context of `env`, in order.

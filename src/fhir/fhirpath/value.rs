@@ -120,6 +120,14 @@ impl<'a> Node<'a> {
     }
 
     /// The elements of a member, in order.
+    #[must_use]
+    pub fn values(&self, name: &str) -> Vec<Node<'a>> {
+        let mut found = Vec::new();
+        self.member(name, &mut |node| found.push(node));
+        found
+    }
+
+    /// Shows the elements of a member, in order.
     pub(super) fn member(&self, name: &str, found: &mut dyn FnMut(Node<'a>)) {
         let members = self.json.as_object();
         match self.kind {

@@ -68,6 +68,8 @@ fn official_examples_guides_and_discharges_are_accepted_but_for_the_invalid_ones
             // txt-2: narratives without any content.
             ("ActivityDefinition/heart-valve-replacement", "ActivityDefinition.text.div"),
             ("Questionnaire/zika-virus-exposure-assessment", "Questionnaire.text.div"),
+            // The fullUrl names Patient/pat12, the resource is Patient/pat2: R4 says that they shall not disagree.
+            ("Bundle/10bb101f-a121-4264-a920-67be9cb82c74", "Bundle.entry[2].fullUrl"),
             // R4 lists no Encounter among the performers of an Observation.
             ("Observation/clinical-gender", "Observation.performer[0].reference"),
         ],
@@ -99,6 +101,15 @@ fn the_official_definitions_are_accepted_but_for_the_invalid_ones() {
         "SearchParameter/questionnaireresponse-extensions-QuestionnaireResponse-item-subject",
         "SearchParameter.id",
     ));
-    let names = ["searchparameters", "operationdefinitions", "capabilitystatements", "conceptmaps", "valuesets"];
+    let names = [
+        "searchparameters",
+        "operationdefinitions",
+        "capabilitystatements",
+        "conceptmaps",
+        "valuesets",
+        "structuredefinitions",
+        "codesystems",
+        "profiles-extensions",
+    ];
     expect(&names.map(|name| format!("r4-definitions/{name}")).each_ref().map(String::as_str), &expected);
 }

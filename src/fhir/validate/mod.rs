@@ -1,13 +1,16 @@
 //! Whether a resource is what R4 asks for: every issue, each with its element and its cure.
 //!
 //! For: the gate that each resource passes before it is stored. Structure, cardinality, primitive formats, required codes,
-//! choices, extensions, reference targets, contained resources, narrative.
-//! Not for: profiles, FHIRPath invariants beyond the native ones (ele-1, ext-1, dom-2 to dom-5, ref-1, txt-1, txt-2, sqty-1),
-//! or whether a reference leads somewhere.
+//! choices, extensions, reference targets, contained resources, narrative, Bundles by type, and the constraints of every type.
+//! Not for: profiles, or whether a reference leads somewhere.
 //! Source: <https://hl7.org/fhir/R4/validation.html>, <https://hl7.org/fhir/R4/json.html>; tables of [`super::definition`].
 
+mod bundle;
 #[cfg(test)]
 mod corpus;
+mod invariant;
+#[cfg(test)]
+mod invariants;
 #[cfg(test)]
 mod mutation;
 mod nearest;
@@ -23,10 +26,30 @@ use crate::error::{Error, Issue, Kind, Result, Severity};
 /// Code of an issue about a narrative that is XHTML and holds what may not be in one.
 const FORBIDDEN: &str = "business-rule";
 
-/// All issues of a resource; at most a hundred.
+/// All errors of a resource; at most a hundred.
 #[must_use]
 pub fn resource(resource: &Json) -> Vec<Issue> {
-    let mut walk = walk::Walk::default();
+    walked(resource, false)
+}
+
+/// As [`resource`], and what R4 marks as a warning: dom-6 (a narrative is wanted), names for machines and the like. They never
+/// block, and a write does not ask for them.
+#[must_use]
+pub fn with_warnings(resource: &Json) -> Vec<Issue> {
+    walked(resource, true)
+}
+
+/// As [`resource`], without the constraints that are FHIRPath: for measuring what those cost (`examples/validate.rs`).
+#[must_use]
+pub fn structure_only(resource: &Json) -> Vec<Issue> {
+    walk(resource, walk::Walk { structure_only: true, ..walk::Walk::default() })
+}
+
+fn walked(resource: &Json, warnings: bool) -> Vec<Issue> {
+    walk(resource, walk::Walk { warnings, ..walk::Walk::default() })
+}
+
+fn walk<'j>(resource: &'j Json, mut walk: walk::Walk<'j>) -> Vec<Issue> {
     let name = resource["resourceType"].as_str().filter(|name| name.len() < 64).unwrap_or_default();
     walk.resource(resource, &Path::root(name), walk::Place::Own);
     walk.issues

@@ -53,7 +53,7 @@ impl Walk<'_> {
                 );
             } else if !item.linked {
                 let what = "nothing refers to this contained resource (dom-3); refer to it by '#id', or leave it out";
-                self.error("invariant", &here, what);
+                self.broken("dom-3: a contained resource is referred to", &here, what);
             }
         }
     }

@@ -1,9 +1,11 @@
 //! The walk over a resource by its structure: one pass, nothing allocated while nothing is wrong.
 
+use super::invariant::{self, Rule};
 use super::nearest::nearest;
 use super::reference::Frame;
 use crate::error::Issue;
 use crate::fhir::definition::{self, CodeSet, Element, Found, Structure, StructureKind, Type};
+use crate::fhir::fhirpath::{Env, Kind, Node};
 use crate::fhir::json::{Json, Object};
 use crate::fhir::path::Path;
 use crate::fhir::primitive::Primitive;
@@ -12,6 +14,8 @@ use crate::fhir::xhtml;
 
 /// Issues after which the walk ends.
 const MAX_ISSUES: usize = 100;
+
+const EXT_1: &str = "ext-1: an extension has a value or extensions, not both";
 
 /// Where a resource stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,12 @@ pub(super) enum Place {
 pub(super) struct Walk<'j> {
     pub(super) issues: Vec<Issue>,
     pub(super) frame: Frame<'j>,
+    /// Also rules that R4 marks as warnings.
+    pub(super) warnings: bool,
+    /// No constraints: for measuring what they cost.
+    pub(super) structure_only: bool,
+    /// The resource that is walked, and the one that contains it or is the same.
+    pub(super) around: Option<(&'j Json, &'j Json)>,
 }
 
 impl<'j> Walk<'j> {
@@ -34,6 +44,53 @@ impl<'j> Walk<'j> {
         if self.issues.len() < MAX_ISSUES {
             self.issues.push(Issue::error(code, path.to_string(), what));
         }
+    }
+
+    /// A rule of R4 that is broken; `rule` begins with its key.
+    pub(super) fn broken(&mut self, rule: &'static str, path: &Path<'_>, what: &str) {
+        if self.issues.len() < MAX_ISSUES {
+            self.issues.push(Issue::error("invariant", path.to_string(), what).rule(rule));
+        }
+    }
+
+    /// The constraints of a type on an element that has no other fault.
+    fn invariants(&mut self, json: &'j Json, structure: &'static Structure, seen: u128, path: &Path<'_>) {
+        let rules = invariant::rules(structure);
+        if (rules.own.is_empty() && rules.inside.is_empty()) || self.structure_only {
+            return;
+        }
+        let Some((resource, root)) = self.around else { return };
+        let node = Node { json, half: None, kind: Kind::Structure(structure) };
+        let env = Env { root: Node::resource(root), ..Env::of(resource).on(node) };
+        for rule in &rules.own {
+            self.rule(rule, seen, &env, path);
+        }
+        for (position, rules) in rules.inside.iter().filter(|(position, _)| seen & (1 << position) != 0) {
+            let Some(element) = structure.elements.get(usize::from(*position)) else { continue };
+            let is_it = |key: &&str| structure.member(key).is_some_and(|found| found.position == *position);
+            let key = json.as_object().and_then(|o| o.iter().map(|(key, _)| key).find(is_it));
+            let here = path.member(key.unwrap_or(element.name));
+            for (n, value) in node.values(element.name).into_iter().enumerate() {
+                let item = here.item(n);
+                for rule in rules {
+                    self.rule(rule, seen, &env.on(value), if element.many { &item } else { &here });
+                }
+            }
+        }
+    }
+
+    fn rule(&mut self, rule: &Rule, seen: u128, env: &Env<'j>, path: &Path<'_>) {
+        let invariant = rule.invariant;
+        if (!invariant.is_error && !self.warnings)
+            || rule.holds_without(seen)
+            || self.issues.len() >= MAX_ISSUES
+            || !invariant.is_broken(env)
+        {
+            return;
+        }
+        let what = invariant.told(env.context.json);
+        let issue = if invariant.is_error { Issue::error } else { Issue::warning }("invariant", path.to_string(), what);
+        self.issues.push(issue.rule(format!("{}: {}", invariant.key, invariant.human)));
     }
 
     /// Walks a resource.
@@ -60,13 +117,29 @@ impl<'j> Walk<'j> {
         match place {
             Place::Own => {
                 let outer = std::mem::replace(&mut self.frame, Frame::of(members));
-                self.object(members, structure, path);
+                let around = self.around.replace((json, json));
+                let before = self.issues.len();
+                let seen = self.object(members, structure, path);
+                if before == self.issues.len() {
+                    self.invariants(json, structure, seen, path);
+                }
+                if structure.name == "Bundle" {
+                    self.bundle(members, path);
+                }
                 self.close_frame(path);
                 self.frame = outer;
+                self.around = around;
             }
             Place::Contained(n) => {
                 let outer = self.frame.inside.replace(n);
-                self.object(members, structure, path);
+                let around = self.around;
+                self.around = around.map(|(_, root)| (json, root));
+                let before = self.issues.len();
+                let seen = self.object(members, structure, path);
+                if before == self.issues.len() {
+                    self.invariants(json, structure, seen, path);
+                }
+                self.around = around;
                 self.frame.inside = outer;
                 self.contained(members, path);
             }
@@ -77,22 +150,29 @@ impl<'j> Walk<'j> {
     fn contained(&mut self, members: &Object, path: &Path<'_>) {
         if members.get("contained").is_some() {
             let what = "a contained resource contains another (dom-2); contain both in the outer one";
-            self.error("invariant", &path.member("contained"), what);
+            self.broken("dom-2: a contained resource contains no other", &path.member("contained"), what);
         }
         for name in ["versionId", "lastUpdated", "security"] {
             if members.get("meta").is_some_and(|meta| meta.get(name).is_some()) {
-                let what = "a contained resource has no version, time or security label of its own; remove it";
-                self.error("invariant", &path.member("meta").member(name), what);
+                let key = if name == "security" { "dom-5" } else { "dom-4" };
+                let what = format!(
+                    "found {name}; a contained resource has no version, time or security label ({key}); remove it"
+                );
+                let rule = match name {
+                    "security" => "dom-5: a contained resource has no security label",
+                    _ => "dom-4: a contained resource has no meta.versionId or meta.lastUpdated",
+                };
+                self.broken(rule, &path.member("meta").member(name), &what);
             }
         }
     }
 
-    /// Walks the members of an object.
-    fn object(&mut self, members: &'j Object, structure: &'static Structure, path: &Path<'_>) {
+    /// Walks the members of an object; gives the elements that are there, as bits by position.
+    fn object(&mut self, members: &'j Object, structure: &'static Structure, path: &Path<'_>) -> u128 {
         let mut seen = 0_u128;
         for (key, value) in members.iter() {
             if self.issues.len() >= MAX_ISSUES {
-                return;
+                return seen;
             }
             let here = path.member(key);
             if let Some(found) = structure.member(key) {
@@ -130,6 +210,7 @@ impl<'j> Walk<'j> {
                 self.error("required", &path.member(element.name), &what);
             }
         }
+        seen
     }
 
     /// A second member of one choice: fine when it is the `_` half of the first.
@@ -243,15 +324,15 @@ impl<'j> Walk<'j> {
                 self.complex(value, id.get(), path);
                 if value.get("comparator").is_some() {
                     let what = "a comparator may not stand here (sqty-1); remove it";
-                    self.error("invariant", &path.member("comparator"), what);
+                    self.broken("sqty-1: a simple quantity has no comparator", &path.member("comparator"), what);
                 }
             }
             Type::Xhtml => match value {
                 Json::String(div) => {
                     for problem in xhtml::problems(div) {
                         match problem {
-                            xhtml::Problem::Form(what) => self.error("invalid", path, &what),
-                            xhtml::Problem::Forbidden(what) => self.error(super::FORBIDDEN, path, &what),
+                            xhtml::Problem::Form(what) => self.narrative("invalid", path, &what),
+                            xhtml::Problem::Forbidden(what) => self.narrative(super::FORBIDDEN, path, &what),
                         }
                     }
                 }
@@ -269,6 +350,18 @@ impl<'j> Walk<'j> {
         }
     }
 
+    /// A fault of a narrative: txt-2 when it says nothing, else txt-1.
+    fn narrative(&mut self, code: &'static str, path: &Path<'_>, what: &str) {
+        let rule = if what == xhtml::EMPTY {
+            "txt-2: a narrative has some text or an image"
+        } else {
+            "txt-1: a narrative is XHTML of basic formatting, links and images only"
+        };
+        if self.issues.len() < MAX_ISSUES {
+            self.issues.push(Issue::error(code, path.to_string(), what).rule(rule));
+        }
+    }
+
     fn complex(&mut self, value: &'j Json, structure: &'static Structure, path: &Path<'_>) {
         let Json::Object(members) = value else {
             let what = format!("found {}, expected an object of type {}", describe(value), structure.name);
@@ -278,9 +371,15 @@ impl<'j> Walk<'j> {
             [] => self.error("structure", path, "found an empty object; leave the element out"),
             [(only, _)] if &**only == "id" => {
                 let what = "found an element with nothing but an id (ele-1); give it content, or leave it out";
-                self.error("invariant", path, what);
+                self.broken("ele-1: an element has a value or children", path, what);
             }
-            _ => self.object(members, structure, path),
+            _ => {
+                let before = self.issues.len();
+                let seen = self.object(members, structure, path);
+                if before == self.issues.len() {
+                    self.invariants(value, structure, seen, path);
+                }
+            }
         }
     }
 
@@ -330,8 +429,8 @@ impl<'j> Walk<'j> {
         let nested = members.get("extension").is_some();
         let valued = members.iter().any(|(name, _)| !matches!(name, "id" | "url" | "extension"));
         match (nested, valued) {
-            (true, true) => self.error("invariant", path, "an extension has a value or extensions, not both (ext-1)"),
-            (false, false) => self.error("invariant", path, "an extension has a value or extensions (ext-1); add one"),
+            (true, true) => self.broken(EXT_1, path, "found a value and extensions (ext-1); send one of them only"),
+            (false, false) => self.broken(EXT_1, path, "found neither value nor extensions (ext-1); add one"),
             _ => {}
         }
     }

@@ -121,6 +121,9 @@ const ATTRIBUTES: [&str; 47] = [
     "xmlns",
 ];
 
+/// What is said of a `div` that says nothing (txt-2).
+pub const EMPTY: &str = "the div has neither text nor image; write some";
+
 /// What is wrong with a `div`: a phrase that names what was found and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
@@ -199,7 +202,7 @@ pub fn problems(div: &str) -> Vec<Problem> {
     } else if !begun && found.is_empty() {
         found.push(Form(format!("found no element; a narrative is <div xmlns=\"{NAMESPACE}\">…</div>")));
     } else if !content && found.is_empty() {
-        found.push(Form("the div has neither text nor image; write some".into()));
+        found.push(Form(EMPTY.into()));
     }
     found
 }
