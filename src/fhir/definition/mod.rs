@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 pub use term::{code_system, value_set};
+
 /// The constraints of R4: path, key, severity, human text, FHIRPath expression; made by `examples/definitions.rs`.
 pub(super) const INVARIANTS: &str = include_str!("invariants.tsv");
 
