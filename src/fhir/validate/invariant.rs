@@ -7,6 +7,7 @@
 //! Not for: profiles.
 //! Source: <https://hl7.org/fhir/R4/validation.html>, <https://hl7.org/fhir/R4/conformance-rules.html#constraints>.
 
+use crate::error::Issue;
 use crate::fhir::Json;
 use crate::fhir::definition::{self, Structure};
 use crate::fhir::fhirpath::{Env, Expression, Kind, Node};
@@ -144,6 +145,12 @@ static NONE: Rules = Rules { own: Vec::new(), inside: Vec::new() };
 /// The rules of a structure.
 pub(super) fn rules(structure: &Structure) -> &'static Rules {
     TABLE.get(usize::from(structure.number)).unwrap_or(&NONE)
+}
+
+/// Whether an issue is a broken constraint of the table.
+pub(super) fn is_told_by(issue: &Issue) -> bool {
+    let key = issue.rule.split(':').next().unwrap_or_default();
+    issue.code == "invariant" && !key.is_empty() && key != "sqty-1" && !NATIVE.contains(&key)
 }
 
 impl Rule {

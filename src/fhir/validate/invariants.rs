@@ -213,6 +213,7 @@ fn a_warning_is_told_when_asked_for_and_never_blocks() {
 #[test]
 fn a_message_says_what_was_found_and_what_to_do() {
     let json = parse(br#"{"resourceType":"Patient","name":[{"period":{"start":"2024-02","end":"2024-01"}}]}"#).unwrap();
+    assert_eq!(check(&json).unwrap_err().kind, Kind::BusinessRule);
     assert_eq!(
         resource(&json)[0].diagnostics,
         "found start \"2024-02\", end \"2024-01\"; expected: If present, start SHALL have a lower value than end (per-1); \

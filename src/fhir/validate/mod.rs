@@ -58,13 +58,15 @@ fn walk<'j>(resource: &'j Json, mut walk: walk::Walk<'j>) -> Vec<Issue> {
 /// Refuses a resource that is not valid.
 ///
 /// # Errors
-/// `Invalid` with all issues; `BusinessRule` when all that is wrong is a narrative with what runs or calls out.
+/// `Invalid` (400) with all issues; `BusinessRule` (422) when the resource has the form that R4 asks for, and all that is wrong are
+/// constraints between its elements, or a narrative with what runs or calls out.
 pub fn check(resource: &Json) -> Result<()> {
     let issues = self::resource(resource);
     let mut errors = issues.iter().filter(|i| i.severity == Severity::Error).peekable();
     if errors.peek().is_none() {
         return Ok(());
     }
-    let kind = if errors.all(|i| i.code == FORBIDDEN) { Kind::BusinessRule } else { Kind::Invalid };
+    let is_rule = |issue: &Issue| issue.code == FORBIDDEN || invariant::is_told_by(issue);
+    let kind = if errors.all(is_rule) { Kind::BusinessRule } else { Kind::Invalid };
     Err(Error::with_issues(kind, issues))
 }
