@@ -50,6 +50,31 @@ pub(super) fn takes_format(value: &str) -> Result<()> {
     }
 }
 
+/// Pages that a report is written as.
+const PAGES: [(&str, &str); 2] = [("html", "text/html"), ("pdf", "application/pdf")];
+
+/// The page that a `_format` names: `html`, `text/html`, `pdf`, `application/pdf`.
+pub(super) fn page(value: &str) -> Option<&'static str> {
+    let name = value.split(';').next().unwrap_or_default().trim();
+    PAGES.iter().find(|(short, long)| *short == name || *long == name).map(|(_, long)| *long)
+}
+
+/// The page that an `Accept` header wants more than JSON: of the highest weight, the first.
+pub(super) fn preferred_page(accept: &str) -> Option<&'static str> {
+    let mut best: Option<(f32, Option<&'static str>)> = None;
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let weight = parts.filter_map(|p| p.strip_prefix("q=")).find_map(|q| q.parse::<f32>().ok()).unwrap_or(1.0);
+        let found = page(name).filter(|_| name.contains('/'));
+        let counts = found.is_some() || is_json(name) || matches!(name, "*/*" | "application/*");
+        if counts && weight > 0.0 && best.is_none_or(|(most, _)| weight > most) {
+            best = Some((weight, found));
+        }
+    }
+    best.and_then(|(_, page)| page)
+}
+
 /// A resource as JSON.
 ///
 /// # Errors
@@ -126,6 +151,21 @@ fn is_version(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_sent_to_who_wants_it_more_than_json() {
+        for (accept, wants) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Some("text/html")),
+            ("application/pdf", Some("application/pdf")),
+            ("application/fhir+json, text/html;q=0.5", None),
+            ("text/html;q=0.4, application/fhir+json;q=0.9", None),
+            ("*/*", None),
+            ("text/html;q=0", None),
+            ("", None),
+        ] {
+            assert_eq!(preferred_page(accept), wants, "{accept}");
+        }
+    }
 
     #[test]
     fn json_in_all_its_names_is_accepted_and_xml_is_not() {

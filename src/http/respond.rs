@@ -29,6 +29,8 @@ pub(super) struct Face {
     pub(super) request_id: Arc<str>,
     takes_gzip: bool,
     is_pretty: bool,
+    /// The page that is asked for in place of JSON, where the path has one.
+    page: Option<&'static str>,
     refusal: Option<Error>,
 }
 
@@ -41,8 +43,10 @@ impl Face {
             request_id: request_id(text(REQUEST_ID)),
             takes_gzip: text(header::ACCEPT_ENCODING).is_some_and(takes_gzip),
             is_pretty: false,
+            page: None,
             refusal: None,
         };
+        let has_pages = request.path().ends_with("/$handoff-report");
         let mut has_format = false;
         let query = request.query_string();
         if query.contains("_format") || query.contains("_pretty") {
@@ -50,6 +54,10 @@ impl Face {
                 match name.as_str() {
                     "_format" => {
                         has_format = true;
+                        face.page = negotiate::page(&value).filter(|_| has_pages);
+                        if face.page.is_some() {
+                            continue;
+                        }
                         face.refusal = negotiate::takes_format(&value).err();
                     }
                     "_pretty" => face.is_pretty = value == "true",
@@ -58,9 +66,17 @@ impl Face {
             }
         }
         if !has_format && let Some(accept) = text(header::ACCEPT) {
-            face.refusal = negotiate::accepts(accept).err();
+            face.page = negotiate::preferred_page(accept).filter(|_| has_pages);
+            if face.page.is_none() {
+                face.refusal = negotiate::accepts(accept).err();
+            }
         }
         face
+    }
+
+    /// The media type of the page that is asked for in place of JSON.
+    pub(super) const fn page(&self) -> Option<&'static str> {
+        self.page
     }
 
     /// Fails when the caller asks for a format that is not written here.
@@ -151,8 +167,29 @@ pub(super) fn success(face: &Face, base: &str, answer: Answer) -> HttpResponse {
     if answer.body.is_empty() || answer.done == Done::NotModified {
         return out.finish();
     }
+    if let Some(media) = answer.media {
+        return page(face, &mut out, media, answer.body);
+    }
     out.insert_header((header::CONTENT_TYPE, FHIR_JSON));
     face.send(&mut out, answer.body)
+}
+
+/// A page or a PDF: no script runs in it, nothing is fetched, no other page frames it.
+fn page(face: &Face, out: &mut HttpResponseBuilder, media: &'static str, body: Bytes) -> HttpResponse {
+    const POLICY: &str =
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    out.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(media)));
+    out.insert_header((header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)));
+    out.insert_header((header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")));
+    out.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")));
+    let bare = Face {
+        request_id: face.request_id.clone(),
+        takes_gzip: face.takes_gzip,
+        is_pretty: false,
+        page: None,
+        refusal: None,
+    };
+    bare.send(out, body)
 }
 
 /// A failure as OperationOutcome.

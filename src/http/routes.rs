@@ -95,6 +95,9 @@ async fn fhir_answer(shared: &Shared, request: &HttpRequest, payload: web::Paylo
     let is_public = matches!(verb, Verb::Get | Verb::Head) && matches!(&*path, "metadata" | "$versions");
     let ctx = if is_public { anonymous(shared, face) } else { ctx(shared, request, face).await? };
     let mut wire = wire::read(request, verb)?;
+    if let Some(page) = face.page() {
+        wire.query = format!("{}{}_format={page}", wire.query, if wire.query.is_empty() { "" } else { "&" });
+    }
     let mut is_large = false;
     if matches!(verb, Verb::Post | Verb::Put | Verb::Patch) {
         let bytes = body::read(request, payload, &house.limits).await?;

@@ -52,19 +52,21 @@ pub struct Answer {
     pub stamp: Option<Stamp>,
     /// What was written: Location.
     pub location: Option<Target>,
+    /// Media type of a body that is no FHIR JSON.
+    pub media: Option<&'static str>,
 }
 
 impl Answer {
     /// 200 with a body that is no version of a resource.
     #[must_use]
     pub fn of(body: impl Into<Bytes>) -> Self {
-        Self { done: Done::Ok, body: body.into(), stamp: None, location: None }
+        Self { done: Done::Ok, body: body.into(), stamp: None, location: None, media: None }
     }
 
     /// An end without a body.
     #[must_use]
     pub fn empty(done: Done) -> Self {
-        Self { done, body: Bytes::new(), stamp: None, location: None }
+        Self { done, body: Bytes::new(), stamp: None, location: None, media: None }
     }
 
     /// `Type/id/_history/n` of what was written.

@@ -110,7 +110,7 @@ pub(super) fn answer(outcome: Outcome, prefer: Prefer) -> Answer {
         (Done::NoContent, false) => Done::Ok,
         (done, _) => done,
     };
-    Answer { done, body, stamp, location }
+    Answer { done, body, stamp, location, media: None }
 }
 
 /// Scope of an interaction on one type: what searches and histories are judged by.

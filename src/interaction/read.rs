@@ -47,7 +47,7 @@ impl Engine {
     fn resource(&self, version: Version, query: &str) -> Result<Answer> {
         let stamp = Some(stamp(&version));
         let body = if query.is_empty() { version.body } else { Subset::of_query(query)?.apply(version.body)? };
-        Ok(Answer { done: Done::Ok, body, stamp, location: None })
+        Ok(Answer { done: Done::Ok, body, stamp, location: None, media: None })
     }
 }
 

@@ -131,7 +131,9 @@ pub fn own_identifier<'a>(resource: &'a Json, name: &str) -> Option<&'a str> {
 #[must_use]
 pub fn is_of_programme(resource: &Json) -> bool {
     let prefix = format!("{BASE}/sid/");
-    resource["identifier"].items().iter().any(|i| i["system"].text().starts_with(&prefix))
+    // A Composition has one identifier, other types have a list.
+    let one = &resource["identifier"];
+    std::iter::once(one).chain(one.items()).any(|i| i["system"].text().starts_with(&prefix))
 }
 
 /// The first extension of an own URL.

@@ -185,6 +185,13 @@ impl World {
         })
     }
 
+    /// `$handoff-report` by POST.
+    pub fn prepare_report(&mut self, who: &str, report: &super::report::Report, attests: bool) -> Result<Json> {
+        self.operate(who, async |ctx, memory, programme| {
+            operation::prepare_report_in(ctx, memory, programme, report, attests).await
+        })
+    }
+
     /// The Task of an action of the only episode.
     pub fn task(&self, code: &str) -> Target {
         let is = |j: &Json| j["code"]["coding"][0]["code"].text() == code;

@@ -5,6 +5,7 @@
 //! Source: <https://hl7.org/fhir/R4/operations.html>.
 
 mod input;
+mod report;
 mod status;
 pub(super) mod table;
 mod timeline;
@@ -40,15 +41,17 @@ impl Engine {
                 Ok(answer(&resource))
             }
             Kind::Read(read) => {
+                let page = report::page_of(&call.query)?;
                 let input = Input::read(row, call.body, &call.query, &self.house().json)?;
                 match (read, &call.on) {
                     (Read::Versions, _) => Ok(versions()),
                     (Read::ReindexStatus, _) => self.reindex_status(ctx).await,
                     (Read::Timeline, Scope::Instance(at)) => self.timeline(ctx, at).await,
+                    (Read::Report, Scope::Instance(at)) => self.report(ctx, at, &input, page, call.is_get).await,
                     (Read::Everything, on) => self.everything(ctx, on, &input).await,
                     (Read::Document, Scope::Instance(at)) => self.document(ctx, at, &input, call.is_get).await,
                     (Read::LastN, _) => self.lastn(ctx, &input).await,
-                    (Read::Timeline | Read::Document, _) => Err(no_such(row.name)),
+                    (Read::Timeline | Read::Document | Read::Report, _) => Err(no_such(row.name)),
                     (_, on) => self.terminology(ctx, row, read, on, &input).await,
                 }
             }
@@ -122,7 +125,7 @@ pub(super) fn answer(resource: &Json) -> Answer {
         (Some(rtype), Some(id), Some(_)) => Some(Target::new(rtype, id)),
         _ => None,
     };
-    Answer { done: Done::Ok, body: resource.to_bytes().into(), stamp, location }
+    Answer { done: Done::Ok, body: resource.to_bytes().into(), stamp, location, media: None }
 }
 
 /// One call, judged as far as it can be without the database.

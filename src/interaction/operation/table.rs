@@ -119,6 +119,8 @@ pub(in crate::interaction) enum Write {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::interaction) enum Read {
     ReindexStatus,
+    /// By POST it puts the report on record first.
+    Report,
     Timeline,
     Versions,
     Expand,

@@ -16,6 +16,7 @@ mod tests;
 
 use super::react::run_staged;
 use super::records::{Books, Held, Records, lock_names};
+use super::report::{Report, document};
 use super::{Change, Programme, guard, stamp, task};
 use crate::access::Ctx;
 use crate::error::{Error, Result};
@@ -116,6 +117,76 @@ pub async fn reconcile(
 ) -> Result<Json> {
     reconcile_in(ctx, &mut Books::new(tx, programme), programme, encounter_id, params, writes).await
 }
+
+/// `Encounter/{id}/$handoff-report` by POST: puts the report on record, prepared, or, with `attests`, attested by the caller.
+///
+/// `report`: as the caller saw it. Answers the Composition as stored.
+///
+/// # Errors
+/// 403 when the caller may not attest, 409 when the list has changed since the report was read.
+pub async fn prepare_report(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    programme: &Programme,
+    report: &Report,
+    attests: bool,
+) -> Result<Json> {
+    prepare_report_in(ctx, &mut Books::new(tx, programme), programme, report, attests).await
+}
+
+pub(super) async fn prepare_report_in<R: Records>(
+    ctx: &Ctx,
+    records: &mut R,
+    programme: &Programme,
+    report: &Report,
+    attests: bool,
+) -> Result<Json> {
+    let Some(list) = super::element::target_of(&report.list) else {
+        return Err(
+            Error::business_rule("there is no reconciled list to report; POST $reconcile first").at("Encounter")
+        );
+    };
+    let held = behind_locks(records, programme, &list).await?;
+    if held.json["meta"]["versionId"] != report.list["meta"]["versionId"] {
+        return Err(Error::conflict(format!("{list} has changed meanwhile: read the report again")).at("List"));
+    }
+    let at = document::address(programme, &list.id);
+    let before = records.fetch(std::slice::from_ref(&at)).await?.into_iter().flatten().next();
+    let composition = document::prepared(ctx, programme, report, attests);
+    guard(ctx, programme, before.as_ref().map(|b| &b.json), Some(&composition))?;
+    let mut written = vec![composition];
+    if attests {
+        written.push(document::procedure(ctx, programme, report));
+    }
+    let org = records.keys().org(ctx.principal.org.as_deref().unwrap_or_default());
+    let mut desk = super::records::Desk::new(records);
+    let mut shown = Vec::new();
+    for json in written {
+        if let Some(target) = super::element::target_of(&json) {
+            desk.set(&target, json, org).await?;
+            shown.push(target);
+        }
+    }
+    desk.flush().await?;
+    // Those who see the list see its report: who cares for the patient, and the hospital whose list it is.
+    let until = ctx.now.plus_seconds(programme.follow_up.share_seconds.saturating_add(REPORT_SECONDS));
+    if held.org != org {
+        for target in &shown {
+            let share = crate::store::Share {
+                org: held.org,
+                target: target.clone(),
+                handoff: format!("report/{}", list.id),
+                until,
+            };
+            records.share(share).await?;
+        }
+    }
+    let stored = records.fetch(std::slice::from_ref(&at)).await?.into_iter().flatten().next();
+    stored.map(|h| h.json).ok_or_else(|| Error::fault("the report is not there after it was written"))
+}
+
+/// How long the hospital sees the report beside what the protocol shares: a year.
+const REPORT_SECONDS: i64 = 365 * 86_400;
 
 pub(super) async fn reconcile_in<R: Records>(
     ctx: &Ctx,

@@ -11,6 +11,7 @@ mod handoff;
 mod load;
 mod order;
 mod reconcile;
+mod report;
 pub mod rules;
 mod time;
 mod timeline;

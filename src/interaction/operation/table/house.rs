@@ -122,6 +122,27 @@ pub(super) const ROWS: &[Row] = &[
         kind: Kind::Write(Write::Reconcile),
     },
     Row {
+        name: "handoff-report",
+        on: On::Type("Encounter"),
+        levels: &[Level::Instance],
+        base: "",
+        is_whole: false,
+        text: "The report for who goes on with the patient, of what the caller may see: a FHIR document, or by Accept a page (text/html) or \
+            application/pdf. POST puts it on record: prepared, or attested by a pharmacist.",
+        takes: &[
+            Param::one(
+                "audience",
+                "code",
+                "pharmacy, unless given; patient: the patient's own list, a page in plain words.",
+            ),
+            Param::one("language", "code", "Of the patient's own list: en, es; the patient's, unless given."),
+            Param::one("attest", "boolean", "Whether the caller attests the list; by POST only."),
+        ],
+        is_search: false,
+        gives: &[Param::must("return", "Bundle", "The document.")],
+        kind: Kind::Read(Read::Report),
+    },
+    Row {
         name: "timeline",
         on: On::Type("EpisodeOfCare"),
         levels: &[Level::Instance],
