@@ -7,8 +7,8 @@
 //! `elements.tsv`: a line `@name<TAB>base` opens a type; each line below is one element of its own (not of its base):
 //! path, min..max, types, value set of a required binding, `s` when it is in the summary. Types are parted by spaces;
 //! `Reference(A|B)` and `canonical(A|B)` name targets; `#path` is a content reference.
-//! `codes.tsv`: value set, code system, codes. Value sets that need a system outside the package (UCUM, BCP-13, ISO 4217,
-//! LOINC) are not in it, and an element bound to one has no binding.
+//! `codes.tsv`: value set, code system, codes. Value sets that need a system outside the package (UCUM, LOINC) are not in it,
+//! and an element bound to one has no binding; those of BCP 13 and ISO 4217 are in `outside.rs`.
 //! `concepts.tsv`: a line `@url<TAB>name<TAB>version<TAB>hierarchy meaning` opens a code system of `codes.tsv`; each line
 //! below is one concept: depth, code, display, and marks: `abstract`, `retired`, `>CODE` for a child that stands elsewhere.
 //! `profiles.ndjson`: R4's own profiles and extensions, a StructureDefinition a line, of each what `src/fhir/profile`
@@ -26,6 +26,9 @@ use std::path::Path;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Code system → its codes in order.
 type Expansion = BTreeMap<String, Vec<String>>;
+
+/// Value sets of systems outside the package that `src/fhir/definition/outside.rs` knows.
+const OUTSIDE: [&str; 2] = ["currencies", "mimetypes"];
 
 /// Value sets that the programme asks for although no element is bound to them as required.
 const ALSO: [&str; 1] = ["http://hl7.org/fhir/ValueSet/detectedissue-category"];
@@ -261,11 +264,14 @@ fn rows(structure: &Value, terms: &Terms, used: &mut BTreeMap<String, Expansion>
         }
         let binding = &element["binding"];
         let mut set = String::new();
-        if text(binding, "strength") == "required"
-            && let Some(expansion) = terms.expand(text(binding, "valueSet"))
-        {
-            set = set_name(text(binding, "valueSet"));
-            used.insert(set.clone(), expansion);
+        if text(binding, "strength") == "required" {
+            let name = set_name(text(binding, "valueSet"));
+            if let Some(expansion) = terms.expand(text(binding, "valueSet")) {
+                used.insert(name.clone(), expansion);
+                set = name;
+            } else if OUTSIDE.contains(&name.as_str()) {
+                set = name;
+            }
         }
         let summary = if element["isSummary"] == true { "s" } else { "" };
         let (min, max) = (&element["min"], text(element, "max"));

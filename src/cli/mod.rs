@@ -2,6 +2,7 @@
 //!
 //! Not for: what they do beyond starting it; a command is a page in this folder.
 
+pub mod check;
 pub mod demo;
 pub mod load;
 pub mod migrate;
@@ -38,6 +39,11 @@ enum Command {
     Serve(Box<serve::Arguments>),
     /// Bring Bundles and resources from files into the database, or to a running server
     Load(Box<load::Arguments>),
+    /// Say what is wrong with resources, Bundles and profile folders, with file and line
+    ///
+    /// Each issue comes with file, line, column and element, what was found, what was expected and how to mend it. The rules
+    /// are the server's; nothing is sent or stored.
+    Check(check::Arguments),
     /// Bring organisations, people, users and clients to what a file says
     Seed(seed::SeedArgs),
     /// Mint an access token for a seeded user or client, on this machine
@@ -57,6 +63,7 @@ pub fn main() -> ExitCode {
     crate::auth::jws::install_crypto();
     install_tls();
     match cli.command {
+        Command::Check(arguments) => check::run(&arguments),
         Command::Demo(arguments) => finish(demo::run(arguments)),
         Command::Serve(arguments) => finish(serve::run(*arguments)),
         Command::Migrate(arguments) => finish(migrate::run(arguments)),

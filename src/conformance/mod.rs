@@ -97,13 +97,14 @@ impl Conformance {
     /// # Errors
     /// Those of [`validate::check`]; `Invalid` with all issues when a profile has one that is an error.
     pub fn judge(&self, principal: &Principal, resource: &Json) -> Result<Vec<Issue>> {
-        validate::check(resource)?;
+        let mut noticed = validate::check(resource)?;
         let asked = self.policy.required(principal, resource);
         let issues = self.issues(resource, &asked);
         if issues.iter().any(|i| i.severity == Severity::Error) {
             return Err(Error::with_issues(Kind::Invalid, issues));
         }
-        Ok(issues)
+        noticed.extend(issues);
+        Ok(noticed)
     }
 
     fn severity(&self, url: &str, asked: &[&str]) -> Option<Severity> {

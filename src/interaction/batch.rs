@@ -60,7 +60,7 @@ impl Engine {
         let (base, limits) = (ctx.base.as_ref(), &self.house().json);
         let entries = entries.into_iter().enumerate().map(|(n, entry)| Entry::read(n, entry, base, limits)).collect();
         match bundle["type"].as_str() {
-            Some("transaction") => self.transaction(ctx, entries, prefer).await,
+            Some("transaction") => self.transaction(ctx, entries, prefer, &text).await,
             Some("batch") => self.batch(ctx, entries, prefer, &text).await,
             _ => {
                 let text =

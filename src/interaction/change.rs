@@ -11,7 +11,7 @@ use crate::access::Ctx;
 use crate::access::scope::Action;
 use crate::error::{Error, Result};
 use crate::fhir::patch::Patch;
-use crate::fhir::{Json, outcome};
+use crate::fhir::{Json, json, outcome};
 use crate::store::Method;
 use bytes::Bytes;
 
@@ -77,6 +77,7 @@ fn by(at: &At, id: Action, query: Action) -> Action {
 
 impl Engine {
     pub(super) async fn change(&self, ctx: &Ctx, request: Request) -> Result<Answer> {
+        let text = request.text();
         let Change { action, draft, prefer } = Change::of(self, request)?;
         let rtype = draft.at.rtype();
         self.permit(ctx, action, Some(rtype))?;
@@ -85,13 +86,13 @@ impl Engine {
         asks.add(self, ctx, draft);
         let outcomes = self.write(ctx, asks, Others::default(), &name).await?.outcomes;
         let outcome = outcomes.into_iter().next().ok_or_else(|| Error::fault("a write without an outcome"))?;
-        Ok(answer(outcome, prefer))
+        Ok(answer(outcome, prefer, text.as_deref()))
     }
 }
 
-/// What a client gets for a write.
-pub(super) fn answer(outcome: Outcome, prefer: Prefer) -> Answer {
-    let Outcome { done, version, deleted } = outcome;
+/// What a client gets for a write. `sent`: what was sent, for the places of what was noticed.
+pub(super) fn answer(outcome: Outcome, prefer: Prefer, sent: Option<&[u8]>) -> Answer {
+    let Outcome { done, version, deleted, mut noticed } = outcome;
     let text = match (done, &version) {
         (Done::Created, Some(v)) => format!("{} was created", v.target),
         (Done::Ok, Some(v)) => format!("{} is at version {}", v.target, v.version),
@@ -102,7 +103,10 @@ pub(super) fn answer(outcome: Outcome, prefer: Prefer) -> Answer {
     let stamp = version.as_ref().map(stamp);
     let location = version.as_ref().filter(|v| !v.is_deleted()).map(|v| v.target.clone());
     let body = match (prefer, version) {
-        (Prefer::Outcome, _) => Bytes::from(outcome::all_ok(&text).to_bytes()),
+        (Prefer::Outcome, _) => {
+            json::locate(sent.unwrap_or_default(), "", &mut noticed);
+            Bytes::from(outcome::all_ok_but(&text, &noticed).to_bytes())
+        }
         (Prefer::Representation, Some(v)) => v.body,
         _ => Bytes::new(),
     };

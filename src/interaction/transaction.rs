@@ -28,7 +28,14 @@ enum Part {
 }
 
 impl Engine {
-    pub(super) async fn transaction(&self, ctx: &Ctx, entries: Vec<Result<Entry>>, prefer: Prefer) -> Result<Answer> {
+    /// `text`: of the Bundle, for the places of what was noticed.
+    pub(super) async fn transaction(
+        &self,
+        ctx: &Ctx,
+        entries: Vec<Result<Entry>>,
+        prefer: Prefer,
+        text: &[u8],
+    ) -> Result<Answer> {
         let mut asks = Asks::default();
         let mut others = Others::default();
         let mut parts = Vec::with_capacity(entries.len());
@@ -77,7 +84,7 @@ impl Engine {
             match part {
                 Part::Write => {
                     let outcome = outcomes.next().ok_or_else(|| Error::fault("a write without an outcome"))?;
-                    batch::answer(&mut out, Ok(change::answer(outcome, prefer)), true, prefer);
+                    batch::answer(&mut out, Ok(change::answer(outcome, prefer, Some(text))), true, prefer);
                 }
                 Part::Call => {
                     let resource = answers.next().ok_or_else(|| Error::fault("an operation without an answer"))?;

@@ -13,6 +13,7 @@
 #[macro_use]
 mod harness;
 mod attack;
+mod check;
 mod journey;
 mod proof;
 mod rest;

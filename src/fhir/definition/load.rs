@@ -1,6 +1,6 @@
 //! Reads `elements.tsv` and `codes.tsv` once. The tables are our own and tested, so a line that does not fit is left out.
 
-use super::{CodeSet, Definitions, Element, Member, Structure, StructureId, StructureKind, Type};
+use super::{CodeSet, Definitions, Element, Member, Structure, StructureId, StructureKind, Type, outside};
 use crate::fhir::primitive::Primitive;
 use crate::fhir::resource::{RESOURCE_TYPES, ResourceType};
 use std::collections::HashMap;
@@ -168,6 +168,7 @@ fn element(
 
 fn sets() -> Vec<CodeSet> {
     let mut sets: Vec<CodeSet> = Vec::with_capacity(256);
+    sets.extend(outside::sets());
     for line in CODES.lines() {
         let mut columns = line.split('\t');
         let (Some(name), Some(system)) = (columns.next(), columns.next()) else { continue };
@@ -175,7 +176,7 @@ fn sets() -> Vec<CodeSet> {
         codes.sort_unstable();
         match sets.last_mut().filter(|set| set.name == name) {
             Some(set) => set.systems.push((system, codes)),
-            None => sets.push(CodeSet { name, systems: vec![(system, codes)] }),
+            None => sets.push(CodeSet { name, systems: vec![(system, codes)], form: None }),
         }
     }
     sets

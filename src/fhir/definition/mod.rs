@@ -5,6 +5,7 @@
 //! Source: <https://hl7.org/fhir/R4/downloads.html>.
 
 mod load;
+mod outside;
 mod term;
 #[cfg(test)]
 mod tests;
@@ -177,13 +178,18 @@ pub struct CodeSet {
     pub name: &'static str,
     /// Code system and its codes, sorted; at least one system.
     pub systems: Vec<(&'static str, Vec<&'static str>)>,
+    /// What a code looks like, where no list of all codes can be (media types).
+    form: Option<fn(&str) -> bool>,
 }
 
 impl CodeSet {
     /// Whether a code of any system.
     #[must_use]
     pub fn has(&self, code: &str) -> bool {
-        self.systems.iter().any(|(_, codes)| codes.binary_search(&code).is_ok())
+        match self.form {
+            Some(fits) => fits(code),
+            None => self.systems.iter().any(|(_, codes)| codes.binary_search(&code).is_ok()),
+        }
     }
 
     /// Whether a code of this system.
@@ -192,11 +198,11 @@ impl CodeSet {
         self.systems.iter().any(|(s, codes)| *s == system && codes.binary_search(&code).is_ok())
     }
 
-    /// The system, where there is just one.
+    /// The system, where there is just one and its codes are listed.
     #[must_use]
     pub fn only_system(&self) -> Option<&'static str> {
         match self.systems.as_slice() {
-            [(system, _)] => Some(system),
+            [(system, codes)] if !codes.is_empty() => Some(system),
             _ => None,
         }
     }
@@ -278,7 +284,11 @@ pub fn code_set(name: &str) -> Option<&'static CodeSet> {
 
 /// The code systems that codes of the tables are of, each once.
 pub fn code_systems() -> impl Iterator<Item = &'static str> {
-    let all: std::collections::BTreeSet<&str> =
-        DEFINITIONS.sets.iter().flat_map(|set| set.systems.iter().map(|(system, _)| *system)).collect();
+    let all: std::collections::BTreeSet<&str> = DEFINITIONS
+        .sets
+        .iter()
+        .filter(|set| !outside::holds(set))
+        .flat_map(|set| set.systems.iter().map(|(system, _)| *system))
+        .collect();
     all.into_iter()
 }

@@ -3,7 +3,7 @@
 //! For: the systems of required bindings, whole, with displays and hierarchy. Not for: what a site stores or loads.
 //! Source: <https://hl7.org/fhir/R4/terminologies-systems.html>; `concepts.tsv` is made by `examples/definitions.rs`.
 
-use super::DEFINITIONS;
+use super::{DEFINITIONS, outside};
 use crate::fhir::Json;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -78,7 +78,7 @@ static SETS: LazyLock<HashMap<String, Arc<Json>>> = LazyLock::new(|| {
         });
         (url, Arc::new(Json::from(resource)))
     };
-    DEFINITIONS.sets.iter().map(set).collect()
+    DEFINITIONS.sets.iter().filter(|s| !outside::holds(s)).map(set).collect()
 });
 
 /// A code system of R4's required bindings, by its canonical URL.

@@ -11,6 +11,7 @@ mod tests;
 use super::{Json, Object};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::path::Path;
+use crate::fhir::resource::printable;
 use std::collections::HashSet;
 
 /// How far a body may go.
@@ -71,6 +72,7 @@ pub fn parse_with(bytes: &[u8], limits: &Limits) -> Result<Json> {
         (Ok(value), true) => Ok(value),
         _ => {
             if let Some(root) = root {
+                let root = printable(&root);
                 for issue in &mut issues {
                     let dot = if issue.expression.is_empty() || issue.expression.starts_with('[') { "" } else { "." };
                     issue.expression = format!("{root}{dot}{}", issue.expression);

@@ -11,12 +11,14 @@ mod corpus;
 mod invariant;
 #[cfg(test)]
 mod invariants;
+mod leaf;
 #[cfg(test)]
 mod mutation;
 mod nearest;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod walk;
 
 use super::Json;
@@ -26,7 +28,7 @@ use crate::error::{Error, Issue, Kind, Result, Severity};
 /// Code of an issue about a narrative that is XHTML and holds what may not be in one.
 const FORBIDDEN: &str = "business-rule";
 
-/// All errors of a resource; at most a hundred.
+/// All errors of a resource, the most useful first; at most a hundred.
 #[must_use]
 pub fn resource(resource: &Json) -> Vec<Issue> {
     walked(resource, false)
@@ -52,19 +54,19 @@ fn walked(resource: &Json, warnings: bool) -> Vec<Issue> {
 fn walk<'j>(resource: &'j Json, mut walk: walk::Walk<'j>) -> Vec<Issue> {
     let name = resource["resourceType"].as_str().filter(|name| name.len() < 64).unwrap_or_default();
     walk.resource(resource, &Path::root(name), walk::Place::Own);
-    walk.issues
+    tidy::tidy(walk.issues)
 }
 
-/// Refuses a resource that is not valid.
+/// Refuses a resource that is not valid. What is returned blocks nothing: warnings and remarks.
 ///
 /// # Errors
 /// `Invalid` (400) with all issues; `BusinessRule` (422) when the resource has the form that R4 asks for, and all that is wrong are
 /// constraints between its elements, or a narrative with what runs or calls out.
-pub fn check(resource: &Json) -> Result<()> {
+pub fn check(resource: &Json) -> Result<Vec<Issue>> {
     let issues = self::resource(resource);
     let mut errors = issues.iter().filter(|i| i.severity == Severity::Error).peekable();
     if errors.peek().is_none() {
-        return Ok(());
+        return Ok(issues);
     }
     let is_rule = |issue: &Issue| issue.code == FORBIDDEN || invariant::is_told_by(issue);
     let kind = if errors.all(is_rule) { Kind::BusinessRule } else { Kind::Invalid };

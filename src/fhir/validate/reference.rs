@@ -8,6 +8,8 @@ use crate::fhir::json::{Json, Object};
 use crate::fhir::path::Path;
 use crate::fhir::resource::{ResourceType, is_id, printable};
 
+const FORM: &str = "a reference is Type/id, an absolute URL, urn:uuid:…, urn:oid:… or #id";
+
 /// A contained resource of the resource that is being walked.
 pub(super) struct Contained<'j> {
     id: &'j str,
@@ -44,13 +46,15 @@ impl Walk<'_> {
         for (n, item) in contained.iter().enumerate() {
             let here = list.item(n);
             if item.id.is_empty() {
-                self.error("required", &here, "a contained resource has no id; give it one, and refer to it by '#id'");
-            } else if contained.iter().take(n).any(|other| other.id == item.id) {
                 self.error(
-                    "duplicate",
-                    &here.member("id"),
-                    "another contained resource has the same id; make them differ",
+                    "required",
+                    "a contained resource has an id",
+                    &here,
+                    "found no id; give it one, and refer to it by '#id'",
                 );
+            } else if contained.iter().take(n).any(|other| other.id == item.id) {
+                let what = "found the id of another contained resource; make them differ";
+                self.error("duplicate", "contained resources have ids of their own", &here.member("id"), what);
             } else if !item.linked {
                 let what = "nothing refers to this contained resource (dom-3); refer to it by '#id', or leave it out";
                 self.broken("dom-3: a contained resource is referred to", &here, what);
@@ -87,7 +91,7 @@ impl Walk<'_> {
             match self.local(id) {
                 None => {
                     let what = "the resource contains nothing of this id (ref-1); contain it, or correct the reference";
-                    self.error("not-found", &here, what);
+                    self.error("not-found", "ref-1: a local reference leads to a contained resource", &here, what);
                 }
                 Some(Some(rtype)) => self.target(element, rtype, &here),
                 Some(None) => {}
@@ -96,7 +100,7 @@ impl Walk<'_> {
         }
         let Some((name, rest)) = text.split_once(['/', '?']) else {
             if !text.contains(':') {
-                self.error("value", &here, &form(text));
+                self.error("value", FORM, &here, form(text));
             }
             return;
         };
@@ -106,7 +110,7 @@ impl Walk<'_> {
         let Some(rtype) = ResourceType::parse(name) else {
             let what =
                 format!("found a reference to '{}', expected a resource type of R4; correct it", printable(name));
-            self.error("value", &here, &what);
+            self.error("value", FORM, &here, what);
             return;
         };
         let conditional = text.as_bytes().get(name.len()) == Some(&b'?');
@@ -117,7 +121,7 @@ impl Walk<'_> {
             is_id(id) && (rest.len() == id.len() || rest.contains('#') || version(parts))
         };
         if !conditional && !literal() {
-            self.error("value", &here, &form(text));
+            self.error("value", FORM, &here, form(text));
             return;
         }
         self.target(element, rtype, &here);
@@ -129,7 +133,7 @@ impl Walk<'_> {
         }
         let names: Vec<&str> = element.targets.iter().map(|t| t.as_str()).collect();
         let what = format!("found a reference to {rtype}, expected {}; refer to one of these", names.join(" or "));
-        self.error("value", path, &what);
+        self.error("value", "a reference leads to a type that the element allows", path, what);
     }
 }
 

@@ -31,10 +31,10 @@ fn each_rule_names_the_element_that_breaks_it() {
         (r#""name":[{"id":"a"}]"#, "invariant Patient.name[0]"),
         (r#""name":[null]"#, "structure Patient.name[0]"),
         (r#""name":[{"given":["a",null]}]"#, "structure Patient.name[0].given[1]"),
-        (r#""name":[{"given":["a"],"_given":[{"id":"b"},{"id":"c"}]}]"#, "structure Patient.name[0]._given"),
+        (r#""name":[{"given":["a"],"_given":[{"id":"b"},{"id":"c"}]}]"#, "structure Patient.name[0].given"),
         (r#""name":[{"given":[null],"_given":[null]}]"#, "structure Patient.name[0].given[0]"),
         (r#""_name":{"id":"a"}"#, "structure Patient._name"),
-        (r#""deceasedBoolean":true,"deceasedDateTime":"2024""#, "structure Patient.deceasedDateTime"),
+        (r#""deceasedBoolean":true,"deceasedDateTime":"2024""#, "structure Patient.deceased"),
         (r#""deceasedString":"x""#, "structure Patient.deceasedString"),
         (r#""deceased":true"#, "structure Patient.deceased"),
         (r#""link":[{"type":"refer"}]"#, "required Patient.link[0].other"),
@@ -65,7 +65,8 @@ fn each_rule_names_the_element_that_breaks_it() {
         ),
         (r#""text":{"status":"generated","div":"<p>x</p>"}"#, "invalid Patient.text.div"),
         (r#""text":{"status":"generated"}"#, "required Patient.text.div"),
-        (r#""multipleBirthInteger":1.5"#, "value Patient.multipleBirthInteger"),
+        (r#""photo":[{"contentType":"jpeg"}]"#, "code-invalid Patient.photo[0].contentType"),
+        (r#""multipleBirthInteger":1.5"#, "value Patient.multipleBirth"),
     ] {
         let found = issues(&format!(r#"{{"resourceType":"Patient",{body}}}"#));
         assert!(found.iter().any(|i| i == expected), "{body}: {found:?}");

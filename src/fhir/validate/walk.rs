@@ -4,18 +4,21 @@ use super::invariant::{self, Rule};
 use super::nearest::nearest;
 use super::reference::Frame;
 use crate::error::Issue;
-use crate::fhir::definition::{self, CodeSet, Element, Found, Structure, StructureKind, Type};
+use crate::fhir::definition::{self, Element, Found, Structure, StructureKind, Type};
 use crate::fhir::fhirpath::{Env, Kind, Node};
 use crate::fhir::json::{Json, Object};
 use crate::fhir::path::Path;
-use crate::fhir::primitive::Primitive;
 use crate::fhir::resource::{ResourceType, printable};
 use crate::fhir::xhtml;
+use std::borrow::Cow;
 
 /// Issues after which the walk ends.
 const MAX_ISSUES: usize = 100;
 
-const EXT_1: &str = "ext-1: an extension has a value or extensions, not both";
+const TYPE: &str = "a resource names its type in resourceType";
+const REPEATS: &str = "an element that repeats is an array, any other is none";
+const HALVES: &str = "values and their extensions lie in arrays of the same length, with null where there is none";
+const NARRATIVE: &str = "a narrative is XHTML without what runs or calls out (txt-1, txt-2)";
 
 /// Where a resource stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +43,16 @@ pub(super) struct Walk<'j> {
 }
 
 impl<'j> Walk<'j> {
-    pub(super) fn error(&mut self, code: &'static str, path: &Path<'_>, what: &str) {
+    /// Adds an issue: code, rule in short, and what was found, expected and how to mend it.
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        rule: impl Into<Cow<'static, str>>,
+        path: &Path<'_>,
+        what: impl Into<String>,
+    ) {
         if self.issues.len() < MAX_ISSUES {
-            self.issues.push(Issue::error(code, path.to_string(), what));
+            self.issues.push(Issue::error(code, path.to_string(), what).rule(rule));
         }
     }
 
@@ -96,7 +106,12 @@ impl<'j> Walk<'j> {
     /// Walks a resource.
     pub(super) fn resource(&mut self, json: &'j Json, path: &Path<'_>, place: Place) {
         let Json::Object(members) = json else {
-            return self.error("structure", path, &format!("found {}, expected a resource", describe(json)));
+            return self.error(
+                "structure",
+                "a resource is an object",
+                path,
+                format!("found {}, expected a resource", describe(json)),
+            );
         };
         let structure = match members.get("resourceType") {
             Some(Json::String(name)) => match ResourceType::parse(name).and_then(definition::of_resource) {
@@ -105,14 +120,14 @@ impl<'j> Walk<'j> {
                     let near = nearest(name, crate::fhir::resource::RESOURCE_TYPES.into_iter());
                     let hint = near.map_or(String::new(), |near| format!("; '{near}' may be meant"));
                     let what = format!("found resourceType '{}', which R4 does not have{hint}", printable(name));
-                    return self.error("structure", &path.member("resourceType"), &what);
+                    return self.error("structure", TYPE, &path.member("resourceType"), what);
                 }
             },
             Some(other) => {
                 let what = format!("found {}, expected the name of a resource type", describe(other));
-                return self.error("structure", &path.member("resourceType"), &what);
+                return self.error("structure", TYPE, &path.member("resourceType"), what);
             }
-            None => return self.error("structure", path, "found no resourceType; name one that R4 has"),
+            None => return self.error("structure", TYPE, path, "found no resourceType; name one that R4 has"),
         };
         match place {
             Place::Own => {
@@ -174,8 +189,9 @@ impl<'j> Walk<'j> {
             if self.issues.len() >= MAX_ISSUES {
                 return seen;
             }
-            let here = path.member(key);
             if let Some(found) = structure.member(key) {
+                // FHIRPath's name of a choice is the part before `[x]`.
+                let here = path.member(if found.element.choice { found.element.name } else { key });
                 let bit = 1_u128 << found.position;
                 if seen & bit != 0 && found.element.choice {
                     self.choice(members, structure, key, found, &here);
@@ -188,6 +204,7 @@ impl<'j> Walk<'j> {
                 Some((plain, found))
                     if matches!(found.kind, Type::Primitive(_)) && has_extensions(structure, plain) =>
                 {
+                    let here = path.member(if found.element.choice { found.element.name } else { plain });
                     let bit = 1_u128 << found.position;
                     if seen & bit != 0 && found.element.choice {
                         self.choice(members, structure, plain, found, &here);
@@ -196,7 +213,7 @@ impl<'j> Walk<'j> {
                     self.extensions(members.get(plain), value, found.element, &here);
                 }
                 _ if key == "resourceType" && structure.kind == StructureKind::Resource => {}
-                _ => self.unknown(key, structure, &here),
+                _ => self.unknown(key, structure, &path.member(key)),
             }
         }
         let mut missing = structure.required & !seen;
@@ -207,7 +224,7 @@ impl<'j> Walk<'j> {
                 let name = if element.choice { format!("{}[x]", element.name) } else { element.name.to_owned() };
                 let kinds: Vec<&str> = element.types.iter().take(8).map(Type::name).collect();
                 let what = format!("'{name}' is missing, expected {}; add it", kinds.join(" or "));
-                self.error("required", &path.member(element.name), &what);
+                self.error("required", "an element with a minimum of 1 is present", &path.member(element.name), what);
             }
         }
         seen
@@ -221,7 +238,7 @@ impl<'j> Walk<'j> {
             .find(|name| *name != key && structure.member(name).is_some_and(|other| other.position == found.position));
         if let Some(other) = other {
             let what = format!("found '{key}' beside '{}', expected one of them; send one only", printable(other));
-            self.error("structure", path, &what);
+            self.error("structure", "of a choice one type is given", path, what);
         }
     }
 
@@ -231,24 +248,24 @@ impl<'j> Walk<'j> {
         let hint =
             near.map_or("remove it, or send it as an extension".to_owned(), |near| format!("'{near}' may be meant"));
         let what = format!("found '{}', which {} does not have; {hint}", printable(key), structure.name);
-        self.error("structure", path, &what);
+        self.error("structure", "a resource holds only elements that its definition has", path, what);
     }
 
     fn member(&mut self, members: &'j Object, key: &str, value: &'j Json, found: Found, path: &Path<'_>) {
         if !found.element.many {
             if let Json::Array(_) = value {
                 let what = "found an array, expected one value; this element does not repeat";
-                return self.error("structure", path, what);
+                return self.error("structure", REPEATS, path, what);
             }
             return self.value(value, found, path, None);
         }
         let Json::Array(items) = value else {
             let what =
                 format!("found {}, expected an array; this element repeats, write [ ] around it", describe(value));
-            return self.error("structure", path, &what);
+            return self.error("structure", REPEATS, path, what);
         };
         if items.is_empty() {
-            return self.error("structure", path, "found an empty array; leave the element out");
+            return self.error("structure", "no array is empty", path, "found an empty array; leave the element out");
         }
         for (n, item) in items.iter().enumerate() {
             let here = path.item(n);
@@ -273,16 +290,16 @@ impl<'j> Walk<'j> {
         }
         let Json::Array(items) = value else {
             let what = format!("found {}, expected an array beside the array of values", describe(value));
-            return self.error("structure", path, &what);
+            return self.error("structure", HALVES, path, what);
         };
         if items.iter().all(Json::is_null) {
-            return self.error("structure", path, "found an array without extensions; leave it out");
+            return self.error("structure", HALVES, path, "found an array without extensions; leave it out");
         }
         if let Some(Json::Array(values)) = values
             && values.len() != items.len()
         {
             let what = format!("found {} entries beside {} values; fill up with null", items.len(), values.len());
-            self.error("structure", path, &what);
+            self.error("structure", HALVES, path, what);
         }
         for (n, item) in items.iter().enumerate() {
             let here = path.item(n);
@@ -292,7 +309,7 @@ impl<'j> Walk<'j> {
                     self.complex(item, structure, &here);
                 }
             } else if values.is_none_or(|v| v.items().get(n).is_none_or(Json::is_null)) {
-                self.error("structure", &here, "found null where the value is absent, too; remove both");
+                self.error("structure", HALVES, &here, "found null where the value is absent, too; remove both");
             }
         }
     }
@@ -337,7 +354,12 @@ impl<'j> Walk<'j> {
                     }
                 }
                 other => {
-                    self.error("structure", path, &format!("found {}, expected XHTML as a string", describe(other)));
+                    self.error(
+                        "structure",
+                        NARRATIVE,
+                        path,
+                        format!("found {}, expected XHTML as a string", describe(other)),
+                    );
                 }
             },
             Type::Resource => {
@@ -365,10 +387,10 @@ impl<'j> Walk<'j> {
     fn complex(&mut self, value: &'j Json, structure: &'static Structure, path: &Path<'_>) {
         let Json::Object(members) = value else {
             let what = format!("found {}, expected an object of type {}", describe(value), structure.name);
-            return self.error("structure", path, &what);
+            return self.error("structure", format!("{} is an object", structure.name), path, what);
         };
         match members.0.as_slice() {
-            [] => self.error("structure", path, "found an empty object; leave the element out"),
+            [] => self.error("structure", "no object is empty", path, "found an empty object; leave the element out"),
             [(only, _)] if &**only == "id" => {
                 let what = "found an element with nothing but an id (ele-1); give it content, or leave it out";
                 self.broken("ele-1: an element has a value or children", path, what);
@@ -382,58 +404,6 @@ impl<'j> Walk<'j> {
             }
         }
     }
-
-    fn primitive(&mut self, value: &Json, primitive: Primitive, element: &Element, path: &Path<'_>) {
-        if !primitive.accepts(value) {
-            let code = if json_type_fits(value, primitive) { "value" } else { "structure" };
-            let what = format!("found {}, expected {} ({})", describe(value), primitive.as_str(), primitive.shape());
-            return self.error(code, path, &what);
-        }
-        match (primitive, value) {
-            (Primitive::Code, Json::String(code)) => {
-                if let Some(set) = element.codes()
-                    && !set.has(code)
-                {
-                    let what = format!("found '{}', expected {}", printable(code), one_of(set, code));
-                    self.error("code-invalid", path, &what);
-                }
-            }
-            (Primitive::Uri | Primitive::Url | Primitive::Canonical, Json::String(text)) => self.link(text),
-            _ => {}
-        }
-    }
-
-    /// A required binding of a CodeableConcept or Coding: one coding at least is of the value set.
-    fn coded(&mut self, type_name: &str, members: &Object, set: &CodeSet, path: &Path<'_>) {
-        let fits = |coding: &Json| set.has_coding(coding["system"].text(), coding["code"].text());
-        let (fits, code) = match type_name {
-            "CodeableConcept" => {
-                let codings = members.get("coding").map_or(&[][..], Json::items);
-                (codings.iter().any(fits), codings.first().map_or("", |c| c["code"].text()))
-            }
-            "Coding" => {
-                let text = |name: &str| members.get(name).map_or("", Json::text);
-                (set.has_coding(text("system"), text("code")), text("code"))
-            }
-            _ => return,
-        };
-        if !fits {
-            let systems: Vec<&str> = set.systems.iter().map(|(system, _)| *system).collect();
-            let what = format!("found no coding of {}, expected {}", systems.join(" or "), one_of(set, code));
-            self.error("code-invalid", path, &what);
-        }
-    }
-
-    /// Value or extensions, not both and not neither (ext-1).
-    fn extension(&mut self, members: &Object, path: &Path<'_>) {
-        let nested = members.get("extension").is_some();
-        let valued = members.iter().any(|(name, _)| !matches!(name, "id" | "url" | "extension"));
-        match (nested, valued) {
-            (true, true) => self.broken(EXT_1, path, "found a value and extensions (ext-1); send one of them only"),
-            (false, false) => self.broken(EXT_1, path, "found neither value nor extensions (ext-1); add one"),
-            _ => {}
-        }
-    }
 }
 
 /// `id` of an element and `url` of an Extension are attributes in XML: they take no extensions.
@@ -445,23 +415,8 @@ fn has_extensions(structure: &Structure, name: &str) -> bool {
     }
 }
 
-fn json_type_fits(value: &Json, primitive: Primitive) -> bool {
-    match value {
-        Json::String(_) => !matches!(
-            primitive,
-            Primitive::Boolean
-                | Primitive::Decimal
-                | Primitive::Integer
-                | Primitive::UnsignedInt
-                | Primitive::PositiveInt
-        ),
-        Json::Number(_) => matches!(primitive, Primitive::Integer | Primitive::UnsignedInt | Primitive::PositiveInt),
-        _ => false,
-    }
-}
-
 /// A value for the sender's eyes, short.
-fn describe(value: &Json) -> String {
+pub(super) fn describe(value: &Json) -> String {
     match value {
         Json::Null => "null".into(),
         Json::Bool(b) => b.to_string(),
@@ -471,15 +426,6 @@ fn describe(value: &Json) -> String {
         Json::Array(_) => "an array".into(),
         Json::Object(_) => "an object".into(),
     }
-}
-
-fn one_of(set: &CodeSet, typed: &str) -> String {
-    let all: Vec<&str> = set.codes().collect();
-    if all.len() <= 16 {
-        return format!("one of {}", all.join(", "));
-    }
-    let near = nearest(typed, all.into_iter()).map_or(String::new(), |near| format!("; '{near}' may be meant"));
-    format!("a code of the value set {}{near}", set.name)
 }
 
 /// Whether the `_x` half of a primitive holds an id alone: allowed beside a value (ele-1 counts both halves).

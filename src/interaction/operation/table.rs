@@ -45,7 +45,6 @@ pub(in crate::interaction) enum On {
     /// One type.
     Type(&'static str),
     /// Any type, and the server where its levels say so.
-    #[allow(dead_code, reason = "$meta and $validate are about to come")]
     Any,
 }
 
@@ -132,6 +131,7 @@ pub(in crate::interaction) enum Read {
     Everything,
     Document,
     LastN,
+    Validate,
 }
 
 /// All of them, by subject.

@@ -3,11 +3,11 @@
 //! Source: <https://hl7.org/fhir/R4/http.html#create>, `#update`, `#patch`, `#delete`.
 
 use super::criteria::Criteria;
-use super::faults::Faults;
+use super::faults::{Faults, place_issues};
 use super::versioned;
 use crate::access::Ctx;
 use crate::config::Limits;
-use crate::error::{Error, Result};
+use crate::error::{Error, Issue, Result};
 use crate::fhir::bundle::Link;
 use crate::fhir::patch::Patch;
 use crate::fhir::resource::{is_id, known, printable};
@@ -39,6 +39,8 @@ pub(in crate::interaction) struct Ask {
     pub(super) links: Vec<Conditional>,
     /// Whether a reference of the body is to name a version.
     pub(super) is_versioned: bool,
+    /// What the validation of the body noticed that blocks nothing.
+    pub(super) noticed: Vec<Issue>,
 }
 
 /// `Type?criteria` where a reference should be.
@@ -132,10 +134,12 @@ impl Asks {
     fn try_add(&mut self, engine: &Engine, ctx: &Ctx, draft: Draft) -> Result<()> {
         let Draft { method, at, if_none_exist, body, patch, when, full_url, place } = draft;
         let rtype = at.rtype();
+        let mut noticed = Vec::new();
         if matches!(method, Method::Post | Method::Put) {
             check_body(&body, rtype, if method == Method::Put { Some(&at) } else { None })?;
-            engine.house().conformance.judge(&ctx.principal, &body)?;
+            noticed = engine.house().conformance.judge(&ctx.principal, &body)?;
         }
+        place_issues(&mut noticed, &place);
         if let Some(Patch::Path(parameters)) = &patch {
             check_parameters(parameters)?;
         }
@@ -171,7 +175,7 @@ impl Asks {
         };
         let is_versioned = versioned::is_marked(patch.as_ref().map_or(&body, Patch::body));
         let fresh_id = engine.house().store.fresh_id(rtype);
-        self.list.push(Ask { method, at, body, patch, when, full_url, place, fresh_id, links, is_versioned });
+        self.list.push(Ask { method, at, body, patch, when, full_url, place, fresh_id, links, is_versioned, noticed });
         Ok(())
     }
 
@@ -230,7 +234,7 @@ fn check_parameters(parameters: &Json) -> Result<()> {
             "a patch is a Parameters resource (FHIRPath Patch), or a JSON Patch sent as application/json-patch+json";
         return Err(Error::invalid(text).at("resourceType"));
     }
-    validate::check(parameters)
+    validate::check(parameters).map(|_| ()) // warnings about Parameters help nobody
 }
 
 /// Type, id and content of a resource that is to be stored.

@@ -14,7 +14,7 @@ use super::resolve::Fate;
 use super::versioned;
 use crate::access::limit::DIRECTORY;
 use crate::access::{Ctx, Limit};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::{Json, Target};
 use crate::interaction::answer::Done;
 use crate::interaction::operation::Call;
@@ -36,11 +36,13 @@ pub(in crate::interaction) struct Outcome {
     pub(in crate::interaction) version: Option<Version>,
     /// How many resources were deleted.
     pub(in crate::interaction) deleted: usize,
+    /// What validation noticed that blocked nothing.
+    pub(in crate::interaction) noticed: Vec<Issue>,
 }
 
 impl Outcome {
     fn of(done: Done, version: Option<Version>) -> Self {
-        Self { done, version, deleted: 0 }
+        Self { done, version, deleted: 0, noticed: Vec::new() }
     }
 }
 
@@ -289,7 +291,11 @@ impl Commit {
             _ if exists => Done::Ok,
             _ => Done::Created,
         };
-        Ok(Outcome::of(done, Some(version)))
+        let noticed = match (step.ask.method, &step.ready) {
+            (Method::Patch, Some(ready)) => ready.noticed.clone(),
+            _ => step.ask.noticed.clone(),
+        };
+        Ok(Outcome { noticed, ..Outcome::of(done, Some(version)) })
     }
 
     fn audit(&self) -> Audit {

@@ -38,10 +38,16 @@ impl Faults {
 /// Puts the place of its entry before an error's expressions: `Patient.name[0]` becomes
 /// `Bundle.entry[3].resource.name[0]`, an error of no element blames the entry itself.
 pub(crate) fn at(mut error: Error, place: &str) -> Error {
+    place_issues(&mut error.issues, place);
+    error
+}
+
+/// The same of issues that are no failure.
+pub(super) fn place_issues(issues: &mut [Issue], place: &str) {
     if place.is_empty() {
-        return error;
+        return;
     }
-    for issue in &mut error.issues {
+    for issue in issues {
         if issue.expression.starts_with("Bundle.") {
             continue;
         }
@@ -55,7 +61,6 @@ pub(crate) fn at(mut error: Error, place: &str) -> Error {
         let inner = if issue.expression.is_empty() { "" } else { ".resource" };
         issue.expression = format!("{place}{inner}{rest}");
     }
-    error
 }
 
 #[cfg(test)]

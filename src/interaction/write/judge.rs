@@ -138,7 +138,11 @@ impl Commit {
             ready
         } else {
             // What the server itself writes leads to what it found.
-            Cow::Owned(Ready { refs: ready.refs.clone(), ..Ready::new(&self.house, body, target) })
+            Cow::Owned(Ready {
+                refs: ready.refs.clone(),
+                noticed: ready.noticed.clone(),
+                ..Ready::new(&self.house, body, target)
+            })
         }))
     }
 

@@ -24,8 +24,10 @@ pub(crate) use faults::at;
 
 use super::{Engine, parameter};
 use crate::access::{Ctx, Limit};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::store::{Tx, Work};
 use commit::Commit;
+use futures_util::future::BoxFuture;
 use prepare::Prepared;
 use std::sync::Arc;
 
@@ -34,7 +36,30 @@ impl Engine {
     ///
     /// # Errors
     /// All failures of all entries.
-    pub(super) async fn write(&self, ctx: &Ctx, mut asks: Asks, others: Others, action: &str) -> Result<Written> {
+    pub(super) async fn write(&self, ctx: &Ctx, asks: Asks, others: Others, action: &str) -> Result<Written> {
+        let concerns_search = asks.list.iter().any(|ask| parameter::concerns(ask.rtype()));
+        let work = self.prepare(ctx, asks, others, action).await?;
+        let written = self.house().store.write(work).await?;
+        if concerns_search && let Err(error) = self.house().refresh().await {
+            tracing::warn!(%error, "the change of search parameters is committed; it takes effect when the worker reads it");
+        }
+        Ok(written)
+    }
+
+    /// Does all that [`Engine::write`] does, and takes it back: whether the writes would pass.
+    ///
+    /// # Errors
+    /// What the write would fail with.
+    pub(super) async fn rehearse(&self, ctx: &Ctx, asks: Asks) -> Result<()> {
+        let work = self.prepare(ctx, asks, Others::default(), "rehearsal").await?;
+        match self.house().store.write(Rehearsal(work)).await {
+            Err(error) if error.source.as_ref().is_some_and(|s| s.is::<Passed>()) => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => Err(Error::fault("a rehearsal was committed: it always ends with an error")),
+        }
+    }
+
+    async fn prepare(&self, ctx: &Ctx, mut asks: Asks, others: Others, action: &str) -> Result<Commit> {
         asks.end()?;
         let Asks { list, mut criteria, .. } = asks;
         let limit = Limit::of(ctx);
@@ -42,8 +67,7 @@ impl Engine {
         let found = criteria.guess(self, &limit).await?;
         let mut prepared = Prepared::new(ctx, self.house(), &list, &others.calls, criteria.plans(), found)?;
         prepared.patches(ctx, self.house(), &list, &limit).await?;
-        let concerns_search = list.iter().any(|ask| parameter::concerns(ask.rtype()));
-        let work = Commit {
+        Ok(Commit {
             house: Arc::clone(&self.0),
             ctx: ctx.clone(),
             asks: list,
@@ -51,11 +75,40 @@ impl Engine {
             prepared,
             others,
             action: action.into(),
-        };
-        let written = self.house().store.write(work).await?;
-        if concerns_search && let Err(error) = self.house().refresh().await {
-            tracing::warn!(%error, "the change of search parameters is committed; it takes effect when the worker reads it");
-        }
-        Ok(written)
+        })
+    }
+}
+
+/// The writes of a request that end in an error when they pass, so that nothing of them stays.
+struct Rehearsal(Commit);
+
+/// The error that a rehearsal ends with when all went well.
+#[derive(Debug)]
+struct Passed;
+
+impl std::fmt::Display for Passed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the rehearsal passed and is rolled back")
+    }
+}
+
+impl std::error::Error for Passed {}
+
+impl Work for Rehearsal {
+    type Out = ();
+
+    fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.0.run(tx).await?;
+            Err(Error::conflict("nothing was stored: this was a rehearsal").caused_by(Passed))
+        })
+    }
+
+    fn locks(&self) -> Vec<i64> {
+        self.0.locks()
+    }
+
+    fn entries(&self) -> usize {
+        self.0.entries()
     }
 }

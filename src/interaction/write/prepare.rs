@@ -7,7 +7,7 @@ use super::outward::Which;
 use super::resolve::{self, Fate, Links};
 use crate::access::{Ctx, Limit};
 use crate::config::Limits;
-use crate::error::{Error, Result};
+use crate::error::{Error, Issue, Result};
 use crate::fhir::meta::{self, Stampable};
 use crate::fhir::{Json, Target};
 use crate::interaction::House;
@@ -28,6 +28,8 @@ pub(super) struct Ready {
     pub(super) rows: Arc<Rows>,
     /// Where its references lead that are to be judged.
     pub(super) refs: Vec<Target>,
+    /// Of a patch: what the validation of the result noticed that blocks nothing.
+    pub(super) noticed: Vec<Issue>,
     /// Of a patch: the version (`pk`) that it was applied to.
     pub(super) base: Option<i64>,
 }
@@ -136,13 +138,13 @@ pub(super) fn patched(
         return Err(Error::unprocessable(text));
     }
     // What the patch made of the resource is not what the client wrote: 422, not 400.
-    house
+    let noticed = house
         .conformance
         .judge(&ctx.principal, &after)
         .map_err(|e| Error { kind: crate::error::Kind::Unprocessable, ..e })?;
     let refs = links.apply(house, which, ask, &mut after, Some(&stored))?;
     let ready = Ready::new(house, after, &before.target);
-    Ok(Ready { refs, base: Some(before.pk), ..ready })
+    Ok(Ready { refs, noticed, base: Some(before.pk), ..ready })
 }
 
 impl Ready {
@@ -156,6 +158,7 @@ impl Ready {
             stampable: Arc::new(stampable),
             rows: Arc::new(rows),
             refs: Vec::new(),
+            noticed: Vec::new(),
             base: None,
         }
     }

@@ -50,7 +50,7 @@ fn fill(structure: &'static Structure, out: &mut Map<String, Value>) {
         let kind = element.types[0];
         let value = match kind {
             Type::Primitive(Primitive::Code) => {
-                element.codes().map_or(json!("x"), |set| set.codes().next().expect("a code").into())
+                element.codes().map_or(json!("x"), |set| set.codes().next().unwrap_or("text/plain").into())
             }
             Type::Primitive(primitive) => match primitive {
                 Primitive::Boolean => json!(true),

@@ -7,11 +7,8 @@ use crate::harness::TestServer;
 use serde_json::{Value, json};
 
 both_databases!(
-    a_conditional_create_makes_finds_or_refuses,
-    a_conditional_update_creates_updates_or_refuses,
     a_conditional_patch_takes_one_match_and_a_conditional_delete_all_of_them,
     a_conditional_delete_over_the_limit_takes_nothing,
-    two_entries_for_one_resource_are_refused,
     if_match_star_asks_that_there_is_a_version,
     criteria_may_chain_and_look_up,
     a_conditional_read_answers_304,
@@ -19,7 +16,7 @@ both_databases!(
 
 const ONE: &str = "identifier=http://rest.example/mrn|1";
 
-async fn a_conditional_create_makes_finds_or_refuses(server: TestServer) {
+pub(super) async fn a_conditional_create_makes_finds_or_refuses(server: TestServer) {
     let client = server.everyone();
     let made = client.create_if_none(&patient("1"), ONE).await.is(201);
     let mut other = patient("1");
@@ -34,7 +31,7 @@ async fn a_conditional_create_makes_finds_or_refuses(server: TestServer) {
     client.create_if_none(&patient("2"), "").await.is(400);
 }
 
-async fn a_conditional_update_creates_updates_or_refuses(server: TestServer) {
+pub(super) async fn a_conditional_update_creates_updates_or_refuses(server: TestServer) {
     let client = server.everyone();
     let put = |body: serde_json::Value| {
         let client = client.clone();
@@ -100,7 +97,7 @@ async fn a_conditional_delete_over_the_limit_takes_nothing(server: TestServer) {
     assert_eq!(client.read(&format!("{url}&_summary=count")).await.body["total"], 0);
 }
 
-async fn two_entries_for_one_resource_are_refused(server: TestServer) {
+pub(super) async fn two_entries_for_one_resource_are_refused(server: TestServer) {
     let client = server.everyone();
     let create = |number: &str, criteria: &str| json!({"resource": patient(number), "request": {"method": "POST", "url": "Patient", "ifNoneExist": criteria}});
     let by_query = |method: &str| {

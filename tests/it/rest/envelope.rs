@@ -7,15 +7,12 @@ use crate::harness::exact::{Exact, differences};
 use serde_json::json;
 
 both_databases!(
-    what_was_sent_comes_back_digit_for_digit,
-    a_create_ignores_the_id_and_says_where_the_resource_is,
-    prefer_decides_what_comes_back,
     every_issue_of_a_bad_resource_comes_at_once,
     each_issue_names_line_and_column_of_the_body_entries_of_a_bundle_too,
     a_narrative_that_runs_or_calls_out_breaks_a_rule_and_one_that_is_no_xhtml_is_malformed,
 );
 
-async fn what_was_sent_comes_back_digit_for_digit(server: TestServer) {
+pub(super) async fn what_was_sent_comes_back_digit_for_digit(server: TestServer) {
     let client = server.everyone();
     let sent = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"_effectiveDateTime":{"extension":[{"url":"http://x.example/a","valueDecimal":1.00}]},
       "component":[{"code":{"text":"a"},"valueQuantity":{"value":0.10}},{"code":{"text":"b"},"valueQuantity":{"value":1E-24}},{"code":{"text":"c"},"valueQuantity":{"value":100.00000000000000000001}}]}"#;
@@ -31,7 +28,7 @@ async fn what_was_sent_comes_back_digit_for_digit(server: TestServer) {
     }
 }
 
-async fn a_create_ignores_the_id_and_says_where_the_resource_is(server: TestServer) {
+pub(super) async fn a_create_ignores_the_id_and_says_where_the_resource_is(server: TestServer) {
     let client = server.everyone();
     let mut body = patient("1");
     body["id"] = "mine".into();
@@ -46,7 +43,7 @@ async fn a_create_ignores_the_id_and_says_where_the_resource_is(server: TestServ
     assert_eq!(read.body["meta"]["versionId"], "1");
 }
 
-async fn prefer_decides_what_comes_back(server: TestServer) {
+pub(super) async fn prefer_decides_what_comes_back(server: TestServer) {
     let client = server.everyone();
     let body = patient("1").to_string();
     let minimal = client.send("POST", "Patient", &body, &[("Prefer", "return=minimal")]).await.is(201);

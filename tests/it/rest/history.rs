@@ -8,13 +8,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-both_databases!(
-    a_history_is_newest_first_and_shows_deletions_without_a_resource,
-    a_since_poller_sees_each_version_once_while_others_write,
-    a_page_of_the_systems_history_is_full_whatever_its_reader_may_not_read,
-);
+both_databases!(a_page_of_the_systems_history_is_full_whatever_its_reader_may_not_read,);
 
-async fn a_history_is_newest_first_and_shows_deletions_without_a_resource(server: TestServer) {
+pub(super) async fn a_history_is_newest_first_and_shows_deletions_without_a_resource(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
     let body = client.read(&path).await.body;
@@ -42,7 +38,7 @@ async fn a_history_is_newest_first_and_shows_deletions_without_a_resource(server
     client.read("Patient/_history").await.is(200);
 }
 
-async fn a_since_poller_sees_each_version_once_while_others_write(server: TestServer) {
+pub(super) async fn a_since_poller_sees_each_version_once_while_others_write(server: TestServer) {
     let client = server.everyone();
     let start = client.create(&patient("start")).await.is(201);
     let mut mark = start.body["meta"]["lastUpdated"].as_str().expect("a time").to_owned();

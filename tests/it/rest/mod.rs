@@ -2,6 +2,7 @@
 
 mod claims;
 mod conditional;
+mod edges;
 mod envelope;
 mod history;
 mod lifecycle;
@@ -17,6 +18,7 @@ mod referrers;
 mod remote;
 mod terminology;
 mod transaction;
+mod validate;
 mod walls;
 mod wire;
 

@@ -78,7 +78,7 @@ async fn a_patch_that_does_not_fit_stores_nothing_and_names_its_operation(server
             replace("Observation.effective", json!({"valueDateTime": "soon"})),
             400,
             "value",
-            "Parameters.parameter[0].part[2].valueDateTime",
+            "Parameters.parameter[0].part[2].value",
         ),
         (json!({"resourceType": "Parameters", "nonsense": 1}), 400, "structure", "Parameters.nonsense"),
         (patient("x"), 400, "invalid", "resourceType"),

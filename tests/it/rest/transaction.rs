@@ -6,17 +6,7 @@ use crate::harness::TestServer;
 use serde_json::{Value, json};
 
 both_databases!(
-    a_shuffled_transaction_deletes_creates_updates_and_reads_in_that_order,
-    the_same_identity_twice_fails_all,
-    after_a_failing_entry_nothing_exists_and_one_outcome_names_every_entry,
-    links_are_rewritten_by_type_and_texts_that_mention_them_stay,
-    circles_contained_and_fragments_hold,
     a_reference_that_no_entry_resolves_is_refused,
-    a_conditional_reference_resolves_inside_and_0_or_2_matches_fail_all,
-    a_conditional_reference_may_name_a_resource_of_the_same_bundle,
-    the_same_bundle_again_creates_nothing_and_points_at_the_same,
-    a_reference_may_ask_for_its_version,
-    a_patch_and_an_if_match_work_in_a_bundle,
     a_batch_answers_each_entry_for_itself,
     five_thousand_entries_are_one_transaction,
     a_full_url_that_contradicts_its_resource_is_refused,
@@ -31,7 +21,7 @@ fn observation(subject: &str) -> Value {
     json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {"reference": subject}})
 }
 
-async fn a_shuffled_transaction_deletes_creates_updates_and_reads_in_that_order(server: TestServer) {
+pub(super) async fn a_shuffled_transaction_deletes_creates_updates_and_reads_in_that_order(server: TestServer) {
     let client = server.everyone();
     let old = client.create(&patient("old")).await.is(201).reference();
     let kept = client.create(&patient("kept")).await.is(201).reference();
@@ -56,7 +46,7 @@ async fn a_shuffled_transaction_deletes_creates_updates_and_reads_in_that_order(
     client.read(&old).await.is(410);
 }
 
-async fn the_same_identity_twice_fails_all(server: TestServer) {
+pub(super) async fn the_same_identity_twice_fails_all(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
     let mut body = patient("1");
@@ -70,7 +60,7 @@ async fn the_same_identity_twice_fails_all(server: TestServer) {
     assert_eq!(client.read(&path).await.body["meta"]["versionId"], "1");
 }
 
-async fn after_a_failing_entry_nothing_exists_and_one_outcome_names_every_entry(server: TestServer) {
+pub(super) async fn after_a_failing_entry_nothing_exists_and_one_outcome_names_every_entry(server: TestServer) {
     let client = server.everyone();
     let bundle = transaction(&[
         post(patient("good"), "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e1"),
@@ -91,7 +81,7 @@ async fn after_a_failing_entry_nothing_exists_and_one_outcome_names_every_entry(
     assert!(client.search("Patient?identifier=http://rest.example/mrn|good").await.is_empty());
 }
 
-async fn links_are_rewritten_by_type_and_texts_that_mention_them_stay(server: TestServer) {
+pub(super) async fn links_are_rewritten_by_type_and_texts_that_mention_them_stay(server: TestServer) {
     let client = server.everyone();
     let binary = "urn:uuid:c757873d-ec9a-4326-a141-556f43239520";
     let who = "urn:oid:1.2.3.4.5";
@@ -116,7 +106,7 @@ async fn links_are_rewritten_by_type_and_texts_that_mention_them_stay(server: Te
     assert!(div.contains(&format!("see {binary}")) && div.contains(&format!("src=\"{}\"", place(&answer, 1))), "{div}");
 }
 
-async fn circles_contained_and_fragments_hold(server: TestServer) {
+pub(super) async fn circles_contained_and_fragments_hold(server: TestServer) {
     let client = server.everyone();
     let (a, b) = ("urn:uuid:c757873d-ec9a-4326-a141-556f43239530", "urn:uuid:c757873d-ec9a-4326-a141-556f43239531");
     let task = |other: &str| {
@@ -159,7 +149,7 @@ async fn a_reference_that_no_entry_resolves_is_refused(server: TestServer) {
     assert!(client.search("Patient?identifier=http://rest.example/mrn|x").await.is_empty());
 }
 
-async fn a_conditional_reference_resolves_inside_and_0_or_2_matches_fail_all(server: TestServer) {
+pub(super) async fn a_conditional_reference_resolves_inside_and_0_or_2_matches_fail_all(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("one")).await.is(201).reference();
     let bundle = |criteria: &str| {
@@ -185,7 +175,7 @@ async fn a_conditional_reference_resolves_inside_and_0_or_2_matches_fail_all(ser
     assert_eq!(client.search("Observation").await.len(), 1);
 }
 
-async fn a_conditional_reference_may_name_a_resource_of_the_same_bundle(server: TestServer) {
+pub(super) async fn a_conditional_reference_may_name_a_resource_of_the_same_bundle(server: TestServer) {
     let client = server.everyone();
     let bundle = transaction(&[
         post(
@@ -199,7 +189,7 @@ async fn a_conditional_reference_may_name_a_resource_of_the_same_bundle(server: 
     assert_eq!(stored["subject"]["reference"], place(&answer, 1).as_str());
 }
 
-async fn the_same_bundle_again_creates_nothing_and_points_at_the_same(server: TestServer) {
+pub(super) async fn the_same_bundle_again_creates_nothing_and_points_at_the_same(server: TestServer) {
     let client = server.everyone();
     let mut who = post(patient("again"), "urn:uuid:c757873d-ec9a-4326-a141-556f43239570");
     who["request"]["ifNoneExist"] = "identifier=http://rest.example/mrn|again".into();
@@ -224,7 +214,7 @@ async fn the_same_bundle_again_creates_nothing_and_points_at_the_same(server: Te
     assert_eq!(stored["subject"]["reference"], place(&first, 0).as_str());
 }
 
-async fn a_reference_may_ask_for_its_version(server: TestServer) {
+pub(super) async fn a_reference_may_ask_for_its_version(server: TestServer) {
     let client = server.everyone();
     let mark =
         json!([{"url": "http://hl7.org/fhir/StructureDefinition/resolve-as-version-specific", "valueBoolean": true}]);
@@ -241,7 +231,7 @@ async fn a_reference_may_ask_for_its_version(server: TestServer) {
     assert_eq!(stored["target"], json!([{"reference": format!("{path}/_history/1")}, {"reference": path}]));
 }
 
-async fn a_patch_and_an_if_match_work_in_a_bundle(server: TestServer) {
+pub(super) async fn a_patch_and_an_if_match_work_in_a_bundle(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("p")).await.is(201).reference();
     // [{"op":"add","path":"/active","value":true}]

@@ -5,6 +5,7 @@
 
 mod agree;
 mod chains;
+mod edges;
 mod generate;
 mod oracle;
 mod rules;

@@ -43,7 +43,7 @@ pub(super) async fn table(client: &Client, rows: &[(&str, &str, &str)]) {
     }
 }
 
-fn condition(id: &str, codes: &[(&str, &str)]) -> Value {
+pub(super) fn condition(id: &str, codes: &[(&str, &str)]) -> Value {
     let coding: Vec<Value> = codes.iter().map(|(s, c)| json!({"system": s, "code": c})).collect();
     let mut r = json!({"resourceType": "Condition", "id": id, "subject": {"reference": "Patient/p"}});
     if !coding.is_empty() {

@@ -86,3 +86,10 @@ fn a_string_over_the_limit_is_refused() {
     assert!(parse_with(b"\"abcd\"", &limits).is_ok());
     assert_eq!(parse_with(b"[\"abcde\",\"\\nbcde\"]", &limits).unwrap_err().issues.len(), 2);
 }
+
+/// Found by `examples/fuzz.rs`: the type's name went into the expression as it came.
+#[test]
+fn a_name_with_a_control_character_does_not_come_into_an_expression() {
+    let found = issues(b"{\"resourceType\":\"Pa\\u0018t\",\"a\":\"b");
+    assert!(found.iter().all(|(expression, _)| !expression.contains(char::is_control)), "{found:?}");
+}

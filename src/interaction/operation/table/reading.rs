@@ -1,4 +1,4 @@
-//! Operations that read along: what belongs to a patient, a stay, a document, and the latest observations.
+//! Operations that read along: what belongs to a patient, a stay, a document, the latest observations; and what is valid.
 //!
 //! Source: <https://hl7.org/fhir/R4/patient-operation-everything.html>, <https://hl7.org/fhir/R4/encounter-operation-everything.html>,
 //! <https://hl7.org/fhir/R4/composition-operation-document.html>, <https://hl7.org/fhir/R4/observation-operation-lastn.html>.
@@ -12,6 +12,26 @@ const BUNDLE: &[Param] = &[Param::must("return", "Bundle", "The resources.")];
 
 /// The rows.
 pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "validate",
+        on: On::Any,
+        levels: &[Level::Type, Level::Instance],
+        base: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
+        is_whole: true,
+        text: "Says what a write would be told, without the write. The resource may be the body itself; on an instance without one, what is stored is validated.",
+        takes: &[
+            Param::one("resource", "Resource", "What is validated."),
+            Param::one(
+                "mode",
+                "code",
+                "create, update or delete: the write is rehearsed, with the rules of the programme; profile: it is not.",
+            ),
+            Param::many("profile", "uri", "Profiles to validate against, besides those that the resource claims."),
+        ],
+        is_search: false,
+        gives: &[Param::must("return", "OperationOutcome", "Every issue; none of them an error: it is valid.")],
+        kind: Kind::Read(Read::Validate),
+    },
     Row {
         name: "everything",
         on: On::Type("Patient"),

@@ -1,0 +1,109 @@
+//! `baton check` as people and their CI run it: the real program on files.
+
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const BAD: &str = "{\n  \"resourceType\": \"Patient\",\n  \"id\": \"p\",\n  \"gender\": \"femal\"\n}\n";
+const GOOD: &str = "{\"resourceType\":\"Patient\",\"id\":\"q\",\"active\":true}\n";
+
+fn baton(dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+    command.arg("check").args(arguments).current_dir(dir).env_remove("NO_COLOR");
+    command.output().expect("baton runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// A folder with a bad file, a good one, and lines of both.
+fn folder() -> tempfile::TempDir {
+    use std::io::Write;
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::create_dir(dir.path().join("sub")).expect("a folder in it");
+    fs::write(dir.path().join("bad.json"), BAD).expect("written");
+    fs::write(dir.path().join("good.json"), GOOD).expect("written");
+    let lines =
+        format!("{GOOD}\n{{\"resourceType\":\"Patient\",\"id\":\"r\",\"name\":[{{\"famly\":\"<x>\"}}]}}\n{{\"id\":\n");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(lines.as_bytes()).expect("packed");
+    fs::write(dir.path().join("sub/lines.ndjson.gz"), packed.finish().expect("packed")).expect("written");
+    dir
+}
+
+#[test]
+fn each_issue_comes_with_file_line_and_column_and_the_exit_code_tells_a_script() {
+    let dir = folder();
+    let good = baton(dir.path(), &["good.json"]);
+    assert_eq!(
+        (good.status.code(), text(&good.stdout)),
+        (Some(0), "1 resource checked: 0 errors, 0 warnings\n".into())
+    );
+    let all = baton(dir.path(), &["."]);
+    let said = text(&all.stdout);
+    assert_eq!(all.status.code(), Some(1), "{said}");
+    for line in [
+        "./bad.json:4:3: error: Patient.gender: found 'femal', expected one of female, male, other, unknown",
+        "./sub/lines.ndjson.gz:3:45: error: Patient.name[0].famly: found 'famly'",
+        "./sub/lines.ndjson.gz:4:7: error: id: the body ends here, expected a JSON value\n",
+        "5 resources checked: 3 errors, 0 warnings",
+    ] {
+        assert!(said.contains(line), "`{line}` in {said}");
+    }
+    assert!(!said.contains('\x1b'), "no colours into a pipe");
+}
+
+#[test]
+fn what_cannot_be_checked_is_another_exit_code_than_what_is_wrong() {
+    let dir = folder();
+    fs::write(dir.path().join("note.txt"), "x").expect("written");
+    for arguments in [&["missing.json"][..], &["note.txt"], &["sub", "missing.json"], &[], &["--format", "yaml", "."]] {
+        let out = baton(dir.path(), arguments);
+        assert_eq!(out.status.code(), Some(2), "{arguments:?}: {}", text(&out.stderr));
+        assert!(!out.stderr.is_empty());
+    }
+    let help = baton(dir.path(), &["--help"]);
+    assert!(help.status.success() && text(&help.stdout).contains("Exit codes"));
+}
+
+#[test]
+fn machines_read_json_and_test_reports() {
+    let dir = folder();
+    let out = baton(dir.path(), &["--format", "json", "bad.json", "good.json"]);
+    let said: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!((out.status.code(), &said["resources"], &said["errors"]), (Some(1), &2.into(), &1.into()));
+    let issue = &said["issues"][0];
+    let place = (issue["file"].as_str(), issue["line"].as_u64(), issue["column"].as_u64(), issue["code"].as_str());
+    assert_eq!(place, (Some("bad.json"), Some(4), Some(3), Some("code-invalid")));
+    assert_eq!((issue["resource"].as_str(), issue["expression"].as_str()), (Some("Patient/p"), Some("Patient.gender")));
+
+    let out = baton(dir.path(), &["--format", "junit", "."]);
+    let said = text(&out.stdout);
+    for part in [
+        "<testsuites name=\"baton check\" tests=\"5\" failures=\"3\">",
+        "<testsuite name=\"./sub/lines.ndjson.gz\" tests=\"3\" failures=\"2\">",
+        "<testcase classname=\"./good.json\" name=\"Patient/q (line 1)\"/>",
+        "<failure type=\"structure\"",
+    ] {
+        assert!(said.contains(part), "`{part}` in {said}");
+    }
+}
+
+#[test]
+fn a_profile_folder_is_read_as_the_server_reads_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let out = baton(root, &["profiles"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stdout));
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::create_dir(dir.path().join("protocol")).expect("a folder in it");
+    let eligibility = fs::read_to_string(root.join("profiles/protocol/eligibility.json")).expect("the built-in one");
+    let spoilt = eligibility.replacen("\"type\": \"person\"", "\"type\": \"persn\"", 1);
+    assert_ne!(spoilt, eligibility, "the file has a type");
+    fs::write(dir.path().join("protocol/eligibility.json"), spoilt).expect("written");
+    let out = baton(dir.path(), &["."]);
+    let said = text(&out.stdout);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains("protocol/eligibility.json:") && said.contains("found 'persn'"), "{said}");
+}
