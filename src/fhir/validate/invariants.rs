@@ -25,7 +25,7 @@ fn a_broken_rule_is_refused_with_its_key_and_its_element() {
         (r#""Organization","name":"x","telecom":[{"use":"home"}]"#, "org-3 Organization.telecom[0]"),
         (
             r#""Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1,"code":"mg"}"#,
-            "qty-3 Observation.valueQuantity",
+            "qty-3 Observation.value",
         ),
         (
             r#""Observation","status":"final","code":{"text":"x"},"valueString":"x","dataAbsentReason":{"text":"x"}"#,
@@ -41,11 +41,11 @@ fn a_broken_rule_is_refused_with_its_key_and_its_element() {
         ),
         (
             r#""Observation","status":"final","code":{"text":"x"},"valueRange":{"low":{"value":5},"high":{"value":4.9}}"#,
-            "rng-2 Observation.valueRange",
+            "rng-2 Observation.value",
         ),
         (
             r#""Observation","status":"final","code":{"text":"x"},"valueRatio":{"numerator":{"value":5}}"#,
-            "rat-1 Observation.valueRatio",
+            "rat-1 Observation.value",
         ),
         (r#""Condition","subject":{"display":"x"},"abatementString":"x""#, "con-4 Condition"),
         (
@@ -107,7 +107,7 @@ fn a_broken_rule_is_refused_with_its_key_and_its_element() {
         ),
         (
             r#""FamilyMemberHistory","status":"completed","patient":{"display":"x"},"relationship":{"text":"x"},"ageAge":{"value":0,"code":"a","system":"http://unitsofmeasure.org"}"#,
-            "age-1 FamilyMemberHistory.ageAge",
+            "age-1 FamilyMemberHistory.age",
         ),
         (
             r#""CareTeam","participant":[{"member":{"reference":"Patient/1"},"onBehalfOf":{"display":"x"}}]"#,
