@@ -5,7 +5,7 @@ use crate::auth::AuthState;
 use crate::config::{AuthMode, ServeArgs, Settings};
 use crate::error::{Error, Result};
 use crate::http;
-use crate::worker::Worker;
+use crate::worker::{self, Worker};
 use std::net::TcpListener;
 
 /// Arguments of `baton serve`.
@@ -36,7 +36,7 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
         tracing::warn!("--auth off: whoever reaches this port may do everything; for tests and trials only");
     }
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
-    let worker = Worker::new(opened.engine.clone());
+    let (worker, jobs) = (Worker::new(opened.engine.clone()), opened.engine.clone());
     let house = http::House {
         engine: opened.engine,
         auth,
@@ -45,10 +45,12 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
         base: format!("{root}/fhir").into(),
     };
     let (stop, stopped) = tokio::sync::watch::channel(false);
+    let jobs = tokio::spawn(worker::job::run(jobs, stopped.clone()));
     let worker = tokio::spawn(worker.run(stopped));
     let served = http::serve(house, listener, workers, |stop| ready(stop, &root)).await;
     stop.send(true).ok(); // a worker that is gone needs no telling
     worker.await.ok();
+    jobs.await.ok();
     opened.store.close().await;
     served
 }

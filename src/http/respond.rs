@@ -17,6 +17,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 const FHIR_JSON: HeaderValue = HeaderValue::from_static("application/fhir+json;charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// From this size on an answer is worth compressing.
 const WORTH_GZIP: usize = 1400;
@@ -164,14 +166,40 @@ pub(super) fn success(face: &Face, base: &str, answer: Answer) -> HttpResponse {
         out.insert_header((header::LOCATION, url));
     }
     out.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")));
+    let is_fhir = background(&mut out, base, &answer.done);
     if answer.body.is_empty() || answer.done == Done::NotModified {
         return out.finish();
     }
     if let Some(media) = answer.media {
         return page(face, &mut out, media, answer.body);
     }
-    out.insert_header((header::CONTENT_TYPE, FHIR_JSON));
+    out.insert_header((header::CONTENT_TYPE, if is_fhir { FHIR_JSON } else { JSON }));
     face.send(&mut out, answer.body)
+}
+
+/// Headers of what is done in the background; whether the body is FHIR.
+///
+/// Source: <https://hl7.org/fhir/R4/async.html>.
+fn background(out: &mut HttpResponseBuilder, base: &str, done: &Done) -> bool {
+    let mut text = |name: HeaderName, value: String| {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            out.insert_header((name, value));
+        }
+    };
+    match done {
+        Done::Accepted(job) if job.is_new => text(header::CONTENT_LOCATION, format!("{base}/_async/{}", job.id)),
+        Done::Accepted(job) if job.total > 0 => {
+            text(PROGRESS, format!("{} of {} entries", job.done, job.total));
+            text(header::RETRY_AFTER, "1".into());
+        }
+        Done::Manifest(until) => {
+            let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+            text(header::EXPIRES, printer.timestamp_to_rfc9110_string(&until.timestamp()).unwrap_or_default());
+            return false;
+        }
+        _ => {}
+    }
+    true
 }
 
 /// A page or a PDF: no script runs in it, nothing is fetched, no other page frames it.

@@ -99,6 +99,7 @@ pub(super) fn read(request: &HttpRequest, verb: Verb) -> Result<Wire> {
                 "return=OperationOutcome" => wire.prefer = Some(Prefer::Outcome),
                 "handling=lenient" => wire.lenient = true,
                 "handling=strict" => wire.lenient = false,
+                "respond-async" => wire.is_async = true,
                 _ => {} // RFC 7240: what is not understood is ignored
             }
         }

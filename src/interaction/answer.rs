@@ -5,6 +5,7 @@
 use crate::clock::Instant;
 use crate::fhir::Target;
 use bytes::Bytes;
+use uuid::Uuid;
 
 /// How an interaction ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,25 @@ pub enum Done {
     NoContent,
     /// The caller has this version already.
     NotModified,
+    /// It is, or will be, done in the background.
+    Accepted(Progress),
+    /// What was done in the background is done; here is where. Until when.
+    Manifest(Instant),
+    /// What was done in the background failed, with this HTTP status.
+    Failed(u16),
+}
+
+/// How far a job of the background is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Which: `_async/{id}` below the base.
+    pub id: Uuid,
+    /// Entries done.
+    pub done: u64,
+    /// Entries.
+    pub total: u64,
+    /// Whether it was just started.
+    pub is_new: bool,
 }
 
 impl Done {
@@ -28,6 +48,9 @@ impl Done {
             Self::Created => (201, "201 Created"),
             Self::NoContent => (204, "204 No Content"),
             Self::NotModified => (304, "304 Not Modified"),
+            Self::Accepted(_) => (202, "202 Accepted"),
+            Self::Manifest(_) => (200, "200 OK"),
+            Self::Failed(status) => (status, ""),
         }
     }
 }

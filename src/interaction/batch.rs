@@ -6,7 +6,8 @@
 use super::Engine;
 use super::answer::{Answer, Done};
 use super::bundle::{Answered, Writer};
-use super::request::{Body, Media, Prefer, Request};
+use super::operation;
+use super::request::{Body, Media, Operation, Prefer, Request};
 use super::route::{Verb, Wire, route};
 use super::write::at;
 use crate::access::Ctx;
@@ -29,7 +30,7 @@ pub(super) struct Entry {
 
 impl Engine {
     /// batch or transaction.
-    pub(super) async fn bundle(&self, ctx: &Ctx, body: Body, prefer: Prefer) -> Result<Answer> {
+    pub(super) async fn bundle(&self, ctx: &Ctx, body: Body, prefer: Option<Prefer>) -> Result<Answer> {
         let text = body.text().unwrap_or_default();
         let mut bundle = body.json(&self.house().json)?;
         match bundle["resourceType"].as_str() {
@@ -71,23 +72,29 @@ impl Engine {
     }
 
     /// `text`: of the Bundle, for the places of issues.
-    async fn batch(&self, ctx: &Ctx, entries: Vec<Result<Entry>>, prefer: Prefer, text: &[u8]) -> Result<Answer> {
+    async fn batch(
+        &self,
+        ctx: &Ctx,
+        entries: Vec<Result<Entry>>,
+        prefer: Option<Prefer>,
+        text: &[u8],
+    ) -> Result<Answer> {
         let mut out = Writer::new(&ctx.base, "batch-response", None, &[], entries.len() * 256);
         for entry in entries {
             let answered = match entry {
                 Ok(Entry { place, request, .. }) => {
-                    let is_write = prefer_of(&request).is_some();
+                    let prefer = prefer_of(&request, prefer);
                     let answer = self.handle_entry(ctx, with_prefer(request, prefer)).await;
-                    (is_write, answer.map_err(|e| at(e, &place)))
+                    (prefer, answer.map_err(|e| at(e, &place)))
                 }
-                Err(error) => (false, Err(error)),
+                Err(error) => (None, Err(error)),
             };
-            let (is_write, answered) = answered;
+            let (prefer, answered) = answered;
             let answered = answered.map_err(|mut error| {
                 json::locate(text, "", &mut error.issues);
                 error
             });
-            answer(&mut out, answered, is_write, prefer);
+            answer(&mut out, answered, prefer);
         }
         Ok(Answer::of(out.end()))
     }
@@ -175,7 +182,10 @@ fn read(mut entry: Json, base: &str, place: &str, limits: &json::Limits) -> Resu
     }
     let request = route(&path, wire)?;
     match request {
-        Request::Bundle { .. } => Err(Error::invalid("a batch or transaction inside another is not taken").at(within)),
+        Request::Bundle { .. } | Request::Start { .. } | Request::Job { .. } => {
+            Err(Error::invalid("a batch or transaction inside another, or a job of the background, is not taken")
+                .at(within))
+        }
         request => Ok(Entry { place: place.to_owned(), full_url, request }),
     }
 }
@@ -258,33 +268,38 @@ fn patch_document(resource: Json, limits: &json::Limits) -> Result<(Body, Media)
     }
 }
 
-/// `Prefer` of a write; `None` for everything else.
-fn prefer_of(request: &Request) -> Option<Prefer> {
+/// What an entry is answered with: a write minimally and an operation with what it gives, unless the Bundle's `Prefer` says
+/// otherwise; `None` for what only reads.
+pub(super) fn prefer_of(request: &Request, wanted: Option<Prefer>) -> Option<Prefer> {
     match request {
-        Request::Create { prefer, .. }
-        | Request::Update { prefer, .. }
-        | Request::Patch { prefer, .. }
-        | Request::Delete { prefer, .. } => Some(*prefer),
+        Request::Create { .. } | Request::Update { .. } | Request::Patch { .. } | Request::Delete { .. } => {
+            Some(wanted.unwrap_or(Prefer::Minimal))
+        }
+        Request::Operation(call) if operation::changes(call) => Some(wanted.unwrap_or_default()),
         _ => None,
     }
 }
 
-fn with_prefer(mut request: Request, wanted: Prefer) -> Request {
-    match &mut request {
-        Request::Create { prefer, .. }
-        | Request::Update { prefer, .. }
-        | Request::Patch { prefer, .. }
-        | Request::Delete { prefer, .. } => *prefer = wanted,
-        _ => {}
+fn with_prefer(mut request: Request, wanted: Option<Prefer>) -> Request {
+    if let Some(wanted) = wanted {
+        match &mut request {
+            Request::Create { prefer, .. }
+            | Request::Update { prefer, .. }
+            | Request::Patch { prefer, .. }
+            | Request::Delete { prefer, .. }
+            | Request::Operation(Operation { prefer, .. }) => *prefer = wanted,
+            _ => {}
+        }
     }
     request
 }
 
-/// Writes one answer into a response Bundle. `is_write`: its body is `resource` or `outcome` as `prefer` says.
-pub(super) fn answer(out: &mut Writer<'_>, answer: Result<Answer>, is_write: bool, prefer: Prefer) {
+/// Writes one answer into a response Bundle. `prefer`: of what may change something; its body is `resource` or `outcome` as
+/// that says.
+pub(super) fn answer(out: &mut Writer<'_>, answer: Result<Answer>, prefer: Option<Prefer>) {
     match answer {
         Ok(answer) => {
-            let is_outcome = is_write && prefer == Prefer::Outcome;
+            let is_outcome = prefer == Some(Prefer::Outcome);
             let body = Some(&answer.body[..]).filter(|b| !b.is_empty());
             // An operation or a search has no version of its own.
             let status = match answer.done {

@@ -11,6 +11,7 @@ mod bundle;
 mod capability;
 mod change;
 mod history;
+mod job;
 mod openapi;
 mod operation;
 mod page;
@@ -26,9 +27,9 @@ mod terminology;
 mod transaction;
 mod write;
 
-pub use answer::{Answer, Done, Stamp};
+pub use answer::{Answer, Done, Progress, Stamp};
 pub use parameter::{Declared, declare};
-pub use request::{At, Body, Match, Media, Operation, Prefer, Request, Scope, Unless, When};
+pub use request::{At, Body, JobAsk, Match, Media, Operation, Prefer, Request, Scope, Unless, When};
 pub use route::{Verb, Wire, allowed, route, unknown as unknown_path};
 
 use crate::access::Ctx;
@@ -40,13 +41,14 @@ use crate::error::{Error, Result};
 use crate::fhir::{ResourceType, Target, json};
 use crate::search::{Active, Env, Keys, Live};
 use crate::store::Store;
+use crate::store::job::Mark;
 use crate::workflow::Programme;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
-/// The one door. Cheap to clone.
+/// The one door. Cheap to clone. With a mark it carries out a job of the background: what it writes is part of that.
 #[derive(Clone)]
-pub struct Engine(Arc<House>);
+pub struct Engine(Arc<House>, Option<Mark>);
 
 /// What an engine is made of.
 pub struct Parts {
@@ -91,6 +93,8 @@ pub(crate) struct House {
     remote: Option<terminology::Remote>,
     has_auth: bool,
     pages: page::Signer,
+    /// A job was added by this process.
+    job_added: tokio::sync::Notify,
 }
 
 impl House {
@@ -124,26 +128,40 @@ impl Engine {
         let remote = terminology_server.map(|base| terminology::Remote::new(&base, &limits)).transpose()?;
         let json =
             json::Limits { depth: Limits::size(limits.json_depth), string_bytes: Limits::size(limits.string_bytes) };
-        Ok(Self(Arc::new(House {
-            store,
-            live,
-            programme,
-            conformance,
-            policy,
-            keys,
-            env,
-            limits,
-            references,
-            delete_referenced,
-            json,
-            remote,
-            has_auth,
-            pages,
-        })))
+        Ok(Self(
+            Arc::new(House {
+                store,
+                live,
+                programme,
+                conformance,
+                policy,
+                keys,
+                env,
+                limits,
+                references,
+                delete_referenced,
+                json,
+                remote,
+                has_auth,
+                pages,
+                job_added: tokio::sync::Notify::new(),
+            }),
+            None,
+        ))
     }
 
     pub(crate) fn house(&self) -> &House {
         &self.0
+    }
+
+    /// The same door for a job of the background.
+    fn marked(&self, mark: Mark) -> Self {
+        Self(Arc::clone(&self.0), Some(mark))
+    }
+
+    /// Waits until this process was given a job.
+    pub async fn job_added(&self) {
+        self.0.job_added.notified().await;
     }
 
     /// Carries out one interaction.
@@ -172,6 +190,8 @@ impl Engine {
             Request::History { of, query } => Box::pin(self.history(ctx, of, &query)).await,
             Request::Capabilities { query } => self.capabilities(&query).await,
             Request::Bundle { body, prefer } => Box::pin(self.bundle(ctx, body, prefer)).await,
+            Request::Start { body, prefer } => Box::pin(self.start_job(ctx, body, prefer)).await,
+            Request::Job { id, ask } => Box::pin(self.job(ctx, &id, ask)).await,
             Request::Operation(operation) => Box::pin(self.operation(ctx, operation)).await,
             write => Box::pin(self.change(ctx, write)).await,
         }

@@ -93,8 +93,22 @@ pub enum Request {
     Bundle {
         /// The Bundle as sent.
         body: Body,
-        /// `Prefer: return=…`; minimal unless asked for.
-        prefer: Prefer,
+        /// `Prefer: return=…`; without it writes are answered minimally, operations with what they give.
+        prefer: Option<Prefer>,
+    },
+    /// batch or transaction, to be carried out in the background.
+    Start {
+        /// The Bundle as sent.
+        body: Body,
+        /// As of [`Request::Bundle`].
+        prefer: Option<Prefer>,
+    },
+    /// What became of one that was started.
+    Job {
+        /// As the status address says.
+        id: String,
+        /// What of it.
+        ask: JobAsk,
     },
     /// `$name`.
     Operation(Operation),
@@ -113,10 +127,22 @@ impl Request {
             | Self::Update { body, .. }
             | Self::Patch { body, .. }
             | Self::Bundle { body, .. }
+            | Self::Start { body, .. }
             | Self::Operation(Operation { body, .. }) => body.text(),
             _ => None,
         }
     }
+}
+
+/// What is asked of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobAsk {
+    /// How far it is; where the answer is.
+    Status,
+    /// The answer.
+    Result,
+    /// That it ends.
+    Cancel,
 }
 
 /// What a body is, as its media type says.

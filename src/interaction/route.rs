@@ -5,7 +5,7 @@
 //! Source: <https://hl7.org/fhir/R4/http.html#summary>.
 
 use super::operation::{no_such, table};
-use super::request::{At, Body, Media, Operation, Prefer, Request, Scope, Unless, When};
+use super::request::{At, Body, JobAsk, Media, Operation, Prefer, Request, Scope, Unless, When};
 use crate::error::{Error, Result};
 use crate::fhir::resource::printable;
 use crate::fhir::{ResourceType, Target};
@@ -73,6 +73,8 @@ pub struct Wire {
     pub prefer: Option<Prefer>,
     /// `Prefer: handling=lenient`.
     pub lenient: bool,
+    /// `Prefer: respond-async`.
+    pub is_async: bool,
 }
 
 impl Wire {
@@ -90,6 +92,7 @@ impl Wire {
             if_modified_since: None,
             prefer: None,
             lenient: false,
+            is_async: false,
         }
     }
 
@@ -145,7 +148,7 @@ impl Part {
 /// A line of the map: what `metadata` and the OpenAPI document list.
 pub(super) struct Route {
     /// As R4 calls the interaction (`TypeRestfulInteraction`, `SystemRestfulInteraction`). Own names: `transaction` (a batch
-    /// too), `operation`, `conditional-…`, `search-compartment`, `capabilities`.
+    /// too), `operation`, `conditional-…`, `search-compartment`, `capabilities`, `job-…`.
     pub(super) code: &'static str,
     pub(super) verbs: &'static [Verb],
     pub(super) path: &'static [Part],
@@ -172,8 +175,15 @@ pub(super) const ROUTES: &[Route] = &[
     row("search-system", READS, &[], |_, w| search(Scope::System, w)),
     row("search-system", &[Verb::Post], &[Word("_search")], |_, w| search(Scope::System, w)),
     row("transaction", &[Verb::Post], &[], |_, w| {
-        Ok(Some(Request::Bundle { prefer: w.prefer.unwrap_or(Prefer::Minimal), body: w.body }))
+        Ok(Some(if w.is_async {
+            Request::Start { prefer: w.prefer, body: w.body }
+        } else {
+            Request::Bundle { prefer: w.prefer, body: w.body }
+        }))
     }),
+    row("job-status", READS, &[Word("_async"), Id], |p, w| job(p, &w, JobAsk::Status)),
+    row("job-cancel", &[Verb::Delete], &[Word("_async"), Id], |p, w| job(p, &w, JobAsk::Cancel)),
+    row("job-result", READS, &[Word("_async"), Id, Word("result")], |p, w| job(p, &w, JobAsk::Result)),
     row("operation", CALLS, &[Name], |p, w| operation(at(p, 0), Scope::System, w)),
     // one type
     row("search-type", READS, &[Type], |p, w| search(Scope::Type(rtype(at(p, 0))?), w)),
@@ -260,6 +270,11 @@ fn compartment(parts: &[&str]) -> Result<Scope> {
     let member = at(parts, 2);
     let member = if member == "*" { None } else { Some(rtype(member)?) };
     Ok(Scope::Compartment(target(parts)?, member))
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "as the other lines of the map")]
+fn job(parts: &[&str], _: &Wire, ask: JobAsk) -> Result<Option<Request>> {
+    Ok(Some(Request::Job { id: at(parts, 1).into(), ask }))
 }
 
 fn history(of: Scope, wire: Wire) -> Result<Option<Request>> {

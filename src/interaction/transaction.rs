@@ -20,9 +20,11 @@ use crate::error::{Error, Result};
 /// What an entry became.
 enum Part {
     /// A write; its outcomes come in this order.
-    Write,
+    Write(Prefer),
+    /// A change of `meta`; its outcomes stand among those of the writes.
+    Meta(Prefer),
     /// An operation; their answers come in this order.
-    Call,
+    Call(Prefer),
     /// Something read after the commit.
     Read(Request),
 }
@@ -33,7 +35,7 @@ impl Engine {
         &self,
         ctx: &Ctx,
         entries: Vec<Result<Entry>>,
-        prefer: Prefer,
+        wanted: Option<Prefer>,
         text: &[u8],
     ) -> Result<Answer> {
         let mut asks = Asks::default();
@@ -47,20 +49,28 @@ impl Engine {
                     continue;
                 }
             };
+            let prefer = batch::prefer_of(&request, wanted).unwrap_or_default();
             match request {
                 Request::Create { .. } | Request::Update { .. } | Request::Patch { .. } | Request::Delete { .. } => {
                     match self.entry(ctx, request) {
                         Ok(draft) => asks.add(self, ctx, Draft { place, full_url, ..draft }),
                         Err(error) => asks.fail(error, &place),
                     }
-                    parts.push(Part::Write);
+                    parts.push(Part::Write(prefer));
+                }
+                Request::Operation(call) if operation::meta::is_change(&call) => {
+                    match self.meta_draft(ctx, call) {
+                        Ok(draft) => asks.add(self, Draft { place, full_url, ..draft }),
+                        Err(error) => asks.fail(error, &place),
+                    }
+                    parts.push(Part::Meta(prefer));
                 }
                 Request::Operation(operation) if operation::changes(&operation) => {
                     match self.call(ctx, operation, &place) {
                         Ok(call) => others.calls.push(call),
                         Err(error) => asks.fail(error, &place),
                     }
-                    parts.push(Part::Call);
+                    parts.push(Part::Call(prefer));
                 }
                 request => {
                     if let Err(error) = self.check_read(ctx, &request) {
@@ -82,17 +92,22 @@ impl Engine {
         let mut out = Writer::new(&ctx.base, "transaction-response", None, &[], parts.len() * 300);
         for part in parts {
             match part {
-                Part::Write => {
+                Part::Write(prefer) | Part::Meta(prefer) => {
                     let outcome = outcomes.next().ok_or_else(|| Error::fault("a write without an outcome"))?;
-                    batch::answer(&mut out, Ok(change::answer(outcome, prefer, Some(text))), true, prefer);
+                    let answer = match part {
+                        Part::Meta(_) => operation::meta::changed(outcome, prefer),
+                        _ => Ok(change::answer(outcome, prefer, Some(text))),
+                    };
+                    batch::answer(&mut out, answer, Some(prefer));
                 }
-                Part::Call => {
-                    let resource = answers.next().ok_or_else(|| Error::fault("an operation without an answer"))?;
-                    batch::answer(&mut out, Ok(operation::answer(&resource)), false, prefer);
+                Part::Call(prefer) => {
+                    let (name, resource) =
+                        answers.next().ok_or_else(|| Error::fault("an operation without an answer"))?;
+                    batch::answer(&mut out, Ok(operation::answer(&resource, &name, prefer)), Some(prefer));
                 }
                 Part::Read(request) => {
                     let answer = self.handle_entry(ctx, request).await;
-                    batch::answer(&mut out, answer, false, prefer);
+                    batch::answer(&mut out, answer, None);
                 }
             }
         }

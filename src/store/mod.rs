@@ -9,6 +9,7 @@
 
 pub mod audit;
 pub mod history;
+pub mod job;
 pub mod lease;
 pub mod oauth;
 pub mod page;

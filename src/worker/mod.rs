@@ -1,10 +1,12 @@
 //! Work that nobody waits for: lease, call, finish, sleep.
 //!
-//! [`reindex`] makes the rows of new search parameters · [`purge`] takes the rows of dead versions away. Each step is small,
+//! [`reindex`] makes the rows of new search parameters · [`purge`] takes the rows of dead versions away · [`job`]
+//! carries Bundles of the background out. Each step is small,
 //! is one transaction among those of the writers, and leaves a mark, so that a crash costs one step. Of many nodes the one
 //! with the lease works.
 //! No rule of the programme lives here, and no SQL.
 
+pub mod job;
 mod purge;
 mod reindex;
 

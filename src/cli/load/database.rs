@@ -138,7 +138,7 @@ fn request(kind: Kind, json: Json) -> Result<Request> {
     };
     let (body, prefer) = (Body::Tree(json), Prefer::Minimal);
     Ok(match kind {
-        Kind::Transaction | Kind::Batch => Request::Bundle { body, prefer },
+        Kind::Transaction | Kind::Batch => Request::Bundle { body, prefer: Some(prefer) },
         Kind::Create(name) => {
             Request::Create { rtype: rtype(&name)?, body, if_none_exist: None, when: When::default(), prefer }
         }
@@ -149,7 +149,7 @@ fn request(kind: Kind, json: Json) -> Result<Request> {
 }
 
 fn bundle_of(json: Json) -> Request {
-    Request::Bundle { body: Body::Tree(json), prefer: Prefer::Minimal }
+    Request::Bundle { body: Body::Tree(json), prefer: None }
 }
 
 fn refused(error: &Error) -> Outcome {

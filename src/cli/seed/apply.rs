@@ -11,7 +11,7 @@ use crate::auth::token::random_text;
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::{Json, ResourceType, Target, meta};
-use crate::interaction::{Body, Engine, Prefer, Request};
+use crate::interaction::{Body, Engine, Request};
 use crate::store::oauth::{Client, User};
 use crate::store::{Store, Tx, Work};
 use futures_util::future::BoxFuture;
@@ -47,7 +47,7 @@ pub async fn apply(engine: &Engine, store: &Store, policy: &Policy, seed: &Seed,
         let entries: Vec<Json> = changed.into_iter().map(|(target, resource)| entry(&target, resource)).collect();
         let mut bundle: Json = json!({"resourceType": "Bundle", "type": "transaction"}).into();
         bundle.set("entry", entries);
-        engine.handle(&ctx, Request::Bundle { body: Body::Tree(bundle), prefer: Prefer::Minimal }).await?;
+        engine.handle(&ctx, Request::Bundle { body: Body::Tree(bundle), prefer: None }).await?;
     }
     report.accounts = seed.clients.len() + seed.users.len();
     report.secrets = accounts(store, seed).await?;

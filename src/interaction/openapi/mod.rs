@@ -191,6 +191,10 @@ fn interaction(active: &Active, route: &Route, verb: Verb, rtype: Option<Resourc
         "delete" | "conditional-delete" => &[("200", "OperationOutcome", "It was deleted."), ("204", "", "")],
         "history-system" | "history-type" | "history-instance" => &[("200", "Bundle", "A Bundle of type history.")],
         "transaction" => &[("200", "Bundle", "A Bundle of type transaction-response or batch-response.")],
+        "job-status" | "job-cancel" | "job-result" => &[
+            ("200", "Resource", "It is over: where its answer is, or the answer."),
+            ("202", "OperationOutcome", "It is not over, or it is cancelled."),
+        ],
         _ => &[found],
     };
     let id = format!("{}{}-{name}", route.code, if is_form { "-post" } else { "" });

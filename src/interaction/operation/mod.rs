@@ -5,6 +5,7 @@
 //! Source: <https://hl7.org/fhir/R4/operations.html>.
 
 mod input;
+pub(super) mod meta;
 mod report;
 mod status;
 pub(super) mod table;
@@ -12,7 +13,7 @@ mod timeline;
 mod validate;
 
 use super::answer::{Answer, Done, Stamp};
-use super::request::{Operation, Scope};
+use super::request::{Operation, Prefer, Scope};
 use super::write::Faults;
 use super::write::outward::{self, Inside, Judged, Which};
 use super::{Engine, House, unknown};
@@ -22,7 +23,8 @@ use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::bundle::{Link, each_reference};
 use crate::fhir::resource::{known, printable};
-use crate::fhir::{Json, ResourceType, Target};
+use crate::fhir::{Json, ResourceType, Target, outcome};
+use crate::store::job::Mark;
 use crate::store::{Audit, Tx, Work};
 use crate::workflow;
 use futures_util::future::BoxFuture;
@@ -36,10 +38,13 @@ impl Engine {
     pub(super) async fn operation(&self, ctx: &Ctx, call: Operation) -> Result<Answer> {
         let row = table::find(&call.name, &call.on).ok_or_else(|| no_such(&call.name))?;
         match row.kind {
+            Kind::Write(Write::MetaAdd | Write::MetaDelete) => self.change_meta(ctx, call).await,
             Kind::Write(_) => {
+                let prefer = call.prefer;
                 let call = self.call(ctx, call, "")?;
+                let name = call.name.clone();
                 let resource = self.house().store.write(call).await?;
-                Ok(answer(&resource))
+                Ok(answer(&resource, &name, prefer))
             }
             // What is wrong with its body is its answer: it reads that itself.
             Kind::Read(Read::Validate) => self.validate(ctx, call).await,
@@ -48,6 +53,7 @@ impl Engine {
                 let input = Input::read(row, call.body, &call.query, &self.house().json)?;
                 match (read, &call.on) {
                     (Read::Versions, _) => Ok(versions()),
+                    (Read::Meta, on) => self.meta(ctx, on).await,
                     (Read::ReindexStatus, _) => self.reindex_status(ctx).await,
                     (Read::Timeline, Scope::Instance(at)) => self.timeline(ctx, at).await,
                     (Read::Report, Scope::Instance(at)) => self.report(ctx, at, &input, page, call.is_get).await,
@@ -88,6 +94,7 @@ impl Engine {
             params,
             if_match: call.when.version(),
             place: place.to_owned(),
+            mark: self.1.clone(),
         })
     }
 }
@@ -117,8 +124,9 @@ fn parameters(body: Json) -> Result<Json> {
     Ok(body)
 }
 
-/// The resource that an operation answers, with ETag and Location where it is a stored one.
-pub(super) fn answer(resource: &Json) -> Answer {
+/// The resource that an operation answers, with ETag and Location where it is a stored one; or what `Prefer` wants in its
+/// place.
+pub(super) fn answer(resource: &Json, name: &str, prefer: Prefer) -> Answer {
     let meta = &resource["meta"];
     let stamp = match (meta["versionId"].text().parse().ok(), Instant::parse(meta["lastUpdated"].text())) {
         (Some(version), Some(updated)) => Some(Stamp { version, updated }),
@@ -128,7 +136,12 @@ pub(super) fn answer(resource: &Json) -> Answer {
         (Some(rtype), Some(id), Some(_)) => Some(Target::new(rtype, id)),
         _ => None,
     };
-    Answer { done: Done::Ok, body: resource.to_bytes().into(), stamp, location, media: None }
+    let body = match prefer {
+        Prefer::Representation => resource.to_bytes(),
+        Prefer::Minimal => Vec::new(),
+        Prefer::Outcome => outcome::all_ok(&format!("{name} is done")).to_bytes(),
+    };
+    Answer { done: Done::Ok, body: body.into(), stamp, location, media: None }
 }
 
 /// One call, judged as far as it can be without the database.
@@ -137,7 +150,7 @@ pub(super) struct Call {
     ctx: Ctx,
     kind: Write,
     is_get: bool,
-    name: String,
+    pub(super) name: String,
     /// The resource that it is called on.
     pub(super) target: Target,
     /// The Parameters, where some were sent.
@@ -145,6 +158,7 @@ pub(super) struct Call {
     if_match: Option<i64>,
     /// `Bundle.entry[3]`, or "".
     pub(super) place: String,
+    mark: Option<Mark>,
 }
 
 impl Call {
@@ -167,6 +181,9 @@ impl Call {
             Write::Attempt => workflow::attempt(ctx, tx, programme, id, params, self.if_match).await,
             Write::Reconcile => workflow::reconcile(ctx, tx, programme, id, params, !self.is_get).await,
             Write::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
+            Write::MetaAdd | Write::MetaDelete => {
+                Err(Error::fault("a change of meta is a patch: operation() and transaction() make it one"))
+            }
         }
     }
 
@@ -196,6 +213,9 @@ impl Work for Call {
         Box::pin(async move {
             self.house.in_tx(tx).await?;
             let done = self.carry_out(tx, self.params.as_ref()).await?;
+            if let Some(mark) = &self.mark {
+                tx.mark(mark).await?;
+            }
             let (ctx, principal) = (&self.ctx, &self.ctx.principal);
             tx.audit(Audit {
                 at: ctx.now,

@@ -6,6 +6,7 @@
 //! Source: <https://hl7.org/fhir/R4/operations.html>; parameters as in R4's OperationDefinitions, as far as they are taken.
 
 mod house;
+mod meta;
 mod reading;
 mod terminology;
 
@@ -112,12 +113,17 @@ pub(in crate::interaction) enum Write {
     Resolve,
     /// By GET it answers what it would write.
     Reconcile,
+    /// A patch of `meta`.
+    MetaAdd,
+    /// A patch of `meta`.
+    MetaDelete,
 }
 
 /// Operations that read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::interaction) enum Read {
     ReindexStatus,
+    Meta,
     /// By POST it puts the report on record first.
     Report,
     Timeline,
@@ -135,7 +141,7 @@ pub(in crate::interaction) enum Read {
 }
 
 /// All of them, by subject.
-const TABLES: [&[Row]; 3] = [house::ROWS, reading::ROWS, terminology::ROWS];
+const TABLES: [&[Row]; 4] = [house::ROWS, meta::ROWS, reading::ROWS, terminology::ROWS];
 
 /// All operations.
 pub(in crate::interaction) fn rows() -> impl Iterator<Item = &'static Row> {

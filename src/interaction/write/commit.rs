@@ -20,6 +20,7 @@ use crate::interaction::answer::Done;
 use crate::interaction::operation::Call;
 use crate::interaction::{House, parameter, unknown};
 use crate::search::Rows;
+use crate::store::job::Mark;
 use crate::store::{Audit, Method, Put, Tx, Version, Work};
 use crate::workflow;
 use futures_util::future::BoxFuture;
@@ -59,8 +60,8 @@ pub(in crate::interaction) struct Others {
 pub(in crate::interaction) struct Written {
     /// One each ask.
     pub(in crate::interaction) outcomes: Vec<Outcome>,
-    /// What each operation answered.
-    pub(in crate::interaction) answers: Vec<Json>,
+    /// Name of each operation, and what it answered.
+    pub(in crate::interaction) answers: Vec<(String, Json)>,
 }
 
 /// One request's writes.
@@ -72,6 +73,8 @@ pub(super) struct Commit {
     pub(super) prepared: Prepared,
     pub(super) others: Others,
     pub(super) action: String,
+    /// The job of the background that this is part of.
+    pub(super) mark: Option<Mark>,
 }
 
 impl Work for Commit {
@@ -185,10 +188,14 @@ impl Commit {
         }
         let mut answers = Vec::with_capacity(self.others.calls.len());
         for (call, params) in self.others.calls.iter().zip(&prepared.params) {
-            answers.push(call.carry_out(tx, params.as_ref()).await.map_err(|e| at(e, &call.place))?);
+            let answer = call.carry_out(tx, params.as_ref()).await.map_err(|e| at(e, &call.place))?;
+            answers.push((call.name.clone(), answer));
         }
         referrer::check(tx, &self.house, &self.ctx, &limit, &deleted).await?;
         latest(tx, &mut outcomes, &put).await?;
+        if let Some(mark) = &self.mark {
+            tx.mark(mark).await?;
+        }
         tx.audit(self.audit());
         Ok(Written { outcomes: outcomes.into_iter().flatten().collect(), answers })
     }

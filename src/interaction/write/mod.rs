@@ -75,6 +75,7 @@ impl Engine {
             prepared,
             others,
             action: action.into(),
+            mark: self.1.clone(),
         })
     }
 }

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 both_databases!(
     an_update_keeps_tags_and_security_labels_and_replaces_profiles,
     what_the_server_writes_is_not_the_clients,
+    labels_are_read_added_and_taken_away_by_operations,
+    an_operation_on_meta_passes_the_same_door,
 );
 
 fn label(code: &str) -> Value {
@@ -71,4 +73,84 @@ async fn what_the_server_writes_is_not_the_clients(server: TestServer) {
     let stored = server.read(&path).await;
     assert_eq!(stored["meta"]["versionId"], "2");
     assert!(stored["meta"]["lastUpdated"].as_str().is_some_and(|t| t > "2026"));
+}
+
+fn parameters(meta: Value) -> Value {
+    json!({"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": meta}]})
+}
+
+/// The Meta of an answer, as a resource that [`codes`] reads.
+fn returned(body: &Value) -> Value {
+    json!({"meta": body["parameter"][0]["valueMeta"]})
+}
+
+async fn labels_are_read_added_and_taken_away_by_operations(server: TestServer) {
+    let client = server.everyone();
+    assert_eq!(client.read("Patient/$meta").await.ok().body, json!({"resourceType": "Parameters"}), "there are none");
+    let mut body = patient("1");
+    body["meta"] = json!({"tag": [label("a")]});
+    let path = client.create(&body).await.is(201).reference();
+    let add = parameters(
+        json!({"tag": [label("a"), label("b")], "profile": ["http://x.example/p"], "security": [label("s")]}),
+    );
+    let answer = client.operation(&format!("{path}/$meta-add"), &add, None).await.is(200);
+    assert_eq!(answer.header("etag"), "W/\"2\"");
+    let meta = returned(&answer.body);
+    assert_eq!(
+        (codes(&meta, "tag"), codes(&meta, "security"), codes(&meta, "profile")),
+        (vec!["a".into(), "b".into()], vec!["s".into()], vec!["http://x.example/p".into()])
+    );
+    assert_eq!(meta["meta"]["versionId"], "2");
+    assert_eq!(client.search("Patient?_tag=http://x.example|b").await.len(), 1);
+    let stale =
+        client.operation(&format!("{path}/$meta-delete"), &parameters(json!({"tag": [label("a")]})), Some("1")).await;
+    stale.refuses(412, "conflict", "");
+    let take = parameters(json!({"tag": [label("a"), label("never")], "profile": ["http://x.example/p"]}));
+    client.operation(&format!("{path}/$meta-delete"), &take, Some("2")).await.is(200);
+    for read in
+        [client.read(&format!("{path}/$meta")).await, client.send("POST", &format!("{path}/$meta"), "", &[]).await]
+    {
+        let meta = returned(&read.ok().body);
+        assert_eq!((codes(&meta, "tag"), codes(&meta, "profile")), (vec!["b".into()], vec![]));
+    }
+    client
+        .create(&json!({"resourceType": "Group", "type": "person", "actual": true, "meta": {"tag": [label("g")]}}))
+        .await
+        .is(201);
+    for (url, tags) in [("Patient/$meta", vec!["b"]), ("Group/$meta", vec!["g"]), ("$meta", vec!["b", "g"])] {
+        let mut found = codes(&returned(&client.read(url).await.ok().body), "tag");
+        found.sort();
+        assert_eq!(found, tags, "{url}");
+    }
+    for (body, status) in
+        [(parameters(json!({"tag": "x"})), 400), (json!({"resourceType": "Parameters"}), 400), (patient("x"), 400)]
+    {
+        assert_eq!(client.operation(&format!("{path}/$meta-add"), &body, None).await.status, status);
+    }
+    client.operation("Patient/nobody/$meta-add", &add, None).await.is(404);
+    client.read("Patient/nobody/$meta").await.is(404);
+    client.read(&format!("{path}/$meta-add")).await.is(405);
+    let bad = transaction(&[
+        json!({"resource": add, "request": {"method": "POST", "url": format!("{path}/$meta-add")}}),
+        json!({"resource": add, "request": {"method": "POST", "url": format!("{path}/$meta-delete")}}),
+    ]);
+    client.post(&bad).await.refuses(400, "duplicate", "Bundle.entry[1]");
+    assert_eq!(server.read(&path).await["meta"]["versionId"], "3");
+}
+
+async fn an_operation_on_meta_passes_the_same_door(server: TestServer) {
+    let (hospital, other) = (server.hospital(), server.other_hospital());
+    let mut body = patient("1");
+    body["meta"] = json!({"security": [label("r")]});
+    let path = hospital.create(&body).await.is(201).reference();
+    let take = parameters(json!({"security": [label("r")]}));
+    for name in ["$meta", "$meta-delete"] {
+        other.operation(&format!("{path}/{name}"), &take, None).await.is(404);
+    }
+    assert!(codes(&returned(&other.read("Patient/$meta").await.ok().body), "security").is_empty());
+    // A technician may not write a Patient at all, whoever's.
+    server.technician().operation(&format!("{path}/$meta-delete"), &take, None).await.refuses(403, "forbidden", "");
+    let entry = json!({"resource": take, "request": {"method": "POST", "url": format!("{path}/$meta-delete")}});
+    server.technician().post(&transaction(&[entry])).await.refuses(403, "forbidden", "Bundle.entry[0]");
+    assert_eq!(codes(&server.read(&path).await, "security"), ["r"]);
 }

@@ -1,5 +1,6 @@
 //! The REST API's rules, each as one short story over HTTP. The fifteen corners of `fhir-edges` that separate servers.
 
+mod background;
 mod claims;
 mod conditional;
 mod edges;
@@ -11,6 +12,7 @@ mod meta;
 mod operations;
 mod pages;
 mod patch;
+mod prefer;
 mod profiles;
 mod reading;
 mod references;
