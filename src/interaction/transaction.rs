@@ -60,7 +60,7 @@ impl Engine {
                 }
                 Request::Operation(call) if operation::meta::is_change(&call) => {
                     match self.meta_draft(ctx, call) {
-                        Ok(draft) => asks.add(self, Draft { place, full_url, ..draft }),
+                        Ok(draft) => asks.add(self, ctx, Draft { place, full_url, ..draft }),
                         Err(error) => asks.fail(error, &place),
                     }
                     parts.push(Part::Meta(prefer));

@@ -5,11 +5,11 @@
 //! Source: <https://hl7.org/fhir/R4/fhirpatch.html>.
 
 use super::MAX_OPERATIONS;
-use super::place::{self, Both, Spot, Step};
+use super::place::{self, Both, Spot};
 use super::value;
 use crate::error::{Error, Result};
 use crate::fhir::definition::Element;
-use crate::fhir::fhirpath::{Expr, Item};
+use crate::fhir::fhirpath::{Env, Expression, Place, Value, locate};
 use crate::fhir::json::Json;
 use crate::fhir::resource::printable;
 
@@ -130,29 +130,35 @@ fn step(root: &mut Json, parameter: &Json) -> Result<()> {
 }
 
 /// Steps to all elements that a path leads to, in order, each once.
-fn find(root: &Json, path: &str) -> Result<Vec<Vec<Step>>> {
-    let expr =
-        Expr::parse(path).map_err(|e| Error::invalid(format!("the path '{}' is no FHIRPath: {e}", printable(path))))?;
-    let mut nodes: Vec<&Json> = Vec::new();
-    let mut is_computed = false;
-    expr.each(root, root, &mut |item| match item {
-        Item::Node { json, .. } if nodes.iter().any(|n| std::ptr::eq(*n, json)) => {}
-        Item::Node { json, .. } => nodes.push(json),
-        _ => is_computed = true,
-    });
-    let found: Option<Vec<_>> = nodes.into_iter().map(|node| place::locate(root, node)).collect();
-    found.filter(|_| !is_computed).ok_or_else(|| {
-        let text = "leads to a computed value or out of the resource; a patch changes elements of the resource only";
-        Error::unprocessable(format!("the path '{}' {text}", printable(path)))
-    })
+fn find(root: &Json, path: &str) -> Result<Vec<Vec<Place>>> {
+    let expression = Expression::parse(path)
+        .map_err(|e| Error::invalid(format!("the path '{}' is no FHIRPath: {e}", printable(path))))?;
+    let env = Env::of(root);
+    let values = expression
+        .evaluate(&env)
+        .map_err(|e| Error::unprocessable(format!("the path '{}' cannot be followed: {e}", printable(path))))?;
+    let mut found: Vec<Vec<Place>> = Vec::new();
+    for value in &values {
+        let way = if let Value::Node(node) = value { locate(root, node) } else { None };
+        match way {
+            Some(way) if found.contains(&way) => {}
+            Some(way) => found.push(way),
+            None => {
+                let text =
+                    "leads to a computed value or out of the resource; a patch changes elements of the resource only";
+                return Err(Error::unprocessable(format!("the path '{}' {text}", printable(path))));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The one element of a path.
-fn one(root: &Json, operation: &Operation<'_>) -> Result<Vec<Step>> {
+fn one(root: &Json, operation: &Operation<'_>) -> Result<Vec<Place>> {
     at_most_one(root, operation)?.ok_or_else(|| operation.nowhere())
 }
 
-fn at_most_one(root: &Json, operation: &Operation<'_>) -> Result<Option<Vec<Step>>> {
+fn at_most_one(root: &Json, operation: &Operation<'_>) -> Result<Option<Vec<Place>>> {
     let mut found = find(root, operation.path)?;
     if found.len() > 1 {
         let text = format!(
@@ -195,7 +201,7 @@ fn add(root: &mut Json, operation: &Operation<'_>) -> Result<()> {
 }
 
 /// The place right behind the last element of a list, which an `add` fills.
-fn next_of_list(root: &mut Json, operation: &Operation<'_>) -> Result<Vec<Step>> {
+fn next_of_list(root: &mut Json, operation: &Operation<'_>) -> Result<Vec<Place>> {
     let indexed = operation.path.strip_suffix(']').and_then(|p| p.rsplit_once('['));
     let Some((list, n)) = indexed.and_then(|(list, n)| Some((list, n.trim().parse::<usize>().ok()?))) else {
         return Err(operation.nowhere());
@@ -207,13 +213,13 @@ fn next_of_list(root: &mut Json, operation: &Operation<'_>) -> Result<Vec<Step>>
     }
     place::insert(object, &key, n, Both { json: Json::object(), half: None });
     let mut steps = owner;
-    steps.extend([Step::Key(key), Step::At(n)]);
+    steps.extend([Place::Member(key), Place::Item(n)]);
     Ok(steps)
 }
 
-fn reach<'a>(root: &'a mut Json, owner: &[Step], operation: &Operation<'_>) -> Result<&'a mut Json> {
+fn reach<'a>(root: &'a mut Json, owner: &[Place], operation: &Operation<'_>) -> Result<&'a mut Json> {
     // The second halves of a list may be missing, or be nulls.
-    if let [before @ .., Step::Key(key), Step::At(n)] = owner
+    if let [before @ .., Place::Member(key), Place::Item(n)] = owner
         && key.starts_with('_')
     {
         let list = place::reach(root, before).ok_or_else(|| operation.nowhere())?;
@@ -231,16 +237,15 @@ fn reach<'a>(root: &'a mut Json, owner: &[Step], operation: &Operation<'_>) -> R
 }
 
 /// The list that a path names: steps to the object around it, its JSON name, its element.
-fn collection(root: &Json, path: &str, operation: &Operation<'_>) -> Result<(Vec<Step>, Box<str>, &'static Element)> {
+fn collection(root: &Json, path: &str, operation: &Operation<'_>) -> Result<(Vec<Place>, Box<str>, &'static Element)> {
     let found = find(root, path)?;
     let (owner, key) = match found.first() {
         Some(steps) => {
             let spot = Spot::of(steps).filter(|s| s.index.is_some()).ok_or_else(|| no_list(operation))?;
             let of_list =
-                |steps: &Vec<Step>| Spot::of(steps).is_some_and(|s| s.owner == spot.owner && s.key == spot.key);
+                |steps: &Vec<Place>| Spot::of(steps).is_some_and(|s| s.owner == spot.owner && s.key == spot.key);
             let object = place::get(root, &spot.owner).ok_or_else(|| operation.nowhere())?;
-            let values = object[&*spot.key].items().iter().filter(|v| !v.is_null()).count();
-            if found.len() != values || !found.iter().all(of_list) {
+            if found.len() != place::count(object, &spot.key) || !found.iter().all(of_list) {
                 let text = format!("the path '{}' does not name one whole list", printable(path));
                 return Err(Error::unprocessable(text).code("multiple-matches"));
             }

@@ -1,87 +1,47 @@
 //! Where in a resource an element stands, and what the definitions say of that place.
 //!
-//! A FHIRPath expression answers with elements of the tree; [`locate`] finds the steps that lead to one, so that it can be
-//! changed. An element of an array of primitives has a second half beside it (`given` and `_given`): [`Spot`] changes both.
+//! A FHIRPath expression answers with elements of the tree, and [`locate`](crate::fhir::fhirpath::locate) tells the steps that
+//! lead to one. An element of an array of primitives has a second half beside it (`given` and `_given`): [`Spot`] changes both.
 
 use crate::fhir::definition::{self, Element, Structure, Type};
+use crate::fhir::fhirpath::Place;
 use crate::fhir::json::Json;
 use crate::fhir::resource::ResourceType;
 
-/// One step into a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    Key(Box<str>),
-    At(usize),
-}
-
-/// The steps to a node, which is one of this tree: the same object in memory, not an equal one.
-pub(super) fn locate(root: &Json, node: &Json) -> Option<Vec<Step>> {
-    let mut steps = Vec::new();
-    walk(root, node, &mut steps).then_some(steps)
-}
-
-fn walk(here: &Json, node: &Json, steps: &mut Vec<Step>) -> bool {
-    if std::ptr::eq(here, node) {
-        return true;
-    }
-    match here {
-        Json::Array(items) => {
-            for (n, item) in items.iter().enumerate() {
-                steps.push(Step::At(n));
-                if walk(item, node, steps) {
-                    return true;
-                }
-                steps.pop();
-            }
-        }
-        Json::Object(members) => {
-            for (key, value) in members.iter() {
-                steps.push(Step::Key(key.into()));
-                if walk(value, node, steps) {
-                    return true;
-                }
-                steps.pop();
-            }
-        }
-        _ => {}
-    }
-    false
-}
-
-pub(super) fn get<'a>(root: &'a Json, steps: &[Step]) -> Option<&'a Json> {
+pub(super) fn get<'a>(root: &'a Json, steps: &[Place]) -> Option<&'a Json> {
     steps.iter().try_fold(root, |here, step| match step {
-        Step::Key(key) => here.get(key),
-        Step::At(n) => here.items().get(*n),
+        Place::Member(key) => here.get(key),
+        Place::Item(n) => here.items().get(*n),
     })
 }
 
 /// The object at the end of these steps; steps by name make what is not there.
-pub(super) fn reach<'a>(root: &'a mut Json, steps: &[Step]) -> Option<&'a mut Json> {
+pub(super) fn reach<'a>(root: &'a mut Json, steps: &[Place]) -> Option<&'a mut Json> {
     let mut here = root;
     for step in steps {
         here = match step {
-            Step::Key(key) => {
+            Place::Member(key) => {
                 if here.get(key).is_none() {
                     here.set(key, Json::object());
                 }
                 here.get_mut(key)?
             }
-            Step::At(n) => here.items_mut().get_mut(*n)?,
+            Place::Item(n) => here.items_mut().get_mut(*n)?,
         };
     }
     Some(here)
 }
 
 /// The structure of the object at the end of these steps; `None` where it has none, such as a primitive.
-pub(super) fn structure(root: &Json, steps: &[Step]) -> Option<&'static Structure> {
+pub(super) fn structure(root: &Json, steps: &[Place]) -> Option<&'static Structure> {
     let mut here = root;
     let mut of = of_resource(root);
     for step in steps {
         match step {
-            Step::At(n) => {
+            Place::Item(n) => {
                 here = here.items().get(*n).unwrap_or(&Json::Null);
             }
-            Step::Key(key) => {
+            Place::Member(key) => {
                 here = here.get(key).unwrap_or(&Json::Null);
                 of = if key.starts_with('_') {
                     definition::structure("Element")
@@ -109,7 +69,7 @@ fn of_resource(json: &Json) -> Option<&'static Structure> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spot {
     /// Steps to the object around it.
-    pub(super) owner: Vec<Step>,
+    pub(super) owner: Vec<Place>,
     /// Its JSON name there.
     pub(super) key: Box<str>,
     /// Its place, where the name holds an array.
@@ -117,15 +77,14 @@ pub(super) struct Spot {
 }
 
 impl Spot {
-    /// Of the steps to an element; `None` for the resource itself.
-    pub(super) fn of(steps: &[Step]) -> Option<Self> {
-        match steps {
-            [owner @ .., Step::Key(key), Step::At(n)] => {
-                Some(Self { owner: owner.to_vec(), key: key.clone(), index: Some(*n) })
-            }
-            [owner @ .., Step::Key(key)] => Some(Self { owner: owner.to_vec(), key: key.clone(), index: None }),
-            _ => None,
-        }
+    /// Of the steps to an element; `None` for the resource itself. Of a primitive that has a second half only they lead there.
+    pub(super) fn of(steps: &[Place]) -> Option<Self> {
+        let (owner, key, index) = match steps {
+            [owner @ .., Place::Member(key), Place::Item(n)] => (owner, key, Some(*n)),
+            [owner @ .., Place::Member(key)] => (owner, key, None),
+            _ => return None,
+        };
+        Some(Self { owner: owner.to_vec(), key: key.strip_prefix('_').unwrap_or(key).into(), index })
     }
 
     /// The element that the definitions have at this place.
@@ -134,10 +93,10 @@ impl Spot {
     }
 
     /// Steps to the second half of a primitive: where its id and extensions stand.
-    pub(super) fn half(&self) -> Vec<Step> {
+    pub(super) fn half(&self) -> Vec<Place> {
         let mut steps = self.owner.clone();
-        steps.push(Step::Key(half(&self.key)));
-        steps.extend(self.index.map(Step::At));
+        steps.push(Place::Member(half(&self.key)));
+        steps.extend(self.index.map(Place::Item));
         steps
     }
 }
@@ -241,11 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_found_by_itself_and_not_by_its_looks() {
-        let tree: Json = json!({"resourceType": "Patient", "name": [{"family": "x"}, {"family": "x"}]}).into();
-        let steps = locate(&tree, &tree["name"][1]["family"]).unwrap();
-        assert_eq!(steps, [Step::Key("name".into()), Step::At(1), Step::Key("family".into())]);
-        assert!(locate(&tree, &Json::from("x")).is_none());
-        assert_eq!(structure(&tree, &steps[..2]).map(|s| s.name), Some("HumanName"));
+    fn a_place_knows_its_structure_and_its_second_half() {
+        let tree: Json = json!({"resourceType": "Patient", "name": [{"family": "x"}, {"_family": {"id": "f"}}]}).into();
+        let name = [Place::Member("name".into()), Place::Item(1)];
+        assert_eq!(structure(&tree, &name).map(|s| s.name), Some("HumanName"));
+        let half = [&name[..], &[Place::Member("_family".into())]].concat();
+        let spot = Spot::of(&half).unwrap();
+        assert_eq!((&*spot.key, spot.half()), ("family", half));
+        assert_eq!(spot.element(&tree).map(|e| e.name), Some("family"));
     }
 }

@@ -63,7 +63,7 @@ impl Engine {
         let draft = self.meta_draft(ctx, call)?;
         let name = format!("{}/${name}", draft.at.rtype());
         let mut asks = Asks::default();
-        asks.add(self, draft);
+        asks.add(self, ctx, draft);
         let written = self.write(ctx, asks, Others::default(), &name).await?;
         let outcome = written.outcomes.into_iter().next().ok_or_else(|| Error::fault("a write without an outcome"))?;
         changed(outcome, prefer)

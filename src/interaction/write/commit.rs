@@ -210,7 +210,7 @@ impl Commit {
         let mut wanted = Vec::new();
         for (_, step) in steps.iter().filter(|(_, s)| s.ask.is_versioned) {
             if let Some(ready) = &step.ready {
-                versioned::targets(&ready.json, &mut wanted);
+                versioned::targets(&ready.json, &self.house.env.base, &mut wanted);
             }
         }
         wanted.retain(|t| !known.contains_key(t));
@@ -221,7 +221,7 @@ impl Commit {
         for (_, step) in steps.iter_mut().filter(|(_, s)| s.ask.is_versioned) {
             if let Some(ready) = &step.ready {
                 let mut body = (*ready.json).clone();
-                versioned::write(&mut body, &|t| known.get(t).copied());
+                versioned::write(&mut body, &self.house.env.base, &|t| known.get(t).copied());
                 step.ready = Some(Cow::Owned(Ready::new(&self.house, body, step.target)));
             }
         }

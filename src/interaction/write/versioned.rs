@@ -23,30 +23,35 @@ fn has_mark(json: &Json) -> bool {
         .any(|e| e["url"].as_str() == Some(MARK) && e["valueBoolean"].as_bool() == Some(true))
 }
 
+/// What a reference leads to on this server, by `Type/id` or by its address; `None` when it names a version already.
+fn lead(json: &Json, base: &str) -> Option<Target> {
+    let text = json["reference"].as_str().filter(|r| !r.contains("/_history/"))?;
+    Target::parse(text.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')).unwrap_or(text))
+}
+
 /// What the marked references lead to.
-pub(super) fn targets(json: &Json, found: &mut Vec<Target>) {
+pub(super) fn targets(json: &Json, base: &str, found: &mut Vec<Target>) {
     match json {
-        Json::Array(items) => items.iter().for_each(|item| targets(item, found)),
+        Json::Array(items) => items.iter().for_each(|item| targets(item, base, found)),
         Json::Object(members) => {
             if has_mark(json)
-                && let Some(target) =
-                    json["reference"].as_str().filter(|r| !r.contains("/_history/")).and_then(Target::parse)
+                && let Some(target) = lead(json, base)
             {
                 found.push(target);
             }
-            members.iter().for_each(|(_, v)| targets(v, found));
+            members.iter().for_each(|(_, v)| targets(v, base, found));
         }
         _ => {}
     }
 }
 
 /// Writes the versions in. A reference whose version is not known keeps its mark.
-pub(super) fn write(json: &mut Json, version: &dyn Fn(&Target) -> Option<i64>) {
+pub(super) fn write(json: &mut Json, base: &str, version: &dyn Fn(&Target) -> Option<i64>) {
     match json {
-        Json::Array(items) => items.iter_mut().for_each(|item| write(item, version)),
+        Json::Array(items) => items.iter_mut().for_each(|item| write(item, base, version)),
         Json::Object(_) => {
             if has_mark(json)
-                && let Some(target) = json["reference"].as_str().and_then(Target::parse)
+                && let Some(target) = lead(json, base)
                 && let Some(n) = version(&target)
             {
                 json.set("reference", format!("{target}/_history/{n}"));
@@ -59,7 +64,7 @@ pub(super) fn write(json: &mut Json, version: &dyn Fn(&Target) -> Option<i64>) {
                 }
             }
             if let Some(members) = json.as_object_mut() {
-                members.0.iter_mut().for_each(|(_, v)| write(v, version));
+                members.0.iter_mut().for_each(|(_, v)| write(v, base, version));
             }
         }
         _ => {}
@@ -73,14 +78,17 @@ mod tests {
     #[test]
     fn a_marked_reference_gets_its_version_and_loses_the_mark() {
         let text = format!(
-            r#"{{"target":[{{"extension":[{{"url":"{MARK}","valueBoolean":true}}],"reference":"Patient/1"}},{{"reference":"Patient/1"}}]}}"#
+            r#"{{"target":[{{"extension":[{{"url":"{MARK}","valueBoolean":true}}],"reference":"Patient/1"}},{{"extension":[{{"url":"{MARK}","valueBoolean":true}}],"reference":"http://own/fhir/Patient/2"}},{{"reference":"Patient/1"}}]}}"#
         );
         let mut json = crate::fhir::json::parse(text.as_bytes()).unwrap();
         assert!(is_marked(&json));
         let mut found = Vec::new();
-        targets(&json, &mut found);
-        assert_eq!(found.len(), 1);
-        write(&mut json, &|_| Some(3));
-        assert_eq!(json.to_string(), r#"{"target":[{"reference":"Patient/1/_history/3"},{"reference":"Patient/1"}]}"#);
+        targets(&json, "http://own/fhir", &mut found);
+        assert_eq!(found.len(), 2);
+        write(&mut json, "http://own/fhir", &|_| Some(3));
+        assert_eq!(
+            json.to_string(),
+            r#"{"target":[{"reference":"Patient/1/_history/3"},{"reference":"Patient/2/_history/3"},{"reference":"Patient/1"}]}"#
+        );
     }
 }
