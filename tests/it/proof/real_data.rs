@@ -236,6 +236,8 @@ async fn the_official_examples_come_back_to_the_digit(server: TestServer) {
         ("example:27#2", "_list"),
         ("example:27#3", "_list"),
         ("example:27#4", "notgiven"),
+        // The fullUrl of Patient/pat12 on Patient/pat2: bundle.html#bundle-unique, they shall not disagree.
+        ("example:22 ", "Bundle.entry[2].fullUrl"),
         // Observation.performer may not be an Encounter.
         ("example:155 ", "Observation.performer[0].reference"),
     ];
