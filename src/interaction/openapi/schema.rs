@@ -55,7 +55,7 @@ pub(super) fn all() -> Value {
 
 fn listed(element: &Element) -> Option<&'static CodeSet> {
     let is_code = element.types.as_slice() == [Type::Primitive(Primitive::Code)];
-    element.codes().filter(|set| is_code && set.codes().count() <= MOST_CODES)
+    element.codes().filter(|set| is_code && (1..=MOST_CODES).contains(&set.codes().count()))
 }
 
 fn schema(structure: &'static Structure) -> Value {

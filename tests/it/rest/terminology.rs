@@ -48,7 +48,7 @@ async fn shelf(server: &TestServer) -> Client {
             {"code": "dog", "target": [{"code": "D", "display": "Canine", "equivalence": "equal"}]},
             {"code": "poodle", "target": [{"code": "D", "equivalence": "wider"}]},
             {"code": "bird", "target": [{"equivalence": "unmatched"}]},
-            {"code": "robin", "target": [{"code": "R", "equivalence": "narrower", "dependsOn": [{"property": "http://terms.example/season", "value": "winter"}],
+            {"code": "robin", "target": [{"code": "R", "equivalence": "narrower", "comment": "Robins of the old world.", "dependsOn": [{"property": "http://terms.example/season", "value": "winter"}],
                 "product": [{"property": "http://terms.example/colour", "system": "http://c.example", "value": "red"}]}]}],
             "unmapped": {"mode": "other-map", "url": "http://terms.example/rest"}}]});
     let rest = |mode: Value| {

@@ -231,6 +231,13 @@ fn observation(rng: &mut Rng, id: &str, n: usize) -> Value {
         let component = |rng: &mut Rng| json!({"code": concept(rng), "valueQuantity": quantity(rng)});
         r["component"] = json!([component(rng), component(rng)]);
     }
+    // obs-7: a component that says the same as the whole has the value.
+    let codings = |code: &Value| code["coding"].as_array().cloned().unwrap_or_default();
+    let (own, parts) = (codings(&r["code"]), r["component"].as_array().cloned().unwrap_or_default());
+    if parts.iter().any(|part| codings(&part["code"]).iter().any(|coding| own.contains(coding))) {
+        let members = r.as_object_mut().expect("a resource");
+        members.retain(|name, _| !name.starts_with("value"));
+    }
     r
 }
 
@@ -249,8 +256,16 @@ fn encounter(rng: &mut Rng, id: &str) -> Value {
 
 fn risk(rng: &mut Rng, id: &str) -> Value {
     let prediction = match rng.below(4) {
-        0 => json!({"probabilityRange": {"low": {"value": number(rng)}}}),
-        _ => json!({"probabilityDecimal": number(rng)}),
+        0 => json!({"probabilityRange": {"low": {"value": number(rng), "unit": "%", "system": UCUM, "code": "%"}}}),
+        _ => {
+            let chance = number(rng);
+            // ras-2: a decimal is at most 100.
+            if chance.as_f64().is_some_and(|n| n > 100.0) {
+                json!({"relativeRisk": 1})
+            } else {
+                json!({"probabilityDecimal": chance})
+            }
+        }
     };
     json!({"resourceType": "RiskAssessment", "id": id, "status": "final", "subject": subject(rng), "prediction": [prediction]})
 }

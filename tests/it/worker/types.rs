@@ -9,7 +9,7 @@ fn observation(id: &str, code: &str, value: Value, note: &str) -> Value {
         "effectivePeriod": {"start": "2026-01-01T00:00:00Z", "end": format!("2026-01-0{note}T00:00:00Z")},
         "note": [{"text": format!("Note number {note} of a série")}], "specimen": {"reference": format!("Specimen/s{note}")},
         "referenceRange": [{"low": {"value": 1, "unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"}}],
-        "component": [{"code": {"coding": [{"system": "http://loinc.org", "code": code}]}, "valueInteger": 5},
+        "component": [{"code": {"coding": [{"system": "http://parts.example", "code": code}]}, "valueInteger": 5},
             {"code": {"coding": [{"system": "http://loinc.org", "code": "other"}]}}]});
     out["valueQuantity"] = value;
     out
@@ -77,7 +77,7 @@ async fn a_posted_parameter_of_each_type_finds_what_is_there_and_what_comes(sett
         ("Observation?x-string:contains=SERIE", "o2,o3,o4,o5,o6"),
         ("Observation?x-string:contains=number%203", "o3"),
         ("Observation?x-string:missing=true", ""),
-        ("Observation?x-token=http://loinc.org|a", "o2,o4,o6"),
+        ("Observation?x-token=http://parts.example|a", "o2,o4,o6"),
         ("Observation?x-token=b", "o3,o5"),
         ("Observation?x-token:not=b", "o2,o4,o6"),
         ("Observation?x-reference=Specimen/s2", "o2"),
