@@ -29,6 +29,7 @@ pub struct Search {
     pub page: Option<usize>,
 }
 
+/// What is searched. ValueSets are not: the programme's own answer beside those of the world (`rest::claims`).
 const TYPES: &[&str] = &[
     "Patient",
     "Observation",
@@ -38,7 +39,6 @@ const TYPES: &[&str] = &[
     "Task",
     "Condition",
     "Condition",
-    "ValueSet",
     "QuestionnaireResponse",
     "List",
     "Organization",
