@@ -343,7 +343,9 @@ mod tests {
         let page = format!(
             "# Who may do what\n\nPrinted from `profiles/policy/access.json` by a test of `src/access/policy.rs`; change the JSON, not this page.\n\n\
              c create · r read · u update, d delete rows of the own organisation · U, D also rows shared with it · s search.\n\
-             Scopes only take away from this; organisation walls and shares say which rows; `workflow::guard` says which fields and states.\n\n{}",
+             Scopes only take away from this; organisation walls and shares say which rows; `workflow::guard` says which fields and states.\n\n\
+             What runs in the background (`Prefer: respond-async`) is seen under `_async/ID` and `_async/ID/result` by the very caller who started it - client, user and organisation -, whatever\n\
+             the role; everybody else gets 404. It is carried out with the rights of its caller ([writes](writes.md)).\n\n{}",
             Policy::built_in().unwrap().to_markdown()
         );
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/access.md");

@@ -74,6 +74,7 @@ mod tests {
     use super::*;
     use std::io::Write;
 
+    /// Own docs/settings.md: A packed body is measured unpacked: a bomb ends at the limit.
     #[test]
     fn a_gzip_bomb_ends_at_the_limit() {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());

@@ -167,6 +167,8 @@ mod tests {
         }
     }
 
+    /// R4 http.html#mime-type: `Accept` with weights, `fhirVersion` and `_format` are understood; what excludes JSON
+    /// is 406.
     #[test]
     fn json_in_all_its_names_is_accepted_and_xml_is_not() {
         for (accept, good) in [

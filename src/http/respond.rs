@@ -18,6 +18,7 @@ use std::time::Duration;
 
 const FHIR_JSON: HeaderValue = HeaderValue::from_static("application/fhir+json;charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// From this size on an answer is worth compressing.
@@ -145,10 +146,13 @@ fn takes_gzip(accept: &str) -> bool {
     })
 }
 
-/// A FHIR answer.
-pub(super) fn success(face: &Face, base: &str, answer: Answer) -> HttpResponse {
+/// A FHIR answer. `applied`: the preferences that it heeds.
+pub(super) fn success(face: &Face, base: &str, answer: Answer, applied: &str) -> HttpResponse {
     let location = answer.version_path();
     let mut out = face.builder(answer.done.status().0);
+    if let Some(applied) = HeaderValue::from_str(applied).ok().filter(|_| !applied.is_empty()) {
+        out.insert_header((APPLIED, applied));
+    }
     if let Some(stamp) = &answer.stamp {
         if let Ok(etag) = HeaderValue::from_str(&format!("W/\"{}\"", stamp.version)) {
             out.insert_header((header::ETAG, etag));

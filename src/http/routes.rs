@@ -76,7 +76,7 @@ fn below(path: &str) -> &str {
 async fn fhir(shared: &Shared, request: &HttpRequest, payload: web::Payload, face: &Face) -> HttpResponse {
     let answer = fhir_answer(shared, request, payload, face).await;
     match answer {
-        Ok(answer) => respond::success(face, &shared.house.base, answer),
+        Ok((answer, applied)) => respond::success(face, &shared.house.base, answer, &applied),
         Err(error) => {
             let challenge = shared.house.auth.challenge(&error);
             respond::failure(face, &error, challenge.as_deref())
@@ -84,7 +84,13 @@ async fn fhir(shared: &Shared, request: &HttpRequest, payload: web::Payload, fac
     }
 }
 
-async fn fhir_answer(shared: &Shared, request: &HttpRequest, payload: web::Payload, face: &Face) -> Result<Answer> {
+/// The answer, and the preferences that it heeds.
+async fn fhir_answer(
+    shared: &Shared,
+    request: &HttpRequest,
+    payload: web::Payload,
+    face: &Face,
+) -> Result<(Answer, String)> {
     let house = &shared.house;
     face.check()?;
     let path = wire::path(request)?;
@@ -94,7 +100,8 @@ async fn fhir_answer(shared: &Shared, request: &HttpRequest, payload: web::Paylo
     };
     let is_public = matches!(verb, Verb::Get | Verb::Head) && matches!(&*path, "metadata" | "$versions");
     let ctx = if is_public { anonymous(shared, face) } else { ctx(shared, request, face).await? };
-    let mut wire = wire::read(request, verb)?;
+    let preferences = wire::preferences(request);
+    let mut wire = wire::read(request, verb, &preferences)?;
     if let Some(page) = face.page() {
         wire.query = format!("{}{}_format={page}", wire.query, if wire.query.is_empty() { "" } else { "&" });
     }
@@ -106,12 +113,14 @@ async fn fhir_answer(shared: &Shared, request: &HttpRequest, payload: web::Paylo
         wire.body = interaction::Body::Raw(bytes);
     }
     let asked = interaction::route(&path, wire)?;
+    let applied = preferences.iter().filter(|(kind, _)| asked.heeds(*kind)).map(|(_, text)| *text);
+    let applied = applied.collect::<Vec<_>>().join(", ");
     if !is_large {
-        return house.engine.handle(&ctx, asked).await;
+        return Ok((house.engine.handle(&ctx, asked).await?, applied));
     }
     let engine = house.engine.clone();
     let done = shared.aside.spawn(async move { engine.handle(&ctx, asked).await }).await;
-    done.map_err(|e| Error::fault("a large request ended in a panic").caused_by(e))?
+    Ok((done.map_err(|e| Error::fault("a large request ended in a panic").caused_by(e))??, applied))
 }
 
 /// Who is calling, and what time it is for them.

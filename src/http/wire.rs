@@ -5,7 +5,7 @@
 use super::negotiate;
 use crate::config::Limits;
 use crate::error::{Error, Kind, Result};
-use crate::interaction::{Media, Prefer, Verb, Wire};
+use crate::interaction::{Media, Prefer, Preference, Verb, Wire};
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -60,7 +60,7 @@ pub(super) fn path(request: &HttpRequest) -> Result<Cow<'_, str>> {
 ///
 /// # Errors
 /// `Invalid` for a header that is not ASCII or stands twice.
-pub(super) fn read(request: &HttpRequest, verb: Verb) -> Result<Wire> {
+pub(super) fn read(request: &HttpRequest, verb: Verb, preferences: &[(Preference, &str)]) -> Result<Wire> {
     let text = |name: &str| -> Result<Option<String>> {
         let mut all = request.headers().get_all(name);
         match (all.next(), all.next()) {
@@ -91,20 +91,48 @@ pub(super) fn read(request: &HttpRequest, verb: Verb) -> Result<Wire> {
     if !matches!(verb, Verb::Get | Verb::Head) {
         wire.if_match = text("if-match")?;
     }
-    for value in request.headers().get_all("prefer") {
-        for part in value.to_str().unwrap_or_default().split([',', ';']).map(str::trim) {
-            match part {
-                "return=minimal" => wire.prefer = Some(Prefer::Minimal),
-                "return=representation" => wire.prefer = Some(Prefer::Representation),
-                "return=OperationOutcome" => wire.prefer = Some(Prefer::Outcome),
-                "handling=lenient" => wire.lenient = true,
-                "handling=strict" => wire.lenient = false,
-                "respond-async" => wire.is_async = true,
-                _ => {} // RFC 7240: what is not understood is ignored
-            }
+    for (_, text) in preferences {
+        match *text {
+            "return=minimal" => wire.prefer = Some(Prefer::Minimal),
+            "return=representation" => wire.prefer = Some(Prefer::Representation),
+            "return=OperationOutcome" => wire.prefer = Some(Prefer::Outcome),
+            "handling=lenient" => wire.lenient = true,
+            "respond-async" => wire.is_async = true,
+            _ => {}
         }
     }
     Ok(wire)
+}
+
+/// The preferences that are understood, as `Preference-Applied` names them.
+const PREFERENCES: [(Preference, &str); 6] = [
+    (Preference::Return, "return=minimal"),
+    (Preference::Return, "return=representation"),
+    (Preference::Return, "return=OperationOutcome"),
+    (Preference::Handling, "handling=lenient"),
+    (Preference::Handling, "handling=strict"),
+    (Preference::Async, "respond-async"),
+];
+
+/// Reads `Prefer`: of each kind the first one; what is not understood is ignored.
+///
+/// Source: RFC 7240, section 2: names know no case, values may be quoted.
+pub(super) fn preferences(request: &HttpRequest) -> Vec<(Preference, &'static str)> {
+    let mut found: Vec<(Preference, &'static str)> = Vec::new();
+    for value in request.headers().get_all("prefer") {
+        for part in value.to_str().unwrap_or_default().split([',', ';']) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let value = value.trim().trim_matches('"');
+            let asked = if value.is_empty() { name.trim().to_owned() } else { format!("{}={value}", name.trim()) };
+            let known = PREFERENCES.iter().find(|(_, text)| text.eq_ignore_ascii_case(&asked));
+            if let Some((kind, text)) = known
+                && found.iter().all(|(other, _)| other != kind)
+            {
+                found.push((*kind, text));
+            }
+        }
+    }
+    found
 }
 
 /// Judges the media type of a body.

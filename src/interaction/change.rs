@@ -122,7 +122,7 @@ pub(super) fn type_of(of: &Scope) -> Option<crate::fhir::ResourceType> {
     match of {
         Scope::System => None,
         Scope::Type(rtype) => Some(*rtype),
-        Scope::Instance(target) => Some(target.rtype),
+        Scope::Instance(target) | Scope::Version(target, _) => Some(target.rtype),
         Scope::Compartment(_, inner) => *inner,
     }
 }

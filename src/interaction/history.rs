@@ -26,7 +26,9 @@ impl Engine {
                 let path = format!("{t}/_history");
                 (Action::HistoryInstance, Some(t.rtype), store::Scope::Instance(t), path)
             }
-            Scope::Compartment(..) => return Err(Error::not_found("a compartment has no history")),
+            Scope::Compartment(..) | Scope::Version(..) => {
+                return Err(Error::not_found("a compartment and a version have no history"));
+            }
         };
         self.permit(ctx, action, rtype)?;
         let limit = Limit::of(ctx);

@@ -144,7 +144,7 @@ impl Engine {
 
     /// Status, answer or end of a job.
     pub(super) async fn job(&self, ctx: &Ctx, id: &str, ask: JobAsk) -> Result<Answer> {
-        let (house, now) = (self.house(), Instant::now());
+        let (house, now) = (self.house(), ctx.now);
         let uuid = Uuid::try_parse(id).map_err(|_| unknown())?;
         let owner = owner(house, ctx);
         let job = house.store.job(id, owner, now).await?.ok_or_else(unknown)?;

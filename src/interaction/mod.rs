@@ -29,7 +29,7 @@ mod write;
 
 pub use answer::{Answer, Done, Progress, Stamp};
 pub use parameter::{Declared, declare};
-pub use request::{At, Body, JobAsk, Match, Media, Operation, Prefer, Request, Scope, Unless, When};
+pub use request::{At, Body, JobAsk, Match, Media, Operation, Prefer, Preference, Request, Scope, Unless, When};
 pub use route::{Verb, Wire, allowed, route, unknown as unknown_path};
 
 use crate::access::Ctx;

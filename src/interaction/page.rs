@@ -5,7 +5,6 @@
 //! Source: own rule; RFC 2104.
 
 use crate::access::Ctx;
-use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::store::Cursor;
 use base64::Engine as _;
@@ -35,7 +34,7 @@ impl Signer {
 
     /// The token of a page. `link`: what the page belongs to, path and parameters.
     pub(super) fn sign(&self, ctx: &Ctx, link: &str, cursor: &Cursor) -> String {
-        let expires = Instant::now().plus_seconds(self.seconds).0 / 1_000_000;
+        let expires = ctx.now.plus_seconds(self.seconds).0 / 1_000_000;
         let mac = URL_SAFE_NO_PAD.encode(self.mac(ctx, link, &cursor.0, expires));
         format!("{}.{expires:x}.{mac}", cursor.0)
     }
@@ -55,7 +54,7 @@ impl Signer {
         if !bool::from(self.mac(ctx, link, cursor, expires).ct_eq(mac.as_slice())) {
             return Err(no_such());
         }
-        if expires < Instant::now().0 / 1_000_000 {
+        if expires < ctx.now.0 / 1_000_000 {
             return Err(Error::gone("this page link is too old; start the search again").code("not-found"));
         }
         Ok(Cursor(cursor.to_owned()))
@@ -106,6 +105,7 @@ fn encode(text: &str, out: &mut String) {
 mod tests {
     use super::*;
     use crate::access::Principal;
+    use crate::clock::Instant;
     use std::sync::Arc;
 
     fn ctx(user: &str) -> Ctx {
@@ -127,6 +127,9 @@ mod tests {
         for broken in ["", ".", "..", "a.b.c", "é.1.é"] {
             assert_eq!(read(&ctx("a"), "Task?status=requested", broken), Err(404), "{broken}");
         }
+        let later = |seconds| Ctx { now: Instant(0).plus_seconds(seconds), ..ctx("a") };
+        assert_eq!(read(&later(60), "Task?status=requested", &token), Ok("abc_1-2".into()));
+        assert_eq!(read(&later(61), "Task?status=requested", &token), Err(410));
         assert!(Signer::new("t", 60).read(&ctx("a"), "Task?status=requested", &token).is_err());
     }
 

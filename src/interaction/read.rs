@@ -32,16 +32,21 @@ impl Engine {
     }
 
     pub(super) async fn vread(&self, ctx: &Ctx, target: Target, version: &str, query: &str) -> Result<Answer> {
+        self.resource(self.version(ctx, &target, version).await?, query)
+    }
+
+    /// A version of a resource, by its number as sent.
+    pub(super) async fn version(&self, ctx: &Ctx, target: &Target, version: &str) -> Result<Version> {
         self.permit(ctx, Action::VRead, Some(target.rtype))?;
         let no_such = || Error::not_found(format!("{target} has no such version"));
         // Version ids are our numbers; everything else cannot be there.
         let number = version.parse::<i64>().ok().filter(|n| *n > 0 && n.to_string() == version).ok_or_else(no_such)?;
         let store = &self.house().store;
-        let found = store.get_version(&Limit::of(ctx), &target, number).await?.ok_or_else(no_such)?;
+        let found = store.get_version(&Limit::of(ctx), target, number).await?.ok_or_else(no_such)?;
         if found.is_deleted() {
             return Err(gone(&found));
         }
-        self.resource(found, query)
+        Ok(found)
     }
 
     fn resource(&self, version: Version, query: &str) -> Result<Answer> {

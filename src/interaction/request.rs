@@ -134,6 +134,38 @@ impl Request {
     }
 }
 
+/// What `Prefer` may ask for.
+///
+/// Source: RFC 7240; <https://hl7.org/fhir/R4/http.html#ops>, <https://hl7.org/fhir/R4/search.html#errors>,
+/// <https://hl7.org/fhir/R4/async.html>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preference {
+    /// `return=…`
+    Return,
+    /// `handling=…`
+    Handling,
+    /// `respond-async`
+    Async,
+}
+
+impl Request {
+    /// Whether a preference has a say in it: then the answer names it as applied.
+    #[must_use]
+    pub fn heeds(&self, preference: Preference) -> bool {
+        match preference {
+            Preference::Return => match self {
+                Self::Create { .. } | Self::Update { .. } | Self::Patch { .. } | Self::Bundle { .. } => true,
+                // There is nothing left that could be represented.
+                Self::Delete { prefer, .. } => *prefer != Prefer::Representation,
+                Self::Operation(call) => super::operation::changes(call),
+                _ => false,
+            },
+            Preference::Handling => matches!(self, Self::Search { .. }),
+            Preference::Async => matches!(self, Self::Start { .. }),
+        }
+    }
+}
+
 /// What is asked of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobAsk {
@@ -214,6 +246,8 @@ pub enum Scope {
     Type(ResourceType),
     /// One resource (history).
     Instance(Target),
+    /// One version of one resource, its number raw (operations).
+    Version(Target, String),
     /// Resources of one type, or of all (`*`), in the compartment of one resource (search).
     Compartment(Target, Option<ResourceType>),
 }
@@ -358,6 +392,7 @@ pub struct Operation {
 mod tests {
     use super::*;
 
+    /// R4 http.html#concurrency: `If-Match` takes one ETag, weak or not, or `*`.
     #[test]
     fn if_match_takes_one_version() {
         for (text, version) in
@@ -371,6 +406,7 @@ mod tests {
         assert_eq!(When::parse(Some("*"), None).unwrap().if_match, Some(Match::Any));
     }
 
+    /// R4 http.html#cread: `If-None-Match` goes before `If-Modified-Since`; several ETags may be named.
     #[test]
     fn a_reader_who_has_the_version_is_told_so() {
         let by_tag = |t: &str| Unless { etags: Some(t.into()), modified_since: Some(0) }.has(3, 5_000_000);

@@ -207,6 +207,9 @@ pub(super) const ROUTES: &[Route] = &[
         Ok(Some(Request::VRead { target: target(p)?, version: at(p, 3).into(), query: w.query }))
     }),
     row("operation", CALLS, &[Type, Id, Name], |p, w| operation(at(p, 2), Scope::Instance(target(p)?), w)),
+    row("operation", CALLS, &[Type, Id, Word("_history"), Version, Name], |p, w| {
+        operation(at(p, 4), Scope::Version(target(p)?, at(p, 3).into()), w)
+    }),
     // a compartment
     row("search-compartment", READS, &[Type, Id, Member], |p, w| search(compartment(p)?, w)),
     row("search-compartment", &[Verb::Post], &[Type, Id, Member, Word("_search")], |p, w| search(compartment(p)?, w)),
@@ -347,6 +350,7 @@ mod tests {
         route(path, Wire::new(verb, ""))
     }
 
+    /// R4 http.html#summary: Each path and method finds its interaction.
     #[test]
     fn each_path_finds_its_interaction() {
         use Verb::{Delete, Get, Head, Patch, Post, Put};
@@ -399,6 +403,7 @@ mod tests {
         }
     }
 
+    /// R4 http.html#summary: A wrong method is 405, a wrong path 404, a bad id 400.
     #[test]
     fn a_wrong_method_is_405_and_a_wrong_path_404() {
         use Verb::{Get, Patch, Post, Put};

@@ -230,6 +230,7 @@ fn path(of: &Scope) -> String {
         Scope::System => String::new(),
         Scope::Type(rtype) => rtype.to_string(),
         Scope::Instance(target) => target.to_string(),
+        Scope::Version(target, version) => format!("{target}/_history/{version}"),
         Scope::Compartment(owner, inner) => format!("{owner}/{}", inner.map_or("*", ResourceType::as_str)),
     }
 }

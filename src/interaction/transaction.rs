@@ -1,7 +1,8 @@
 //! transaction: all entries or none.
 //!
-//! Writes go through `write/` together, operations after them in the same transaction; reads of single resources are checked inside the transaction and answered, like
-//! searches, right after its commit, so that they see what was written.
+//! Writes go through `write/` together, operations that change something after them in the same transaction. What reads is asked
+//! before for its input, is checked inside for the resource that it is about, and is answered right after the commit, so that it
+//! sees what was written.
 //! Source: <https://hl7.org/fhir/R4/http.html#trules>, `#transaction-response`.
 
 use super::Engine;
@@ -10,12 +11,14 @@ use super::batch::{self, Entry};
 use super::bundle::Writer;
 use super::change::{self, Change, type_of};
 use super::operation;
-use super::request::{Prefer, Request, Scope};
+use super::published;
+use super::request::{Operation, Prefer, Request, Scope};
 use super::subset::Subset;
 use super::write::{Asks, Draft, Others};
 use crate::access::Ctx;
 use crate::access::scope::Action;
 use crate::error::{Error, Result};
+use crate::fhir::Target;
 
 /// What an entry became.
 enum Part {
@@ -73,11 +76,10 @@ impl Engine {
                     parts.push(Part::Call(prefer));
                 }
                 request => {
-                    if let Err(error) = self.check_read(ctx, &request) {
+                    if let Err(error) = self.check_read(ctx, &request).await {
                         asks.fail(error, &place);
-                    }
-                    if let Request::Read { target, .. } = &request {
-                        others.reads.push((target.clone(), place));
+                    } else if let Some(target) = self.read_of(&request) {
+                        others.reads.push((target, place));
                     }
                     parts.push(Part::Read(request));
                 }
@@ -122,7 +124,7 @@ impl Engine {
     }
 
     /// Refuses what a read of an entry would refuse, before anything is written: one refused entry refuses all.
-    fn check_read(&self, ctx: &Ctx, request: &Request) -> Result<()> {
+    async fn check_read(&self, ctx: &Ctx, request: &Request) -> Result<()> {
         match request {
             Request::Read { target, query, .. } => {
                 self.permit(ctx, Action::Read, Some(target.rtype))?;
@@ -135,13 +137,25 @@ impl Engine {
             Request::Search { of, query, lenient } => self.check_search(ctx, of, query, *lenient),
             Request::History { of, .. } => {
                 let action = match of {
-                    Scope::Instance(_) => Action::HistoryInstance,
+                    Scope::Instance(_) | Scope::Version(..) => Action::HistoryInstance,
                     Scope::Type(_) => Action::HistoryType,
                     Scope::System | Scope::Compartment(..) => Action::HistorySystem,
                 };
                 self.permit(ctx, action, type_of(of))
             }
+            Request::Operation(call) => self.check_call(ctx, call).await,
             _ => Ok(()),
         }
+    }
+
+    /// The stored resource that a read of an entry is about: it must be there.
+    fn read_of(&self, request: &Request) -> Option<Target> {
+        let target = match request {
+            Request::Read { target, .. } => target,
+            Request::Operation(Operation { on: Scope::Instance(target), .. }) => target,
+            _ => return None,
+        };
+        let (house, active) = (self.house(), self.house().active());
+        Some(target.clone()).filter(|target| published::at(house, &active, target).is_none())
     }
 }

@@ -181,7 +181,8 @@ impl World {
     /// `$reconcile` of the only stay.
     pub fn reconcile(&mut self, who: &str, writes: bool) -> Result<Json> {
         self.operate(who, async |ctx, memory, programme| {
-            operation::reconcile_in(ctx, memory, programme, "e", None, writes).await
+            let preview = parameters(json!([{"name": "preview", "valueBoolean": !writes}]));
+            operation::reconcile_in(ctx, memory, programme, "e", Some(&preview)).await
         })
     }
 

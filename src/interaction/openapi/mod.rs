@@ -58,8 +58,12 @@ fn document(house: &House, active: &Active, own: &[(&str, &str, &str, &str)]) ->
                 (Level::System, _) | (_, On::Server) => (&[Part::Name], vec![None]),
                 (level, on) => {
                     let all = ResourceType::all().filter(|t| on == On::Any || row.is_of(*t)).map(Some).collect();
-                    let is_type = *level == Level::Type;
-                    (if is_type { &[Part::Type, Part::Name] } else { &[Part::Type, Part::Id, Part::Name] }, all)
+                    let parts: &[Part] = match level {
+                        Level::Type => &[Part::Type, Part::Name],
+                        Level::Version => &[Part::Type, Part::Id, Part::Word("_history"), Part::Version, Part::Name],
+                        _ => &[Part::Type, Part::Id, Part::Name],
+                    };
+                    (parts, all)
                 }
             };
             for rtype in types {
@@ -228,7 +232,11 @@ fn interaction(active: &Active, route: &Route, verb: Verb, rtype: Option<Resourc
 }
 
 fn operation(active: &Active, row: &Row, level: Level, verb: &str, rtype: Option<ResourceType>) -> Value {
-    let path: &[Part] = if level == Level::Instance { &[Part::Id] } else { &[] };
+    let path: &[Part] = match level {
+        Level::Instance => &[Part::Id],
+        Level::Version => &[Part::Id, Part::Version],
+        _ => &[],
+    };
     let mut parameters = parameter::of_path(path);
     parameters.extend(parameter::of_wire());
     if verb == "get" {
@@ -248,6 +256,7 @@ fn operation(active: &Active, row: &Row, level: Level, verb: &str, rtype: Option
         Level::System => "system",
         Level::Type => "type",
         Level::Instance => "instance",
+        Level::Version => "version",
     };
     let mut out = json!({
         "operationId": format!("{verb}-{}-{}-{level}", rtype.map_or("system", ResourceType::as_str), row.name),

@@ -104,6 +104,10 @@ impl Engine {
     pub(super) async fn meta(&self, ctx: &Ctx, on: &Scope) -> Result<Answer> {
         match on {
             Scope::Instance(target) => self.meta_of(ctx, target).await,
+            Scope::Version(target, version) => {
+                let found = self.version(ctx, target, version).await?;
+                Ok(Answer::of(returned(found.json()?["meta"].clone()).to_bytes()))
+            }
             Scope::Type(rtype) => {
                 self.permit(ctx, Action::SearchType, Some(*rtype))?;
                 self.labels(ctx, vec![*rtype]).await

@@ -13,17 +13,19 @@ mod timeline;
 mod validate;
 
 use super::answer::{Answer, Done, Stamp};
-use super::request::{Operation, Prefer, Scope};
-use super::write::Faults;
+use super::reading::{Shelf, document};
+use super::request::{Body, Operation, Prefer, Scope};
 use super::write::outward::{self, Inside, Judged, Which};
+use super::write::{Faults, keep};
 use super::{Engine, House, unknown};
 use crate::access::scope::Action;
 use crate::access::{Ctx, Limit};
 use crate::clock::Instant;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::fhir::bundle::{Link, each_reference};
 use crate::fhir::resource::{known, printable};
 use crate::fhir::{Json, ResourceType, Target, outcome};
+use crate::search::query::pairs;
 use crate::store::job::Mark;
 use crate::store::{Audit, Tx, Work};
 use crate::workflow;
@@ -58,7 +60,13 @@ impl Engine {
                     (Read::Timeline, Scope::Instance(at)) => self.timeline(ctx, at).await,
                     (Read::Report, Scope::Instance(at)) => self.report(ctx, at, &input, page, call.is_get).await,
                     (Read::Everything, on) => self.everything(ctx, on, &input).await,
-                    (Read::Document, Scope::Instance(at)) => self.document(ctx, at, &input, call.is_get).await,
+                    (Read::Document, Scope::Instance(at)) if input.is("persist") => {
+                        let keep = self.keep(ctx, at, call.is_get, "")?;
+                        let name = keep.name.clone();
+                        let bundle = self.house().store.write(keep).await?;
+                        Ok(answer(&bundle, &name, call.prefer))
+                    }
+                    (Read::Document, Scope::Instance(at)) => self.document(ctx, at).await,
                     (Read::LastN, _) => self.lastn(ctx, &input).await,
                     (Read::Timeline | Read::Document | Read::Report, _) => Err(no_such(row.name)),
                     (_, on) => self.terminology(ctx, row, read, on, &input).await,
@@ -70,10 +78,15 @@ impl Engine {
     /// Reads and judges a call that changes something. `place`: of its Bundle entry, or "".
     pub(super) fn call(&self, ctx: &Ctx, call: Operation, place: &str) -> Result<Call> {
         let row = table::find(&call.name, &call.on).ok_or_else(|| no_such(&call.name))?;
-        let (Kind::Write(kind), Scope::Instance(target)) = (row.kind, &call.on) else {
-            return Err(no_such(&call.name));
+        let (kind, target) = match (row.kind, &call.on) {
+            (Kind::Write(kind), Scope::Instance(target)) => (kind, target),
+            (Kind::Read(Read::Document), Scope::Instance(target)) => {
+                Input::read(row, call.body, &call.query, &self.house().json)?;
+                return self.keep(ctx, target, call.is_get, place);
+            }
+            _ => return Err(no_such(&call.name)),
         };
-        if call.is_get && !row.takes_get() {
+        if call.is_get {
             return Err(Error::method_not_allowed(format!("${} changes something: call it by POST", row.name)));
         }
         if kind == Write::Reconcile {
@@ -87,8 +100,7 @@ impl Engine {
         Ok(Call {
             house: Arc::clone(&self.0),
             ctx: ctx.clone(),
-            kind,
-            is_get: call.is_get,
+            does: Does::Write(kind),
             name: format!("{}/${}", target.rtype, row.name),
             target: target.clone(),
             params,
@@ -96,6 +108,44 @@ impl Engine {
             place: place.to_owned(),
             mark: self.1.clone(),
         })
+    }
+
+    /// `$document` with persist: the document is put together and stored in one transaction.
+    fn keep(&self, ctx: &Ctx, at: &Target, is_get: bool, place: &str) -> Result<Call> {
+        if is_get {
+            return Err(Error::method_not_allowed("$document with persist=true stores a Bundle: call it by POST"));
+        }
+        let bundle = known("Bundle");
+        self.permit(ctx, Action::Read, Some(at.rtype))?;
+        self.permit(ctx, Action::Create, Some(bundle))?;
+        Ok(Call {
+            house: Arc::clone(&self.0),
+            ctx: ctx.clone(),
+            does: Does::Keep(Target::new(bundle, self.house().store.fresh_id(bundle))),
+            name: format!("{}/$document", at.rtype),
+            target: at.clone(),
+            params: None,
+            if_match: None,
+            place: place.to_owned(),
+            mark: self.1.clone(),
+        })
+    }
+
+    /// Refuses before anything is written what a reading operation of a transaction would refuse of its input: it is asked
+    /// once as things are. What depends on what the transaction writes is seen after the commit.
+    pub(super) async fn check_call(&self, ctx: &Ctx, call: &Operation) -> Result<()> {
+        let row = table::find(&call.name, &call.on).ok_or_else(|| no_such(&call.name))?;
+        if row.kind == Kind::Read(Read::Report) && !call.is_get {
+            return Input::read(row, call.body.clone(), &call.query, &self.house().json).map(|_| ()); // it would write
+        }
+        match Box::pin(self.operation(ctx, call.clone())).await {
+            Err(error)
+                if matches!(error.kind, ErrorKind::Invalid | ErrorKind::Forbidden | ErrorKind::MethodNotAllowed) =>
+            {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -106,7 +156,17 @@ pub(super) fn no_such(name: &str) -> Error {
 
 /// Whether a call changes something: in a transaction it is carried out before the commit, else after it.
 pub(super) fn changes(call: &Operation) -> bool {
-    table::find(&call.name, &call.on).is_none_or(table::Row::changes)
+    match table::find(&call.name, &call.on) {
+        Some(row) if row.kind == Kind::Read(Read::Document) => !call.is_get && persists(call),
+        row => row.is_none_or(table::Row::changes),
+    }
+}
+
+/// Whether a `$document` of a Bundle entry is to be stored.
+fn persists(call: &Operation) -> bool {
+    let in_url = || pairs(&call.query).is_ok_and(|all| all.iter().any(|(n, v)| n == "persist" && v == "true"));
+    let is_it = |p: &Json| p["name"].text() == "persist" && p["valueBoolean"].as_bool() == Some(true);
+    matches!(&call.body, Body::Tree(body) if body["parameter"].items().iter().any(is_it)) || in_url()
 }
 
 /// `$versions`: <https://hl7.org/fhir/R4/capabilitystatement-operation-versions.html>.
@@ -144,12 +204,19 @@ pub(super) fn answer(resource: &Json, name: &str, prefer: Prefer) -> Answer {
     Answer { done: Done::Ok, body: body.into(), stamp, location, media: None }
 }
 
+/// What a call does.
+enum Does {
+    /// An operation of the table.
+    Write(Write),
+    /// Stores the document of a Composition as this Bundle.
+    Keep(Target),
+}
+
 /// One call, judged as far as it can be without the database.
 pub(super) struct Call {
     house: Arc<House>,
     ctx: Ctx,
-    kind: Write,
-    is_get: bool,
+    does: Does,
     pub(super) name: String,
     /// The resource that it is called on.
     pub(super) target: Target,
@@ -162,6 +229,11 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// Whether it may write the resource that it is called on.
+    pub(super) fn writes_its_target(&self) -> bool {
+        matches!(self.does, Does::Write(_))
+    }
+
     /// Carries it out with these parameters: the sent ones, links inside a Bundle resolved.
     pub(super) async fn carry_out(&self, tx: &mut Tx, params: Option<&Json>) -> Result<Json> {
         let (ctx, programme) = (&self.ctx, &self.house.programme);
@@ -175,11 +247,18 @@ impl Call {
             self.check_references(tx, params).await?;
         }
         let id = self.target.id.as_str();
-        match self.kind {
+        let kind = match &self.does {
+            Does::Write(kind) => *kind,
+            Does::Keep(bundle) => {
+                let document = document::assembled(&self.house, ctx, &mut Shelf::Tx(tx), &self.target).await?;
+                return keep(ctx, &self.house, tx, document, bundle).await;
+            }
+        };
+        match kind {
             Write::Claim => workflow::claim(ctx, tx, programme, id, params, self.if_match).await,
             Write::Release => workflow::release(ctx, tx, programme, id, params, self.if_match).await,
             Write::Attempt => workflow::attempt(ctx, tx, programme, id, params, self.if_match).await,
-            Write::Reconcile => workflow::reconcile(ctx, tx, programme, id, params, !self.is_get).await,
+            Write::Reconcile => workflow::reconcile(ctx, tx, programme, id, params).await,
             Write::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
             Write::MetaAdd | Write::MetaDelete => {
                 Err(Error::fault("a change of meta is a patch: operation() and transaction() make it one"))

@@ -19,6 +19,7 @@ use crate::store::{Audit, Tx, Work};
 use crate::workflow::report::{Report, document, page, patient, pdf};
 use crate::workflow::{self, element};
 use futures_util::future::BoxFuture;
+use serde_json::json;
 use std::sync::Arc;
 
 /// How many resources of a patient are read: the newest.
@@ -147,9 +148,11 @@ impl Engine {
         let call = Operation {
             name: "reconcile".into(),
             on: crate::interaction::request::Scope::Instance(at.clone()),
-            body: Body::default(),
+            body: Body::Tree(
+                json!({"resourceType": "Parameters", "parameter": [{"name": "preview", "valueBoolean": true}]}).into(),
+            ),
             query: String::new(),
-            is_get: true,
+            is_get: false,
             when: crate::interaction::request::When::default(),
             prefer: crate::interaction::request::Prefer::default(),
         };

@@ -58,6 +58,8 @@ pub(in crate::interaction) enum Level {
     Type,
     /// `/Type/id/$name`
     Instance,
+    /// `/Type/id/_history/n/$name`
+    Version,
 }
 
 /// A parameter of an operation.
@@ -111,7 +113,7 @@ pub(in crate::interaction) enum Write {
     Release,
     Attempt,
     Resolve,
-    /// By GET it answers what it would write.
+    /// With `preview` it answers what it would write.
     Reconcile,
     /// A patch of `meta`.
     MetaAdd,
@@ -160,6 +162,7 @@ impl Row {
             Scope::System => (Level::System, None),
             Scope::Type(rtype) => (Level::Type, Some(*rtype)),
             Scope::Instance(target) => (Level::Instance, Some(target.rtype)),
+            Scope::Version(target, _) => (Level::Version, Some(target.rtype)),
             Scope::Compartment(..) => return false,
         };
         self.levels.contains(&level) && rtype.is_none_or(|rtype| self.is_of(rtype))
@@ -182,7 +185,7 @@ impl Row {
 
     /// Whether it is called by GET, too.
     pub(in crate::interaction) fn takes_get(&self) -> bool {
-        matches!(self.kind, Kind::Read(_) | Kind::Write(Write::Reconcile))
+        matches!(self.kind, Kind::Read(_))
     }
 
     /// Id of its OperationDefinition.

@@ -47,7 +47,7 @@ impl Engine {
         let (rtype, at) = match &call.on {
             Scope::Type(rtype) => (*rtype, None),
             Scope::Instance(target) => (target.rtype, Some(target.clone())),
-            Scope::System | Scope::Compartment(..) => {
+            Scope::System | Scope::Compartment(..) | Scope::Version(..) => {
                 return Err(Error::not_found("$validate is called on a type or an instance").code("not-supported"));
             }
         };

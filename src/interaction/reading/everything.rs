@@ -5,7 +5,7 @@
 //! (practitioners, organizations, medications, locations …), of a stay also those of its patient. `start` and `end` narrow types with a date of care
 //! ([`CARE`]); what has none stays in. Without `_count` a page has as many as a page may have.
 
-use super::{Follow, owners};
+use super::{Follow, Shelf, owners};
 use crate::access::scope::Action;
 use crate::access::{Ctx, Limit};
 use crate::error::{Error, Result};
@@ -132,7 +132,7 @@ impl Engine {
         }
         let seen: HashSet<Target> = page.rows.iter().map(|v| v.target.clone()).collect();
         let follow = Follow { house, active: &active, limit: &limit, judge: &judge, patient: patient.as_ref() };
-        let mut included = follow.all(&page.rows, seen).await?;
+        let mut included = follow.all(&mut Shelf::Store(&house.store), &page.rows, seen).await?;
         included.retain(|v| shows(v.target.rtype) && since.is_none_or(|s| v.pk >= s));
 
         let mut links = vec![Link { relation: "self", path: path.clone(), query: asked.clone() }];

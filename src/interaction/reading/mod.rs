@@ -3,7 +3,7 @@
 //! Every resource is read through the caller's limit, and of a type that the caller may search.
 //! Not for: `_include` (`search/include.rs`), which follows search parameters.
 
-mod document;
+pub(super) mod document;
 mod everything;
 mod lastn;
 
@@ -16,8 +16,24 @@ use crate::fhir::bundle::each_reference;
 use crate::fhir::{Json, ResourceType, Target};
 use crate::search::Active;
 use crate::search::registry::sources;
-use crate::store::Version;
+use crate::store::{Store, Tx, Version};
 use std::collections::HashSet;
+
+/// Where resources are read: as they are committed, or inside a transaction with what it has written.
+pub(in crate::interaction) enum Shelf<'a> {
+    Store(&'a Store),
+    Tx(&'a mut Tx),
+}
+
+impl Shelf<'_> {
+    /// Current versions, in the order asked; `None` where unknown or not visible.
+    async fn get_many(&mut self, limit: &Limit, targets: &[Target]) -> Result<Vec<Option<Version>>> {
+        match self {
+            Self::Store(store) => store.get_many(limit, targets).await,
+            Self::Tx(tx) => tx.get_many(limit, targets).await,
+        }
+    }
+}
 
 /// Follows references from resources to others.
 struct Follow<'a> {
@@ -47,7 +63,7 @@ impl Follow<'_> {
     ///
     /// # Errors
     /// `too-costly` over the limit of included resources.
-    async fn all(&self, from: &[Version], mut seen: HashSet<Target>) -> Result<Vec<Version>> {
+    async fn all(&self, shelf: &mut Shelf<'_>, from: &[Version], mut seen: HashSet<Target>) -> Result<Vec<Version>> {
         let most = usize::try_from(self.house.limits.included_max).unwrap_or(usize::MAX);
         let mut found: Vec<Version> = Vec::new();
         let mut next: Vec<Version> = from.to_vec();
@@ -59,7 +75,7 @@ impl Follow<'_> {
             next = Vec::new();
             // Few at a time: a list of thousands is refused before it is read.
             for some in wanted.chunks(200) {
-                let current = self.house.store.get_many(self.limit, some).await?;
+                let current = shelf.get_many(self.limit, some).await?;
                 for version in current.into_iter().flatten().filter(|v| !v.is_deleted()) {
                     if self.is_ours(&version)? {
                         next.push(version);

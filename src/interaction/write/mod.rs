@@ -2,7 +2,7 @@
 //!
 //! [`ask`] what was asked for, checked without the database · [`criteria`] conditional interactions · [`resolve`] which
 //! resource each write is about, and references · [`prepare`] the costly part, outside the transaction · [`commit`] the
-//! transaction · [`judge`] whether one write may be done · [`outward`] references to other resources · [`referrer`] references to what is deleted. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
+//! transaction · [`judge`] whether one write may be done · [`keep`] what an operation made · [`outward`] references to other resources · [`referrer`] references to what is deleted. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
 //! prepares again.
 //! Source: <https://hl7.org/fhir/R4/http.html>.
 
@@ -11,6 +11,7 @@ mod commit;
 mod criteria;
 mod faults;
 mod judge;
+mod keep;
 pub(super) mod outward;
 mod prepare;
 mod referrer;
@@ -21,6 +22,7 @@ pub(super) use ask::{Asks, Draft};
 pub(super) use commit::{Others, Outcome, Written};
 pub(super) use faults::Faults;
 pub(crate) use faults::at;
+pub(super) use keep::keep;
 
 use super::{Engine, parameter};
 use crate::access::{Ctx, Limit};

@@ -95,7 +95,7 @@ pub(super) fn fates(asks: &[Ask], calls: &[Call], found: &Found, most: usize) ->
         }
     }
     let written: HashSet<&Target> = fates.iter().flat_map(Fate::written).collect();
-    for call in calls.iter().filter(|call| written.contains(&call.target)) {
+    for call in calls.iter().filter(|call| call.writes_its_target() && written.contains(&call.target)) {
         let text = format!("another entry of this Bundle writes {}, too; do both one after the other", call.target);
         faults.add(Error::invalid(text).code("duplicate"), &call.place);
     }

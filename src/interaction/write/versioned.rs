@@ -75,6 +75,7 @@ pub(super) fn write(json: &mut Json, base: &str, version: &dyn Fn(&Target) -> Op
 mod tests {
     use super::*;
 
+    /// R4 references.html: `resolve-as-version-specific` is followed wherever a reference stands.
     #[test]
     fn a_marked_reference_gets_its_version_and_loses_the_mark() {
         let text = format!(

@@ -100,10 +100,10 @@ pub async fn resolve(
     resolve_in(ctx, &mut Books::new(tx, programme), programme, dtp_id, params, if_match).await
 }
 
-/// `Encounter/{id}/$reconcile`: compares the medication lists around a stay. Answers the working List: as stored, or, unless
-/// `writes`, as it would be stored.
+/// `Encounter/{id}/$reconcile`: compares the medication lists around a stay. Answers the working List: as stored, or, with
+/// the parameter `preview`, as it would be stored.
 ///
-/// `params`: none. It runs by itself when a list changes; asked again, it changes nothing.
+/// It runs by itself when a list changes; asked again, it changes nothing.
 ///
 /// # Errors
 /// 422 when the Encounter is no stay of the programme.
@@ -113,9 +113,8 @@ pub async fn reconcile(
     programme: &Programme,
     encounter_id: &str,
     params: Option<&Json>,
-    writes: bool,
 ) -> Result<Json> {
-    reconcile_in(ctx, &mut Books::new(tx, programme), programme, encounter_id, params, writes).await
+    reconcile_in(ctx, &mut Books::new(tx, programme), programme, encounter_id, params).await
 }
 
 /// `Encounter/{id}/$handoff-report` by POST: puts the report on record, prepared, or, with `attests`, attested by the caller.
@@ -194,11 +193,10 @@ pub(super) async fn reconcile_in<R: Records>(
     programme: &Programme,
     id: &str,
     params: Option<&Json>,
-    writes: bool,
 ) -> Result<Json> {
-    params::Params::read(params, &[])?;
+    let is_preview = params::Params::read(params, &["preview"])?.is("preview")?;
     let held = behind_locks(records, programme, &Target::new(known("Encounter"), id)).await?;
-    super::react::reconcile(ctx, records, programme, &held, writes).await
+    super::react::reconcile(ctx, records, programme, &held, !is_preview).await
 }
 
 /// Reads a resource behind the locks of its patient.

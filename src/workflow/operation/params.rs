@@ -42,6 +42,17 @@ impl<'a> Params<'a> {
         Error::invalid(why).at(format!("Parameters.parameter.where(name='{name}')"))
     }
 
+    /// Whether a boolean is true; false where it is not there.
+    ///
+    /// # Errors
+    /// `Invalid` when it is no boolean.
+    pub fn is(&self, name: &str) -> Result<bool> {
+        match self.all(name).next() {
+            None => Ok(false),
+            Some(p) => p["valueBoolean"].as_bool().ok_or_else(|| self.wrong(name, "it is a valueBoolean")),
+        }
+    }
+
     /// A text, of whatever text type.
     pub fn text(&self, name: &str) -> Option<String> {
         let mut found = self.all(name).flat_map(|p| TEXTS.iter().filter_map(|t| p[*t].as_str()));

@@ -10,7 +10,7 @@ mod follow_up;
 mod handoff;
 mod load;
 mod order;
-mod reconcile;
+pub mod reconcile;
 mod report;
 pub mod rules;
 mod time;

@@ -29,8 +29,13 @@ fn expected(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(a, b)| ((*a).to_string(), (*b).to_string())).collect()
 }
 
+/// Asks for the list without storing it.
+pub(crate) fn preview() -> Value {
+    json!({"resourceType": "Parameters", "parameter": [{"name": "preview", "valueBoolean": true}]})
+}
+
 async fn reconciled(client: &Client, encounter: &str) -> Value {
-    client.read(&format!("{encounter}/$reconcile")).await.ok().body
+    client.operation(&format!("{encounter}/$reconcile"), &preview(), None).await.ok().body
 }
 
 both_databases!(the_samples_are_reconciled_as_by_hand);
@@ -95,15 +100,18 @@ async fn who_takes_part_may_ask_and_nobody_else_learns_of_the_stay(server: TestS
     let (hospital, other) = (server.user(discharge("04-duplicate-therapy", server.now()).hospital), server.hospital());
     let call = server.everyone().search(&format!("Task?patient={patient}&code=first-call")).await.remove(0);
     let task = crate::harness::client::reference(&call);
-    server.technician().read(&path).await.is(404);
+    server.technician().operation(&path, &preview(), None).await.is(404);
     server.pharmacy().operation(&format!("{task}/$claim"), &Value::Null, Some("1")).await.ok();
     for client in [&hospital, &server.technician(), &server.pharmacist()] {
-        let read = client.read(&path).await.ok().body;
+        let read = client.operation(&path, &preview(), None).await.ok().body;
         let stored = client.operation(&path, &Value::Null, None).await.ok().body;
         assert_eq!(lines(&read), lines(&stored));
         assert_eq!(stored["meta"]["versionId"], "1", "asked again, it says the same and is not written again");
     }
-    other.read(&path).await.is(404);
+    other.operation(&path, &preview(), None).await.is(404);
+    let answer = hospital.read(&path).await;
+    answer.refuses(405, "not-supported", "");
+    assert_eq!(answer.header("allow"), "POST", "it changes something");
     other.operation(&path, &Value::Null, None).await.is(404);
     server
         .everyone()

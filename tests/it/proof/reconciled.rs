@@ -3,6 +3,7 @@
 //! `cargo test --test it proof::reconciled -- --nocapture` prints the table.
 
 use crate::harness::{Database, TestServer, data, with_server};
+use crate::journey::reconcile::preview;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,7 +83,7 @@ async fn every_discharge_of_the_real_data_is_reconciled_line_by_line(server: Tes
         server.at(&end.checked_add(jiff::SignedDuration::from_hours(1)).expect("a time").to_string());
         let answer = everyone.send("POST", "", line, &[]).await.ok().body;
         let encounter = location(&answer, "Encounter").expect("the stay's address");
-        let list = everyone.read(&format!("{encounter}/$reconcile")).await.ok().body;
+        let list = everyone.operation(&format!("{encounter}/$reconcile"), &preview(), None).await.ok().body;
         count.add(&encounter, &list);
         decision(&server, &encounter, &mut count).await;
         let lines = list["entry"].as_array().cloned().unwrap_or_default();
@@ -123,7 +124,7 @@ async fn every_stay_of_the_synthea_patients_is_reconciled(server: TestServer) {
                 everyone.search(&format!("Encounter?subject={patient}&class=IMP,ACUTE,EMER,OBSENC&_count=500")).await
             {
                 let encounter = crate::harness::client::reference(&stay);
-                let list = everyone.send("GET", &format!("{encounter}/$reconcile"), "", &[]).await;
+                let list = everyone.operation(&format!("{encounter}/$reconcile"), &preview(), None).await;
                 if list.status == 422 {
                     continue; // a class that the programme does not record
                 }

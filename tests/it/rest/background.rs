@@ -10,6 +10,7 @@ both_databases!(
     a_bundle_of_the_background_is_carried_out_once_and_only_its_caller_sees_it,
     one_that_fails_says_so_and_stores_nothing,
     one_that_is_cancelled_is_gone,
+    an_answer_is_kept_for_24_hours,
     a_technician_cannot_decide_in_the_background,
 );
 
@@ -50,6 +51,9 @@ async fn count(client: &Client, number: &str) -> u64 {
     found["total"].as_u64().expect("a total")
 }
 
+/// R4 async.html: `Prefer: respond-async` answers 202 with Content-Location; the status is 202 with progress, then 200
+/// with the output.
+/// Own docs/writes.md: A job is seen by its caller only; everybody else gets 404.
 async fn a_bundle_of_the_background_is_carried_out_once_and_only_its_caller_sees_it(server: TestServer) {
     let client = server.hospital();
     for kind in ["transaction", "batch"] {
@@ -81,6 +85,7 @@ async fn a_bundle_of_the_background_is_carried_out_once_and_only_its_caller_sees
     client.post(&inside).await.is(400);
 }
 
+/// R4 async.html: A job that fails answers the status and OperationOutcome that the Bundle would have had.
 async fn one_that_fails_says_so_and_stores_nothing(server: TestServer) {
     let client = server.hospital();
     client.send("POST", "", "{", &ASYNC).await.is(400);
@@ -94,6 +99,7 @@ async fn one_that_fails_says_so_and_stores_nothing(server: TestServer) {
     assert_eq!(count(&client, "f").await, 0);
 }
 
+/// R4 async.html: DELETE of the status address cancels: 202, then 404.
 async fn one_that_is_cancelled_is_gone(server: TestServer) {
     let client = server.hospital();
     // The first keeps the worker busy, so that the second waits.
@@ -110,6 +116,26 @@ async fn one_that_is_cancelled_is_gone(server: TestServer) {
     assert!(cancelled == 0 || cancelled == 3, "all or nothing");
 }
 
+/// Own docs/writes.md: The answer of a job is kept for 24 hours, as `Expires` says, then it is 404.
+async fn an_answer_is_kept_for_24_hours(server: TestServer) {
+    let client = server.hospital();
+    let status = start(&client, &transaction(&many(1, "kept"))).await;
+    let result = format!("{status}/result");
+    let done = end(&client, &status).await.is(200);
+    let expires = jiff::fmt::rfc2822::parse(done.header("expires")).expect("an HTTP date").timestamp();
+    server.at(&expires.checked_sub(jiff::SignedDuration::from_secs(1)).expect("a time").to_string());
+    for url in [&status, &result] {
+        client.read(url).await.is(200);
+    }
+    server.advance(Duration::from_secs(3));
+    for url in [&status, &result] {
+        client.read(url).await.refuses(404, "not-found", "");
+    }
+    client.delete(&status).await.refuses(404, "not-found", "");
+    assert_eq!(count(&client, "kept").await, 1, "what it wrote stays");
+}
+
+/// Own docs/writes.md: A job is carried out as its caller, by the rules of its caller.
 async fn a_technician_cannot_decide_in_the_background(server: TestServer) {
     let dtp = crate::journey::rules::reported(&server).await;
     let mut after = dtp.clone();
@@ -156,6 +182,7 @@ fn killed(database: Database) {
     });
 }
 
+/// Own docs/writes.md: Over `kill -9` each job is carried out once, or says how far it came.
 #[test]
 fn killed_while_jobs_run_each_is_done_once_or_says_how_far_it_came_on_sqlite() {
     killed(Database::Sqlite);

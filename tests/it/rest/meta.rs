@@ -21,6 +21,10 @@ fn codes(resource: &Value, set: &str) -> Vec<String> {
     all.iter().filter_map(|one| one["code"].as_str().or(one.as_str()).map(str::to_owned)).collect()
 }
 
+/// R4 resource.html#tag-updates: An update keeps tags and security labels and replaces profiles, by PUT, by criteria,
+/// in transactions.
+/// R4 resource.html#tag-updates: A patch may take a tag away; after a delete none is kept.
+/// R4 search.html#tag: Kept tags and labels are found by `_tag` and `_security`.
 async fn an_update_keeps_tags_and_security_labels_and_replaces_profiles(server: TestServer) {
     let client = server.everyone();
     let mut body = patient("1");
@@ -60,6 +64,7 @@ async fn an_update_keeps_tags_and_security_labels_and_replaces_profiles(server: 
     assert!(codes(&server.read(&path).await, "tag").is_empty());
 }
 
+/// R4 resource.html#meta: `versionId` and `lastUpdated` are the server's, whatever a client sends or patches.
 async fn what_the_server_writes_is_not_the_clients(server: TestServer) {
     let client = server.everyone();
     let mut body = patient("1");
@@ -84,6 +89,14 @@ fn returned(body: &Value) -> Value {
     json!({"meta": body["parameter"][0]["valueMeta"]})
 }
 
+/// R4 resource-operation-meta.html: `$meta` of an instance, a type and the system gives profiles, tags and security
+/// labels.
+/// R4 resource-operation-meta.html: `$meta` of a version gives what that version had.
+/// R4 resource-operation-meta-add.html: `$meta-add` adds what is not there yet.
+/// R4 resource-operation-meta-delete.html: `$meta-delete` takes away what is there; with `If-Match` it is 412 when
+/// stale.
+/// R4 http.html#trules: `$meta-add` and `$meta-delete` of one resource in one transaction are two entries for it:
+/// refused.
 async fn labels_are_read_added_and_taken_away_by_operations(server: TestServer) {
     let client = server.everyone();
     assert_eq!(client.read("Patient/$meta").await.ok().body, json!({"resourceType": "Parameters"}), "there are none");
@@ -119,6 +132,23 @@ async fn labels_are_read_added_and_taken_away_by_operations(server: TestServer) 
         let meta = returned(&read.ok().body);
         assert_eq!((codes(&meta, "tag"), codes(&meta, "profile")), (vec!["b".into()], vec![]));
     }
+    // Of a version: what it had then.
+    for (version, tags) in [("1", vec!["a"]), ("2", vec!["a", "b"]), ("3", vec!["b"])] {
+        let url = format!("{path}/_history/{version}/$meta");
+        for answer in [client.read(&url).await, client.send("POST", &url, "", &[]).await] {
+            let meta = returned(&answer.ok().body);
+            assert_eq!(
+                (codes(&meta, "tag"), meta["meta"]["versionId"].as_str()),
+                (tags.iter().map(ToString::to_string).collect(), Some(version))
+            );
+        }
+    }
+    client.read(&format!("{path}/_history/4/$meta")).await.refuses(404, "not-found", "");
+    client.send("POST", &format!("{path}/_history/1/$meta-add"), add.to_string(), &[]).await.refuses(
+        404,
+        "not-supported",
+        "",
+    );
     client
         .create(&json!({"resourceType": "Group", "type": "person", "actual": true, "meta": {"tag": [label("g")]}}))
         .await
@@ -144,6 +174,7 @@ async fn labels_are_read_added_and_taken_away_by_operations(server: TestServer) 
     assert_eq!(server.read(&path).await["meta"]["versionId"], "3");
 }
 
+/// Own docs/writes.md: `$meta-add` and `$meta-delete` pass the walls and the roles of a patch.
 async fn an_operation_on_meta_passes_the_same_door(server: TestServer) {
     let (hospital, other) = (server.hospital(), server.other_hospital());
     let mut body = patient("1");
@@ -151,6 +182,7 @@ async fn an_operation_on_meta_passes_the_same_door(server: TestServer) {
     let path = hospital.create(&body).await.is(201).reference();
     let take = parameters(json!({"security": [label("r")]}));
     other.read(&format!("{path}/$meta")).await.is(404);
+    other.read(&format!("{path}/_history/1/$meta")).await.is(404);
     other.operation(&format!("{path}/$meta-delete"), &take, None).await.is(404);
     assert!(codes(&returned(&other.read("Patient/$meta").await.ok().body), "security").is_empty());
     // A technician may not write a Patient at all, whoever's.

@@ -6,7 +6,7 @@ use crate::harness::TestServer;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-both_databases!(a_part_of_a_resource_is_marked_as_such,);
+both_databases!(a_part_of_a_resource_is_marked_as_such, a_page_link_is_good_for_its_time,);
 
 both_databases_with!(["--delete-referenced", "allow"]; includes_come_once_are_marked_and_do_not_count);
 
@@ -24,6 +24,7 @@ fn ids(page: &Value, mode: &str) -> Vec<String> {
         .collect()
 }
 
+/// R4 http.html#paging: Pages walk a snapshot: nothing twice, nothing missing, while others insert and delete.
 pub(super) async fn pages_walk_a_snapshot_while_others_write(server: TestServer) {
     let client = server.everyone();
     let batch: Vec<Value> = (0..100)
@@ -60,6 +61,8 @@ pub(super) async fn pages_walk_a_snapshot_while_others_write(server: TestServer)
     }
 }
 
+/// R4 http.html#paging: The `next` link of a search by POST can be read by GET.
+/// Own docs/search.md: A page link works for its caller only and cannot be changed: 404.
 pub(super) async fn a_page_link_is_its_callers_own_and_cannot_be_changed(server: TestServer) {
     let client = server.hospital();
     for n in 0..3 {
@@ -77,6 +80,8 @@ pub(super) async fn a_page_link_is_its_callers_own_and_cannot_be_changed(server:
     client.read(&next.replace("_page=", "_page=x")).await.refuses(404, "not-found", "");
 }
 
+/// R4 search.html#include: Included resources come once, marked `include`, and count neither for `total` nor for
+/// `_count`; deleted ones do not come.
 async fn includes_come_once_are_marked_and_do_not_count(server: TestServer) {
     let client = server.everyone();
     let who = client.create(&patient("inc")).await.is(201).reference();
@@ -94,6 +99,10 @@ async fn includes_come_once_are_marked_and_do_not_count(server: TestServer) {
     assert!(ids(&page, "include").is_empty(), "what is deleted is not included");
 }
 
+/// R4 search.html#errors: An unknown parameter is 400; with `Prefer: handling=lenient` it is left out with a warning
+/// as an `outcome` entry.
+/// R4 search.html#conformance: The `self` link shows the parameters that were used.
+/// R4 search.html#count: `_count=0` only counts.
 pub(super) async fn a_search_says_what_it_did(server: TestServer) {
     let client = server.everyone();
     client.create(&patient("s")).await.is(201);
@@ -112,6 +121,8 @@ pub(super) async fn a_search_says_what_it_did(server: TestServer) {
     assert!(count["total"].as_u64() >= Some(1) && count.get("entry").is_none(), "{count:#}");
 }
 
+/// R4 search.html#elements: `_elements` of a search and a read gives a part that is marked SUBSETTED; what is stored
+/// is not.
 async fn a_part_of_a_resource_is_marked_as_such(server: TestServer) {
     let client = server.everyone();
     let mut body = patient("e");
@@ -125,4 +136,31 @@ async fn a_part_of_a_resource_is_marked_as_such(server: TestServer) {
         assert_eq!(part["meta"]["tag"][0]["code"], "SUBSETTED");
     }
     assert!(client.read(&path).await.body["meta"].get("tag").is_none());
+}
+
+/// Own docs/settings.md: A page link is good for `page-seconds`; after that it is 410 with what to do.
+async fn a_page_link_is_good_for_its_time(server: TestServer) {
+    let client = server.everyone();
+    for n in 0..3 {
+        client.create(&patient(&n.to_string())).await.is(201);
+    }
+    let first = |url: &'static str| {
+        let client = client.clone();
+        async move { link(&client.read(url).await.ok().body, "next").expect("a next page") }
+    };
+    let links = [
+        first("Patient?_count=1").await,
+        first("_history?_count=1").await,
+        first("Patient/$everything?_count=1").await,
+    ];
+    server.advance(std::time::Duration::from_secs(3_590));
+    for next in &links {
+        client.read(next).await.ok();
+    }
+    server.advance(std::time::Duration::from_secs(20));
+    for next in &links {
+        let answer = client.read(next).await;
+        answer.refuses(410, "not-found", "");
+        assert!(answer.body.to_string().contains("too old; start the search again"), "{answer:?}");
+    }
 }

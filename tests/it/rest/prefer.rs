@@ -6,7 +6,11 @@ use crate::harness::{Answer, TestServer};
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-both_databases!(each_write_alone_answers_as_preferred, each_entry_of_a_bundle_answers_as_preferred,);
+both_databases!(
+    each_write_alone_answers_as_preferred,
+    each_entry_of_a_bundle_answers_as_preferred,
+    what_was_heeded_is_said,
+);
 
 const PREFERENCES: [Option<&str>; 4] = [None, Some("minimal"), Some("representation"), Some("OperationOutcome")];
 
@@ -32,6 +36,8 @@ fn by_path() -> Value {
         {"name": "type", "valueCode": "replace"}, {"name": "path", "valueString": "Patient.active"}, {"name": "value", "valueBoolean": true}]}]})
 }
 
+/// R4 http.html#ops: Each write, and each operation that writes, answers as `Prefer: return=…` asks; ETag is there in
+/// any case.
 async fn each_write_alone_answers_as_preferred(server: TestServer) {
     let client = server.everyone();
     for prefer in PREFERENCES {
@@ -70,6 +76,7 @@ async fn each_write_alone_answers_as_preferred(server: TestServer) {
     }
 }
 
+/// R4 http.html#ops: `Prefer: return=…` of a batch or transaction holds for each entry.
 async fn each_entry_of_a_bundle_answers_as_preferred(server: TestServer) {
     let client = server.everyone();
     for kind in ["batch", "transaction"] {
@@ -124,4 +131,48 @@ async fn each_entry_of_a_bundle_answers_as_preferred(server: TestServer) {
             }
         }
     }
+}
+
+/// RFC 7240 section-3: `Preference-Applied` names the preferences that were heeded, and no others.
+/// RFC 7240 section-2: Of a preference that stands twice the first one counts; names know no case, values may be quoted.
+async fn what_was_heeded_is_said(server: TestServer) {
+    let client = server.everyone();
+    let path = client.create(&patient("1")).await.is(201).reference();
+    let put = {
+        let mut body = patient("1");
+        body["id"] = path.trim_start_matches("Patient/").into();
+        body.to_string()
+    };
+    let bundle = transaction(&[json!({"request": {"method": "GET", "url": path}})]).to_string();
+    let add = format!("{path}/$meta-add");
+    for (method, url, body, prefer, applied) in [
+        ("PUT", path.as_str(), put.as_str(), "return=minimal", "return=minimal"),
+        ("PUT", path.as_str(), put.as_str(), "return=representation", "return=representation"),
+        ("PUT", path.as_str(), put.as_str(), "RETURN=\"minimal\", return=representation", "return=minimal"),
+        (
+            "PUT",
+            path.as_str(),
+            put.as_str(),
+            "respond-async, handling=strict, wait=10, return = OperationOutcome",
+            "return=OperationOutcome",
+        ),
+        ("PUT", path.as_str(), put.as_str(), "return=everything", ""),
+        ("POST", "Patient", put.as_str(), "return=minimal; x=y", "return=minimal"),
+        ("POST", add.as_str(), &label().to_string(), "return=minimal", "return=minimal"),
+        ("POST", "", bundle.as_str(), "return=minimal", "return=minimal"),
+        ("POST", "", bundle.as_str(), "respond-async,return=minimal", "respond-async"),
+        ("GET", path.as_str(), "", "return=minimal, handling=lenient, respond-async", ""),
+        ("GET", "Patient?nonsense=1", "", "handling=lenient", "handling=lenient"),
+        ("GET", "Patient", "", "handling=strict, handling=lenient", "handling=strict"),
+        ("GET", "Patient/$meta", "", "return=minimal", ""),
+        ("DELETE", path.as_str(), "", "return=representation", ""),
+        ("DELETE", path.as_str(), "", "return=OperationOutcome", "return=OperationOutcome"),
+    ] {
+        let answer = client.send(method, url, body, &[("Prefer", prefer)]).await;
+        assert!(answer.status < 300, "{method} {url}: {answer:?}");
+        let said = answer.headers.get("preference-applied").map_or("", |v| v.to_str().expect("ASCII"));
+        assert_eq!(said, applied, "{method} {url} {prefer}");
+    }
+    let refused = client.send("GET", "Patient?nonsense=1", "", &[("Prefer", "handling=strict")]).await.is(400);
+    assert!(refused.headers.get("preference-applied").is_none());
 }

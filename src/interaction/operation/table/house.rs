@@ -114,9 +114,9 @@ pub(super) const ROWS: &[Row] = &[
         levels: &[Level::Instance],
         base: "",
         is_whole: false,
-        text: "Compares the medication lists around a stay: home, stay, discharge, dispensed, told. POST stores the working List with its \
-            Provenance; GET answers what it would be. Runs by itself when a list changes.",
-        takes: &[],
+        text: "Compares the medication lists around a stay: home, stay, discharge, dispensed, told. Stores the working List with its \
+            Provenance; with preview it answers what it would be. Runs by itself when a list changes.",
+        takes: &[Param::one("preview", "boolean", "Whether nothing is to be stored.")],
         is_search: false,
         gives: &[Param::must("return", "List", "The working List.")],
         kind: Kind::Write(Write::Reconcile),

@@ -11,10 +11,10 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "meta",
         on: On::Any,
-        levels: &[Level::System, Level::Type, Level::Instance],
+        levels: &[Level::System, Level::Type, Level::Instance, Level::Version],
         base: "http://hl7.org/fhir/OperationDefinition/Resource-meta",
         is_whole: true,
-        text: "Profiles, tags and security labels of a resource, of a type or of all that the caller may see.",
+        text: "Profiles, tags and security labels of a resource, of a version, of a type or of all that the caller may see.",
         takes: &[],
         is_search: false,
         gives: GIVES,
