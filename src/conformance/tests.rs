@@ -56,6 +56,7 @@ fn places(issues: &[Issue]) -> Vec<&str> {
     issues.iter().filter(|i| i.severity == Severity::Error).map(|i| i.expression.as_str()).collect()
 }
 
+/// Own docs/validation.md: A package is a `.tgz`, a folder, or a folder of packages.
 #[test]
 fn a_package_is_a_tgz_or_a_folder_or_a_folder_of_packages() {
     let dir = tempfile::tempdir().unwrap();
@@ -77,6 +78,7 @@ fn a_package_is_a_tgz_or_a_folder_or_a_folder_of_packages() {
     }
 }
 
+/// Own docs/validation.md: A package that cannot be used is refused with file and reason.
 #[test]
 fn a_package_that_cannot_be_used_is_refused_with_file_and_reason() {
     let dir = tempfile::tempdir().unwrap();
@@ -135,6 +137,7 @@ fn a_package_that_cannot_be_used_is_refused_with_file_and_reason() {
     }
 }
 
+/// Own docs/validation.md: A package that unpacks to too much is refused.
 #[test]
 fn a_bomb_ends_with_a_sentence() {
     let dir = tempfile::tempdir().unwrap();
@@ -149,6 +152,7 @@ fn a_bomb_ends_with_a_sentence() {
     }
 }
 
+/// R4 profiling.html: A claim of an unknown profile is an error, but for beginnings that the policy names.
 #[test]
 fn a_claim_of_an_unknown_profile_is_refused_by_default() {
     let of = |claim: &str| -> Json { json!({"resourceType": "Patient", "meta": {"profile": [claim]}}).into() };
@@ -184,6 +188,7 @@ fn a_package_of_a_guide_ends_the_leave_of_its_claims() {
     assert_eq!(places(&conformance.issues(&claim("us-core-unheard-of"), &[])), ["Patient.meta.profile[0]"]);
 }
 
+/// Own docs/validation.md: Policy may ask profiles of a type, a sender or a state.
 #[test]
 fn policy_requires_profiles_of_senders_and_types() {
     let dir = tempfile::tempdir().unwrap();
@@ -228,6 +233,8 @@ fn policy_requires_profiles_of_senders_and_types() {
 }
 
 /// Each profile of `profiles/structure` with a resource that meets it, and changes that it refuses, with the element.
+///
+/// Own docs/validation.md: Each of the programme's profiles takes its good sample and refuses its bad one.
 #[test]
 fn the_programmes_own_profiles_have_good_and_bad_samples() {
     let own = |name: &str| format!("http://baton.example/fhir/StructureDefinition/{name}");

@@ -187,6 +187,8 @@ mod tests {
         (text == OLD).then(|| "Binary/b".to_owned())
     }
 
+    /// R4 http.html#trules: Links are rewritten by the type of their element: references, uri, url, `src` and `href`;
+    /// canonicals and texts stay.
     #[test]
     fn links_are_rewritten_by_their_type_and_nothing_else_is() {
         let before = r##"{"resourceType":"Composition","text":{"div":"<div>OLD <img src=\"OLD\"/><a href='OLD'>OLD</a></div>"},
@@ -230,6 +232,7 @@ mod tests {
         assert!(references(&bundle).is_empty() && !rewrite(&mut bundle, &rename));
     }
 
+    /// R4 references.html#literal: A reference is a fragment, relative, of a version, conditional, a URN or absolute.
     #[test]
     fn a_reference_text_is_one_of_six() {
         let target = |text| Target::parse(text).unwrap();

@@ -271,6 +271,8 @@ mod tests {
         text.parse::<jiff::Timestamp>().unwrap().as_microsecond()
     }
 
+    /// R4 datatypes.html#date: A date or time stands for the interval of its precision; a leap second is the last of
+    /// its minute.
     #[test]
     fn a_span_is_as_wide_as_its_precision() {
         let utc = TimeZone::UTC;
@@ -290,6 +292,7 @@ mod tests {
         assert_eq!(span("9999-12-31", &utc).map(|s| (s.hi + 1 - s.lo) / DAY), Some(1));
     }
 
+    /// R4 datatypes.html#dateTime: Days that are not, times without zone, zones out of range and 24:00 are no dates.
     #[test]
     fn what_is_no_date_is_none() {
         for text in [
@@ -321,6 +324,7 @@ mod tests {
         }
     }
 
+    /// R4 search.html#date: In a search minutes without seconds and 24:00 are taken.
     #[test]
     fn a_search_value_may_be_short() {
         let utc = TimeZone::UTC;
@@ -334,6 +338,7 @@ mod tests {
         }
     }
 
+    /// Own docs/search.md: A date without a zone is the day of the site's zone, also where summer time begins.
     #[test]
     fn a_day_without_a_zone_is_the_sites_day() {
         let zone = TimeZone::get("America/Los_Angeles").unwrap();
@@ -343,6 +348,7 @@ mod tests {
         assert_eq!(span("0001", &zone).map(|s| s.lo < s.hi), Some(true));
     }
 
+    /// R4 datatypes.html#Period: A Period without start or end is open there.
     #[test]
     fn a_period_may_be_open() {
         let period_of = |text: &str| period(&crate::fhir::json::parse(text.as_bytes()).unwrap(), &TimeZone::UTC);

@@ -148,6 +148,8 @@ mod tests {
         String::from_utf8(body.to_vec()).unwrap()
     }
 
+    /// R4 resource.html#meta: The server's `id`, `versionId` and `lastUpdated` replace those that were sent;
+    /// everything else stays where it was.
     #[test]
     fn id_comes_after_the_type_and_meta_keeps_its_place() {
         const META: &str = r#""meta":{"versionId":"12","lastUpdated":"1970-01-01T00:00:00.000001Z""#;

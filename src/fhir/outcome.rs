@@ -86,6 +86,8 @@ mod tests {
         assert_eq!(of_issues(&[])["issue"].items().len(), 1);
     }
 
+    /// R4 operationoutcome.html: An issue has severity, code, `details.text`, `diagnostics`, `expression`, line and
+    /// column, and the profile that complains.
     #[test]
     fn an_issue_says_the_rule_the_place_in_the_body_and_the_profile_that_complains() {
         let mut issue = Issue::error("value", "Patient.birthDate", "found \"1970-02-30\", expected a date")

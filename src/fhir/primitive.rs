@@ -182,6 +182,7 @@ mod tests {
     use super::*;
     use crate::fhir::json::parse;
 
+    /// R4 datatypes.html#primitive: Each primitive type takes what R4 allows and refuses the rest.
     #[test]
     fn each_primitive_takes_what_r4_allows_and_nothing_else() {
         for (kind, good, bad) in [

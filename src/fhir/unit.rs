@@ -71,6 +71,8 @@ impl Unit {
 mod tests {
     use super::*;
 
+    /// R4 search.html#quantity: UCUM units of one dimension are exactly comparable; annotations and logarithmic units
+    /// are not converted.
     #[test]
     fn equal_quantities_are_the_same_number() {
         for (a, unit, b, other) in [

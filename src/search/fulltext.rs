@@ -239,6 +239,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// R4 search.html#content: Words are those of texts for people, not of identifiers and units.
     #[test]
     fn words_are_those_of_the_narrative_and_of_texts_for_people() {
         let resource: Json = json!({

@@ -33,6 +33,8 @@ fn folder() -> tempfile::TempDir {
     dir
 }
 
+/// Own docs/validation.md: `baton check` names file, line, column and element of each issue, and its exit code tells a
+/// script.
 #[test]
 fn each_issue_comes_with_file_line_and_column_and_the_exit_code_tells_a_script() {
     let dir = folder();
@@ -68,6 +70,7 @@ fn what_cannot_be_checked_is_another_exit_code_than_what_is_wrong() {
     assert!(help.status.success() && text(&help.stdout).contains("Exit codes"));
 }
 
+/// Own docs/validation.md: `baton check` writes JSON and JUnit reports.
 #[test]
 fn machines_read_json_and_test_reports() {
     let dir = folder();

@@ -14,6 +14,7 @@
 mod harness;
 mod attack;
 mod check;
+mod conformance;
 mod journey;
 mod proof;
 mod rest;

@@ -48,6 +48,7 @@ fn is_media_type(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// R4 terminologies.html#required: Required bindings to media types and currencies are checked.
     #[test]
     fn a_media_type_has_two_parts_and_a_currency_three_letters_of_the_list() {
         for (text, good) in [

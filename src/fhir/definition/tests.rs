@@ -5,6 +5,8 @@ use crate::fhir::resource::RESOURCE_TYPES;
 #[allow(dead_code)]
 mod tool;
 
+/// R4 structuredefinition.html: The tables of types, elements, codes and constraints are what the official definitions
+/// of 4.0.1 give.
 #[test]
 fn the_tables_are_what_the_tool_makes_of_the_official_definitions() {
     let Ok(data) = std::env::var("BATON_TEST_DATA") else {
@@ -49,6 +51,7 @@ fn an_element_is_found_by_path_and_by_json_name() {
     assert_eq!(subject.targets.iter().map(|t| t.as_str()).collect::<Vec<_>>(), ["Group", "Patient"]);
 }
 
+/// R4 terminologies.html#required: Codes of required bindings know their system.
 #[test]
 fn codes_know_their_system() {
     assert_eq!(implicit_system("Task.status"), Some("http://hl7.org/fhir/task-status"));

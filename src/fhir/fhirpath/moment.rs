@@ -521,6 +521,7 @@ mod tests {
         }
     }
 
+    /// FHIRPath #comparison: Dates of different precision are not compared where precision leaves it open.
     #[test]
     fn what_precision_leaves_open_is_not_compared() {
         for (a, b, wanted) in [
@@ -540,6 +541,7 @@ mod tests {
         }
     }
 
+    /// FHIRPath #datetime-arithmetic: Arithmetic of dates follows the calendar.
     #[test]
     fn a_month_later_is_a_day_of_the_calendar() {
         for (from, count, unit, wanted) in [

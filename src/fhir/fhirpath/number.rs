@@ -299,6 +299,7 @@ mod tests {
         }
     }
 
+    /// FHIRPath #math-2: Arithmetic of decimals is exact up to 38 digits.
     #[test]
     fn arithmetic_is_exact() {
         for (a, op, b, wanted) in [

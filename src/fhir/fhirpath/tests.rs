@@ -13,6 +13,7 @@ const PATIENT: &str = r##"{"resourceType":"Patient","id":"p","active":true,"name
     "contained":[{"resourceType":"Organization","id":"o","name":"O"}],"managingOrganization":{"reference":"#o"},
     "generalPractitioner":[{"reference":"Practitioner/1"}],"birthDate":"1970-01-31","multipleBirthInteger":2}"##;
 
+/// R4 fhirpath.html: Choices, primitives with extensions, `resolve()`, `extension()`, `%resource`, types.
 #[test]
 fn elements_and_values_are_found() {
     for (expression, wanted) in [
@@ -35,6 +36,7 @@ fn elements_and_values_are_found() {
     }
 }
 
+/// FHIRPath #: Expressions that are too long, too deep or broken end with an error.
 #[test]
 fn what_is_hostile_ends_with_an_error() {
     let resource = parse(PATIENT.as_bytes()).unwrap();

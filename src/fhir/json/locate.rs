@@ -279,6 +279,7 @@ mod tests {
         issues.into_iter().map(|i| i.position).collect()
     }
 
+    /// R4 operationoutcome.html: Line and column are those of the element, or of the object that lacks it.
     #[test]
     fn an_element_has_the_place_of_its_name_and_a_missing_one_that_of_its_object() {
         let text = "{\n \"resourceType\": \"Patient\",\n \"name\": [ {\"family\": \"é\\\"x{\", \"given\": [\"a\",\n   \"b\"]}, {} ],\n \"_birthDate\": {\"extension\": [{\"url\": \"x\"}]},\n \"deceasedDateTime\": \"x\" }";

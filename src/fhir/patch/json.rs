@@ -212,6 +212,8 @@ mod tests {
         apply(&document.into(), &patch.into()).map(|j| j.to_string())
     }
 
+    /// RFC 6902 section-4: add, remove, replace, move, copy, test.
+    /// RFC 6901 section-4: `~0` and `~1` are undone, the empty name is one.
     #[test]
     fn each_operation_does_what_rfc_6902_says() {
         let cases = [
@@ -244,6 +246,7 @@ mod tests {
         }
     }
 
+    /// RFC 6902 section-5: An operation that cannot be done, or cannot be read, ends the patch and is named.
     #[test]
     fn what_cannot_be_done_is_refused_and_names_the_operation() {
         let cases = [
@@ -273,6 +276,7 @@ mod tests {
         }
     }
 
+    /// RFC 6902 section-4.6: Numbers are equal by value; what is not touched keeps its digits.
     #[test]
     fn numbers_are_equal_by_value_and_keep_their_digits() {
         for (a, b, equal) in

@@ -91,6 +91,7 @@ mod tests {
         json!(codes.iter().map(|c| json!({"system": "s", "code": c})).collect::<Vec<_>>())
     }
 
+    /// R4 resource-operation-meta-add.html: A tag or label is known by system and code, a profile by its URL.
     #[test]
     fn a_label_is_known_by_system_and_code() {
         let one = json!({"system": "s", "code": "a", "display": "A", "version": "1"});

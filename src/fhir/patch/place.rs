@@ -185,6 +185,7 @@ mod tests {
         json!({"given": ["A", "B"], "_given": [null, {"id": "b"}]}).into()
     }
 
+    /// R4 json.html#primitive: Values and extensions of a list of primitives move together.
     #[test]
     fn both_halves_of_a_list_move_together() {
         let mut name = names();

@@ -30,6 +30,8 @@ fn by_path(document: &str, operations: &[Value]) -> Result<String> {
 const OBSERVATION: &str = r#"{"resourceType":"Observation","status":"final","valueQuantity":{"value":2.50,"unit":"mg"},"code":{"coding":[{"code":"a"},{"code":"b"}]},"note":[{"text":"x"}]}"#;
 const PATIENT: &str = r#"{"resourceType":"Patient","name":[{"use":"official","given":["A","B"],"_given":[null,{"id":"b"}]},{"use":"usual","given":["C"]}],"birthDate":"1950-01-01","_birthDate":{"id":"d"},"extension":[{"url":"http://x.example/a","valueDecimal":1.0}]}"#;
 
+/// R4 fhirpatch.html: add, insert, delete, replace and move on elements, lists, choices, extensions and primitives
+/// with extensions.
 #[test]
 fn each_operation_of_a_fhirpath_patch_does_what_r4_says() {
     let value = |v: Value| {
@@ -191,6 +193,8 @@ fn each_operation_of_a_fhirpath_patch_does_what_r4_says() {
     assert_eq!(refused.kind.status(), 422, "an extension is no string");
 }
 
+/// R4 fhirpatch.html: An operation that does not fit is refused and named: several matches, wrong type, places out of
+/// range, missing parts.
 #[test]
 fn a_fhirpath_patch_that_does_not_fit_is_refused_and_names_the_operation() {
     let value = json!({"name": "value", "valueString": "x"});
@@ -343,6 +347,7 @@ fn undoable(json: &Json, kind: usize, pick: usize, value: &Json) -> Option<(Json
 }
 
 proptest! {
+    /// RFC 6902 section-4: A patch and its inverse leave the document as it was.
     #[test]
     fn a_json_patch_and_its_inverse_are_no_patch(
         start in document(),
@@ -361,6 +366,7 @@ proptest! {
         prop_assert!(same(&undone, &start), "{undone} was {start}");
     }
 
+    /// R4 fhirpatch.html: A patch and its inverse leave the resource as it was.
     #[test]
     fn a_fhirpath_patch_and_its_inverse_are_no_patch(
         givens in prop::collection::vec("[A-Z][a-z]{0,3}", 1..6),

@@ -61,6 +61,7 @@ impl Route {
 mod tests {
     use super::{Route, Step};
 
+    /// R4 profiling.html#discriminator: The restricted FHIRPath of discriminators is read.
     #[test]
     fn the_restricted_language_is_read() {
         let member = |name: &str| Step::Member(name.into());

@@ -57,6 +57,16 @@ fn with(base: &Value, more: &Value) -> Value {
 }
 
 /// What is asked, a resource that has it, one that has it not, and the element to blame.
+///
+/// R4 profiling.html#cardinality: min and max, inside data types and choices, are held.
+/// R4 elementdefinition.html: Fixed values and patterns, least and greatest value, length, types of a choice are held.
+/// R4 profiling.html#slicing: Slices by value, pattern, exists, type and profile; open, closed, openAtEnd, ordered;
+/// slices in slices; the default slice.
+/// R4 profiling.html#discriminator: Discriminators by `$this`, `resolve()`, `extension(url)`, `ofType()`.
+/// R4 elementdefinition.html: Profiles of a type, of a reference's target, content references and invariants are held.
+/// R4 extensibility.html: Extensions are held against their definitions and their context; unknown modifier extensions
+/// are refused.
+/// R4 profiling.html: A derived profile asks what its base asks.
 #[test]
 #[allow(clippy::too_many_lines)] // a table
 fn each_feature_has_a_good_and_a_bad_sample() {
@@ -468,6 +478,8 @@ fn with_first(rows: &Value, first: &Value) -> Value {
     rows
 }
 
+/// R4 terminologies.html#extensible: A required binding is an error, an extensible one a warning, a preferred one
+/// nothing, an unknown set an information.
 #[test]
 fn an_extensible_binding_warns_and_an_unknown_set_informs() {
     for (strength, set, code, severity) in [
@@ -486,6 +498,7 @@ fn an_extensible_binding_warns_and_an_unknown_set_informs() {
     }
 }
 
+/// R4 profiling.html: A derived profile narrows its base and reaches into its slices.
 #[test]
 fn a_derived_profile_narrows_its_base_and_reaches_into_its_slices() {
     let base = profile(
@@ -512,6 +525,7 @@ fn a_derived_profile_narrows_its_base_and_reaches_into_its_slices() {
     );
 }
 
+/// R4 profiling.html: A profile that contradicts itself or R4 is refused with its file.
 #[test]
 fn what_cannot_be_compiled_is_refused_with_its_file() {
     for (rtype, base, rows, says) in [
@@ -553,6 +567,7 @@ fn what_cannot_be_compiled_is_refused_with_its_file() {
     }
 }
 
+/// R4 references.html#canonical: A canonical without version means the highest that is there.
 #[test]
 fn the_first_of_a_canonical_stays_and_the_highest_version_is_meant() {
     let of = |version: &str, min: u8| {
@@ -575,6 +590,8 @@ fn the_first_of_a_canonical_stays_and_the_highest_version_is_meant() {
     assert!(found[0].diagnostics.contains("known here as version 10.0.0, 10.0.0-draft, 9.0.0 only"), "{found:?}");
 }
 
+/// R4 profiling.html: Claims are heard in entries, Parameters and `contained`; a claim of a profile of another type is
+/// an error.
 #[test]
 fn claims_are_heard_wherever_a_resource_stands() {
     let profiles = compiled(&[profile("Patient", PROFILE, &r4("Patient"), &json!([["Patient.name", {"min": 1}]]))]);
@@ -606,6 +623,7 @@ fn claims_are_heard_wherever_a_resource_stands() {
     );
 }
 
+/// R4 operationoutcome.html: The profile that complains is named.
 #[test]
 fn the_profile_that_complains_is_named() {
     let profiles = compiled(&[profile("Patient", PROFILE, &r4("Patient"), &json!([["Patient.name", {"min": 1}]]))]);
@@ -613,6 +631,7 @@ fn the_profile_that_complains_is_named() {
     assert_eq!(found.first().and_then(|i| i.profile.as_deref()), Some("http://x.example/P|1"));
 }
 
+/// R4 profiling.html: R4's own profiles, vital signs among them, are in force.
 #[test]
 fn r4s_own_profiles_are_there() {
     let profiles = Profiles::of_r4();

@@ -94,6 +94,7 @@ mod tests {
         value.into()
     }
 
+    /// R4 elementdefinition.html: A fixed value is the whole value, a pattern a part of it.
     #[test]
     fn a_fixed_value_is_all_and_a_pattern_is_a_part() {
         for (value, other, same, part) in [

@@ -60,6 +60,8 @@ fn expect(names: &[&str], expected: &[(&str, &str)]) {
     }
 }
 
+/// R4 validation.html: Official examples, published guides and real discharges are accepted, but for those that break
+/// R4.
 #[test]
 fn official_examples_guides_and_discharges_are_accepted_but_for_the_invalid_ones() {
     expect(
@@ -76,11 +78,13 @@ fn official_examples_guides_and_discharges_are_accepted_but_for_the_invalid_ones
     );
 }
 
+/// R4 validation.html: Records of Synthea are accepted.
 #[test]
 fn synthea_records_are_accepted() {
     expect(&["synthea/providers-2025", "synthea/patients-2019", "synthea/patients-2025"], &[]);
 }
 
+/// R4 validation.html: R4's own definitions are accepted.
 #[test]
 fn the_official_definitions_are_accepted_but_for_the_invalid_ones() {
     const NO_BASE: [&str; 10] = [

@@ -12,6 +12,8 @@ fn broken(text: &str) -> Vec<String> {
     issues.map(|i| format!("{} {}", key(&i.rule), i.expression)).collect()
 }
 
+/// R4 validation.html: Invariants of resources and data types are held, contained ones too, with key and element (45
+/// kinds broken).
 #[test]
 fn a_broken_rule_is_refused_with_its_key_and_its_element() {
     let mut missed = Vec::new();
@@ -149,6 +151,7 @@ fn a_broken_rule_is_refused_with_its_key_and_its_element() {
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
+/// R4 bundle.html: The rules of Bundles by type: bdl-1 to bdl-12.
 #[test]
 fn a_bundle_is_what_its_type_says() {
     let patient = r#"{"resourceType":"Patient","id":"1"}"#;
@@ -201,6 +204,7 @@ fn a_bundle_is_what_its_type_says() {
     assert_eq!(broken(&good), Vec::<String>::new());
 }
 
+/// R4 validation.html: Rules of severity warning never block.
 #[test]
 fn a_warning_is_told_when_asked_for_and_never_blocks() {
     let json = parse(br#"{"resourceType":"ValueSet","name":"not for machines","status":"draft"}"#).unwrap();
@@ -210,6 +214,7 @@ fn a_warning_is_told_when_asked_for_and_never_blocks() {
     assert!(check(&json).is_ok() && resource(&json).is_empty());
 }
 
+/// R4 operationoutcome.html: An issue of an invariant says R4's words, what was found and what to do.
 #[test]
 fn a_message_says_what_was_found_and_what_to_do() {
     let json = parse(br#"{"resourceType":"Patient","name":[{"period":{"start":"2024-02","end":"2024-01"}}]}"#).unwrap();

@@ -215,6 +215,7 @@ static VALID: LazyLock<Vec<Json>> = LazyLock::new(|| {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    /// R4 validation.html: Any one fault in a valid resource is refused at its element, tried at random.
     #[test]
     fn one_fault_in_a_valid_resource_is_refused_where_it_is(which: prop::sample::Index, site: prop::sample::Index) {
         if VALID.is_empty() {
@@ -228,6 +229,8 @@ proptest! {
     }
 }
 
+/// R4 validation.html: Twelve kinds of fault in each official example are refused at their element: dropped, wrong
+/// type, extra, bad code, bad date, bad text, null, arrays, second choice, double member.
 #[test]
 fn each_kind_of_fault_in_each_official_example_is_refused_where_it_is() {
     let mut tried = BTreeMap::new();

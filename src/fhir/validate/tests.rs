@@ -5,6 +5,7 @@ fn issues(text: &str) -> Vec<String> {
     resource(&parse(text.as_bytes()).unwrap()).into_iter().map(|i| format!("{} {}", i.code, i.expression)).collect()
 }
 
+/// R4 validation.html: A good resource has no issue: contained, null-padded arrays, extensions of primitives.
 #[test]
 fn a_good_patient_has_no_issue() {
     let good = r##"{"resourceType":"Patient","id":"a","meta":{"tag":[{"code":"x"}]},
@@ -15,6 +16,14 @@ fn a_good_patient_has_no_issue() {
     assert_eq!(issues(good), Vec::<String>::new());
 }
 
+/// R4 validation.html: Structure: unknown elements, arrays where none belong, empty arrays and objects, wrong JSON
+/// types, each at its element.
+/// R4 validation.html: Cardinality and choices: missing elements, two types of one choice.
+/// R4 terminologies.html#required: A code outside a required binding is refused.
+/// R4 references.html: References of the wrong type, to unknown types and to contained resources that are not there
+/// are refused.
+/// R4 references.html#contained: Contained resources: not nested, referred to, without version.
+/// R4 extensibility.html: An extension has a url, and a value or extensions, not both.
 #[test]
 fn each_rule_names_the_element_that_breaks_it() {
     for (body, expected) in [
@@ -73,6 +82,7 @@ fn each_rule_names_the_element_that_breaks_it() {
     }
 }
 
+/// R4 validation.html: Resources in Bundles and Parameters are validated, all issues at once.
 #[test]
 fn all_issues_come_at_once_through_nested_resources() {
     let found = issues(

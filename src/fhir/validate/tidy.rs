@@ -40,6 +40,7 @@ fn says(known: &Issue, issue: &Issue) -> bool {
 mod tests {
     use super::*;
 
+    /// R4 operationoutcome.html: A fault is told once, the most useful issue first.
     #[test]
     fn a_fault_is_told_once_and_what_it_comes_from_goes_first() {
         let issues = vec![

@@ -4,6 +4,7 @@ fn div(inner: &str) -> String {
     format!("<div xmlns=\"{NAMESPACE}\">{inner}</div>")
 }
 
+/// R4 narrative.html: The elements and attributes that R4 allows in a narrative pass.
 #[test]
 fn a_narrative_of_allowed_elements_passes() {
     for inner in [
@@ -21,6 +22,7 @@ fn a_narrative_of_allowed_elements_passes() {
     }
 }
 
+/// R4 narrative.html: Scripts, handlers, forms, outside images and styles that load, and what is no XML are refused.
 #[test]
 fn what_runs_or_calls_out_or_is_no_xml_is_refused() {
     for inner in [
@@ -93,6 +95,7 @@ fn what_runs_or_calls_out_is_told_from_what_is_no_xhtml() {
     }
 }
 
+/// R4 http.html#trules: In narratives `src` and `href` are replaced, texts are not.
 #[test]
 fn links_are_replaced_and_text_is_not() {
     let rename = |link: &str| (link == "urn:uuid:1").then(|| "Binary/a".to_owned());

@@ -51,6 +51,8 @@ fn table(rtype: &'static str, resources: &[Value], rows: &[(&str, &str, &str)]) 
     }
 }
 
+/// R4 search.html#chaining: Chains of three steps, with and without `:Type`.
+/// R4 search.html#has: `_has`, inside each other and with chains.
 #[test]
 fn chains_and_has_follow_references() {
     table(
@@ -96,6 +98,8 @@ fn chains_and_has_follow_references() {
     );
 }
 
+/// R4 search.html#combining: And, or, `:not` and `:missing` combine.
+/// R4 search.html#id: `_id` and `_lastUpdated` with their modifiers and prefixes.
 #[test]
 fn conditions_combine_by_and_or_and_missing() {
     table(
@@ -132,6 +136,7 @@ fn conditions_combine_by_and_or_and_missing() {
     );
 }
 
+/// R4 search.html: `_sort`, `_count`, `_total`, `_include`, `_revinclude`, `_elements`, `_summary` are taken together.
 #[test]
 fn result_parameters_become_the_plan() {
     let registry = Registry::builtin();
@@ -168,6 +173,7 @@ fn result_parameters_become_the_plan() {
     assert_eq!(count("_summary=count"), (0, true));
 }
 
+/// R4 search.html#tag: A search of the whole system by parameters of all types.
 #[test]
 fn a_system_search_looks_into_each_type() {
     let registry = Registry::builtin();
@@ -197,6 +203,8 @@ fn a_system_search_looks_into_each_type() {
     }
 }
 
+/// R4 compartmentdefinition.html: A compartment is the resource itself and what refers to it by the parameters of the
+/// definition.
 #[test]
 fn a_compartment_is_a_condition() {
     let registry = Registry::builtin();
@@ -220,6 +228,7 @@ fn a_compartment_is_a_condition() {
     assert_eq!(compartment(&registry, &KEYS, &owner, known("CodeSystem")), None);
 }
 
+/// R4 http.html#ccreate: Criteria are parameters that restrict; result parameters, none, or unknown ones are refused.
 #[test]
 fn criteria_restrict_and_nothing_else() {
     let registry = Registry::builtin();
@@ -230,6 +239,8 @@ fn criteria_restrict_and_nothing_else() {
     }
 }
 
+/// R4 search.html#include: References by relative address, URL of this server and version are included; URNs and other
+/// servers' are not.
 #[test]
 fn includes_find_what_is_referred_to() {
     let registry = Registry::builtin();

@@ -3,6 +3,7 @@ use crate::fhir::resource::known;
 use crate::fhir::{Json, ResourceType};
 use std::time::Instant;
 
+/// R4 searchparameter.html: Every search parameter of R4 is there for its types and can be evaluated.
 #[test]
 fn every_type_has_its_parameters_and_each_can_be_evaluated() {
     let started = Instant::now();
@@ -92,6 +93,7 @@ fn every_own_parameter_is_embedded_and_good() {
     }
 }
 
+/// R4 search.html#modifiers: docs/search.md names every modifier that is taken.
 #[test]
 fn the_page_on_search_names_every_modifier() {
     let page = include_str!("../../../docs/search.md");
@@ -106,6 +108,7 @@ fn the_page_on_search_names_every_modifier() {
     }
 }
 
+/// R4 searchparameter.html: A SearchParameter that cannot be used is refused with the reason.
 #[test]
 fn a_bad_search_parameter_is_refused_with_the_reason() {
     let good = serde_json::json!({"resourceType": "SearchParameter", "url": "http://x/sp", "code": "x", "base": ["Task"],
@@ -247,6 +250,8 @@ fn a_parameter_that_is_being_built_is_extracted_and_cannot_be_searched() {
 }
 
 /// The table in the repository is what the tool makes of the official definitions.
+///
+/// R4 searchparameter.html: The table of search parameters is what the official definitions give.
 #[test]
 fn the_table_is_what_the_official_definitions_give() {
     if std::env::var_os("BATON_TEST_DATA").is_none() {

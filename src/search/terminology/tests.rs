@@ -57,6 +57,7 @@ fn shown(found: Made<Known>) -> String {
     }
 }
 
+/// R4 valueset.html: A value set is its lists, filters, imports and exclusions.
 #[test]
 fn a_value_set_is_its_lists_filters_imports_and_exclusions() {
     let listed = json!({"system": "http://s/other", "concept": [{"code": "a"}, {"code": "b"}]});
@@ -123,6 +124,7 @@ fn a_value_set_is_its_lists_filters_imports_and_exclusions() {
     }
 }
 
+/// R4 codesystem.html: Hierarchies by nesting, `parent`, `child` and `subsumedBy` are followed, several parents too.
 #[test]
 fn what_is_above_and_below_a_code() {
     let library = library(systems());
@@ -137,6 +139,7 @@ fn what_is_above_and_below_a_code() {
     assert!(need(true, "http://s/none", "x").starts_with("refused"));
 }
 
+/// R4 valueset.html: A stored expansion serves where the definition cannot be worked out.
 #[test]
 fn a_stored_expansion_serves_where_the_definition_does_not() {
     let held = json!({"resourceType": "ValueSet", "url": "http://v/it",

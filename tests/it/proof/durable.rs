@@ -163,6 +163,7 @@ async fn kill_the_server_again_and_again(settings: Settings) {
     println!("{ROUNDS} kills, {total} acknowledged transactions, none lost");
 }
 
+/// R4 http.html#transaction: An acknowledged write survives `kill -9`, whole: 20 kills under load.
 #[test]
 fn every_acknowledged_write_survives_20_kills_of_the_server_on_sqlite() {
     with_database(Database::Sqlite, kill_the_server_again_and_again);

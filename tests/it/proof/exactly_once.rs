@@ -38,6 +38,7 @@ fn statuses(answers: &[Answer]) -> BTreeMap<u16, usize> {
 }
 
 both_databases!(of_64_parallel_conditional_creates_one_makes_the_patient_and_63_find_it);
+/// R4 http.html#ccreate: Of 64 conditional creates at once one is 201, 63 are 200 with the same resource.
 async fn of_64_parallel_conditional_creates_one_makes_the_patient_and_63_find_it(server: TestServer) {
     let hospital = server.hospital();
     let patient =
@@ -56,6 +57,8 @@ async fn of_64_parallel_conditional_creates_one_makes_the_patient_and_63_find_it
 }
 
 both_databases!(a_discharge_posted_64_times_in_parallel_leaves_one_of_everything);
+/// R4 http.html#trules: Of a transaction of conditional creates that is posted 64 times at once each resource is there
+/// once.
 async fn a_discharge_posted_64_times_in_parallel_leaves_one_of_everything(server: TestServer) {
     let discharge = crate::journey::discharge("01-polypharmacy", server.now());
     let (hospital, everyone) = (server.user(discharge.hospital), server.everyone());

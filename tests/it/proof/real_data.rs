@@ -183,6 +183,8 @@ fn refused_as_expected(refused: &[String], expected: &[(&str, &str)]) {
 }
 
 both_databases!(the_discharges_of_synthea_come_back_to_the_digit);
+/// R4 json.html: Discharges of Synthea come back to the digit; a transaction changes what its rules say and nothing
+/// else.
 async fn the_discharges_of_synthea_come_back_to_the_digit(server: TestServer) {
     let (Some(providers), Some(discharges)) =
         (data::lines("discharges-providers.ndjson.gz"), data::lines("discharges.ndjson.gz"))
@@ -200,6 +202,7 @@ async fn the_discharges_of_synthea_come_back_to_the_digit(server: TestServer) {
 }
 
 both_databases!(forty_whole_synthea_patients_come_back_to_the_digit);
+/// R4 json.html: 18,000 resources of whole Synthea patients come back to the digit.
 async fn forty_whole_synthea_patients_come_back_to_the_digit(server: TestServer) {
     let files = ["providers-2025", "patients-2019", "patients-2025"];
     let client = server.everyone();
@@ -216,6 +219,8 @@ async fn forty_whole_synthea_patients_come_back_to_the_digit(server: TestServer)
 }
 
 both_databases!(the_official_examples_come_back_to_the_digit);
+/// R4 json.html: The official R4 examples come back member for member and digit for digit, but for those that break
+/// R4, each with its reason.
 async fn the_official_examples_come_back_to_the_digit(server: TestServer) {
     let Some(lines) = data::lines("r4-examples.ndjson.gz") else { return };
     let client = server.everyone();

@@ -16,6 +16,8 @@ both_databases!(
 
 const ONE: &str = "identifier=http://rest.example/mrn|1";
 
+/// R4 http.html#ccreate: `If-None-Exist`: no match 201; one match 200, the body ignored; several 412.
+/// R4 http.html#ccreate: Criteria that are empty or unknown are 400: they never match by accident.
 pub(super) async fn a_conditional_create_makes_finds_or_refuses(server: TestServer) {
     let client = server.everyone();
     let made = client.create_if_none(&patient("1"), ONE).await.is(201);
@@ -31,6 +33,8 @@ pub(super) async fn a_conditional_create_makes_finds_or_refuses(server: TestServ
     client.create_if_none(&patient("2"), "").await.is(400);
 }
 
+/// R4 http.html#cond-update: PUT by criteria: no match creates, one updates, several 412; a body with another `id`
+/// than the match 400.
 pub(super) async fn a_conditional_update_creates_updates_or_refuses(server: TestServer) {
     let client = server.everyone();
     let put = |body: serde_json::Value| {
@@ -46,6 +50,9 @@ pub(super) async fn a_conditional_update_creates_updates_or_refuses(server: Test
     put(patient("1")).await.refuses(412, "multiple-matches", "");
 }
 
+/// R4 http.html#patch: PATCH by criteria takes the one match; none is 404, several 412.
+/// R4 http.html#delete: DELETE by criteria takes all matches or none; without criteria it is 400.
+/// R4 capabilitystatement.html: `conditionalDelete` says multiple where several may be deleted.
 async fn a_conditional_patch_takes_one_match_and_a_conditional_delete_all_of_them(server: TestServer) {
     let client = server.everyone();
     let url = format!("Patient?{ONE}");
@@ -82,6 +89,7 @@ async fn a_conditional_patch_takes_one_match_and_a_conditional_delete_all_of_the
     assert_eq!(statement["rest"][0]["resource"][0]["conditionalDelete"], "multiple");
 }
 
+/// Own docs/writes.md: A conditional delete of more than `delete-max` resources is 412 and deletes nothing.
 async fn a_conditional_delete_over_the_limit_takes_nothing(server: TestServer) {
     let client = server.everyone();
     let entries: Vec<Value> =
@@ -97,6 +105,7 @@ async fn a_conditional_delete_over_the_limit_takes_nothing(server: TestServer) {
     assert_eq!(client.read(&format!("{url}&_summary=count")).await.body["total"], 0);
 }
 
+/// R4 http.html#trules: Entries that come to the same resource by whatever criteria are refused, not merged.
 pub(super) async fn two_entries_for_one_resource_are_refused(server: TestServer) {
     let client = server.everyone();
     let create = |number: &str, criteria: &str| json!({"resource": patient(number), "request": {"method": "POST", "url": "Patient", "ifNoneExist": criteria}});
@@ -144,6 +153,8 @@ pub(super) async fn two_entries_for_one_resource_are_refused(server: TestServer)
     assert_eq!(client.read(&path).await.ok().body["meta"]["versionId"], "1");
 }
 
+/// RFC 7232 section-3.1: `If-Match: *` asks that there is a version, alone and in Bundles; else 412.
+/// Own docs/writes.md: A create with `If-Match` is 400; with `If-None-Match: *` a match of its criteria is 412.
 async fn if_match_star_asks_that_there_is_a_version(server: TestServer) {
     let client = server.everyone();
     let star = [("If-Match", "*")];
@@ -167,6 +178,7 @@ async fn if_match_star_asks_that_there_is_a_version(server: TestServer) {
     client.send("POST", "Patient", body.to_string(), &none).await.refuses(412, "conflict", "");
 }
 
+/// R4 http.html#ccreate: Criteria may chain and look value sets up; who may not search what they look into is refused.
 async fn criteria_may_chain_and_look_up(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
@@ -201,6 +213,8 @@ async fn criteria_may_chain_and_look_up(server: TestServer) {
 
 both_databases_with!(["--delete-max", "1"]; a_site_may_let_a_conditional_delete_take_one_only);
 
+/// R4 capabilitystatement.html: A site may let a conditional delete take one only; `conditionalDelete` then says
+/// single.
 async fn a_site_may_let_a_conditional_delete_take_one_only(server: TestServer) {
     let client = server.everyone();
     client.create(&patient("1")).await.is(201);
@@ -212,6 +226,8 @@ async fn a_site_may_let_a_conditional_delete_take_one_only(server: TestServer) {
     assert_eq!(statement["rest"][0]["resource"][0]["conditionalDelete"], "single");
 }
 
+/// R4 http.html#cread: A read with `If-None-Match` of the version, or `If-Modified-Since` its time, is 304 without a
+/// body.
 async fn a_conditional_read_answers_304(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();

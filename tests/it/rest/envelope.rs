@@ -12,6 +12,8 @@ both_databases!(
     a_narrative_that_runs_or_calls_out_breaks_a_rule_and_one_that_is_no_xhtml_is_malformed,
 );
 
+/// R4 datatypes.html#decimal: Decimals keep their digits: 1.00, 0.10, 1E-24, twenty places.
+/// R4 json.html#primitive: Extensions of primitives and arrays padded with null come back as they were sent.
 pub(super) async fn what_was_sent_comes_back_digit_for_digit(server: TestServer) {
     let client = server.everyone();
     let sent = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"_effectiveDateTime":{"extension":[{"url":"http://x.example/a","valueDecimal":1.00}]},
@@ -28,6 +30,8 @@ pub(super) async fn what_was_sent_comes_back_digit_for_digit(server: TestServer)
     }
 }
 
+/// R4 http.html#create: A create ignores the body's `id` and answers 201 with Location `…/_history/1`, ETag and
+/// Last-Modified.
 pub(super) async fn a_create_ignores_the_id_and_says_where_the_resource_is(server: TestServer) {
     let client = server.everyone();
     let mut body = patient("1");
@@ -43,6 +47,8 @@ pub(super) async fn a_create_ignores_the_id_and_says_where_the_resource_is(serve
     assert_eq!(read.body["meta"]["versionId"], "1");
 }
 
+/// R4 http.html#ops: `Prefer: return=minimal`, `representation` and `OperationOutcome` decide what a create and a
+/// delete answer.
 pub(super) async fn prefer_decides_what_comes_back(server: TestServer) {
     let client = server.everyone();
     let body = patient("1").to_string();
@@ -56,6 +62,9 @@ pub(super) async fn prefer_decides_what_comes_back(server: TestServer) {
     assert_eq!(gone.body["resourceType"], "OperationOutcome");
 }
 
+/// R4 operationoutcome.html: All faults of a resource are told in one answer, each with its element.
+/// R4 json.html: A member that stands twice, broken JSON, and what is no object are 400.
+/// R4 http.html#create: A resource of another type than the address is 400.
 async fn every_issue_of_a_bad_resource_comes_at_once(server: TestServer) {
     let client = server.everyone();
     let bad = json!({"resourceType": "Patient", "gender": "mal", "birthDate": "1950-13-01", "famly": "x", "name": []});
@@ -74,6 +83,8 @@ async fn every_issue_of_a_bad_resource_comes_at_once(server: TestServer) {
         .refuses(400, "invalid", "resourceType");
 }
 
+/// R4 narrative.html: A narrative with scripts, event handlers or outside images is refused with 422, one that is no
+/// XHTML with 400.
 async fn a_narrative_that_runs_or_calls_out_breaks_a_rule_and_one_that_is_no_xhtml_is_malformed(server: TestServer) {
     let client = server.everyone();
     for (inner, status, code) in [
@@ -95,6 +106,7 @@ async fn a_narrative_that_runs_or_calls_out_breaks_a_rule_and_one_that_is_no_xht
     assert_eq!(client.search("Patient?identifier=1").await.len(), 0);
 }
 
+/// R4 operationoutcome.html: An issue has line and column of the body, in entries of Bundles, too.
 async fn each_issue_names_line_and_column_of_the_body_entries_of_a_bundle_too(server: TestServer) {
     let client = server.everyone();
     let place = |issue: &serde_json::Value| {

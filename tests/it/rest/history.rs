@@ -10,6 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 both_databases!(a_page_of_the_systems_history_is_full_whatever_its_reader_may_not_read,);
 
+/// R4 http.html#history: A history is newest first, with `request` and `response` of each version; deletions have no
+/// resource.
+/// R4 http.html#history: `_since` is inclusive, `_at` shows what was current then, `_count` makes pages; there are
+/// histories of instance, type and system.
+/// R4 http.html#history: The history of what never was is 404; a bad `_since` is 400.
 pub(super) async fn a_history_is_newest_first_and_shows_deletions_without_a_resource(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
@@ -38,6 +43,7 @@ pub(super) async fn a_history_is_newest_first_and_shows_deletions_without_a_reso
     client.read("Patient/_history").await.is(200);
 }
 
+/// R4 http.html#history: Who polls by `_since` while others write sees each version once.
 pub(super) async fn a_since_poller_sees_each_version_once_while_others_write(server: TestServer) {
     let client = server.everyone();
     let start = client.create(&patient("start")).await.is(201);
@@ -93,6 +99,8 @@ pub(super) async fn a_since_poller_sees_each_version_once_while_others_write(ser
     assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), made);
 }
 
+/// R4 http.html#history: What the reader may not read is neither in pages nor in the total, and pages are full all the
+/// same.
 async fn a_page_of_the_systems_history_is_full_whatever_its_reader_may_not_read(server: TestServer) {
     let pharmacy = server.pharmacy();
     for n in 0..6 {

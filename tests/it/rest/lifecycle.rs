@@ -8,6 +8,9 @@ use serde_json::json;
 
 both_databases!(a_patch_changes_what_it_names_and_nothing_else,);
 
+/// R4 http.html#concurrency: Of 32 updates at once with the same `If-Match` one is 200, the others are 412; the
+/// version goes up by one.
+/// R4 http.html#versioning: The ETag is `W/"n"` with the `meta.versionId` of the resource.
 pub(super) async fn of_32_parallel_updates_with_the_same_etag_one_wins(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
@@ -24,6 +27,8 @@ pub(super) async fn of_32_parallel_updates_with_the_same_etag_one_wins(server: T
     assert_eq!((now.body["meta"]["versionId"].as_str(), now.header("etag")), (Some("2"), "W/\"2\""));
 }
 
+/// R4 http.html#concurrency: PUT and DELETE with an `If-Match` of another version are 412.
+/// R4 http.html#concurrency: An `If-Match` that is no ETag, empty, or several is 400.
 pub(super) async fn a_stale_if_match_is_412_and_a_malformed_one_400(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
@@ -36,6 +41,12 @@ pub(super) async fn a_stale_if_match_is_412_and_a_malformed_one_400(server: Test
     client.send("PUT", &path, &body, &[("If-Match", "W/\"1\"")]).await.is(200);
 }
 
+/// R4 http.html#read: A read of a deleted resource is 410, of one that never was 404.
+/// R4 http.html#vread: A vread of the version that the delete made is 410, of an earlier one 200, of one that is not
+/// there 404.
+/// R4 http.html#delete: DELETE is 204, again 204, and the second makes no version.
+/// R4 http.html#delete: A search does not find what is deleted.
+/// R4 http.html#update: A PUT of a deleted id brings the resource back as 201 with the next version.
 pub(super) async fn what_is_deleted_answers_410_and_comes_back_with_the_next_version(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
@@ -59,6 +70,9 @@ pub(super) async fn what_is_deleted_answers_410_and_comes_back_with_the_next_ver
     client.read("Patient/never-was").await.refuses(404, "not-found", "");
 }
 
+/// R4 http.html#upsert: A PUT of an id that is not there creates the resource under that id: 201 with its Location.
+/// R4 http.html#update: PUT with another `id` than the address, without `id`, or of another type is 400.
+/// R4 http.html#concurrency: PUT with `If-None-Match: *` is 412 where the resource is there.
 pub(super) async fn an_update_as_create_keeps_the_id_and_if_none_match_star_guards_it(server: TestServer) {
     let client = server.everyone();
     let mut body = patient("1");
@@ -72,6 +86,10 @@ pub(super) async fn an_update_as_create_keeps_the_id_and_if_none_match_star_guar
     client.send("PUT", "Patient/new", patient("2").to_string(), &[]).await.refuses(400, "required", "Patient.id");
 }
 
+/// R4 http.html#patch: A patch changes what it names; the rest keeps its digits. A stale `If-Match` is 412, an unknown
+/// resource 404.
+/// R4 http.html#patch: A patch that would make the resource invalid, or change its `id`, is 422.
+/// RFC 6902 section-4.6: A `test` that does not hold refuses the patch.
 async fn a_patch_changes_what_it_names_and_nothing_else(server: TestServer) {
     let client = server.everyone();
     let text = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":2.50,"unit":"mg"}}"#;

@@ -43,6 +43,9 @@ async fn send(client: &Client, path: &str, parameters: &Value) -> Answer {
     client.send("PATCH", path, parameters.to_string(), &[]).await
 }
 
+/// R4 fhirpatch.html: A FHIRPath Patch and a JSON Patch change what they name; the rest keeps order and digits, byte
+/// for byte.
+/// R4 http.html#patch: A patch by criteria honours `If-Match`.
 async fn both_forms_change_what_they_name_and_nothing_else(server: TestServer) {
     let client = server.everyone();
     let amended = json!([{"op": "replace", "path": "/status", "value": "amended"}]);
@@ -65,6 +68,9 @@ async fn both_forms_change_what_they_name_and_nothing_else(server: TestServer) {
     }
 }
 
+/// R4 http.html#patch: A patch that does not fit the resource is 422, one that cannot be read 400; the operation is
+/// named and nothing is stored.
+/// R4 http.html#patch: XML Patch and other media types are 415.
 async fn a_patch_that_does_not_fit_stores_nothing_and_names_its_operation(server: TestServer) {
     let client = server.everyone();
     let path = client.send("POST", "Observation", TEXT, &[]).await.is(201).reference();
@@ -101,6 +107,7 @@ async fn a_patch_that_does_not_fit_stores_nothing_and_names_its_operation(server
     send(&client, "Observation/nobody", &replace("Observation.status", json!({"valueCode": "final"}))).await.is(404);
 }
 
+/// R4 http.html#patch: Both forms are entries of batches and transactions, by id and by criteria.
 async fn both_forms_are_entries_of_a_batch_and_of_a_transaction(server: TestServer) {
     let client = server.everyone();
     let path = client.send("POST", "Observation", TEXT, &[]).await.is(201).reference();
@@ -137,6 +144,7 @@ async fn both_forms_are_entries_of_a_batch_and_of_a_transaction(server: TestServ
     assert_eq!(server.read(&path).await["status"], "final");
 }
 
+/// R4 http.html#trules: What a patch brings may refer to entries of the transaction, and by criteria.
 async fn a_patch_in_a_transaction_may_refer_to_what_the_transaction_makes(server: TestServer) {
     let client = server.everyone();
     let path = client.send("POST", "Observation", TEXT, &[]).await.is(201).reference();
@@ -179,6 +187,7 @@ async fn a_patch_in_a_transaction_may_refer_to_what_the_transaction_makes(server
     }
 }
 
+/// Own docs/writes.md: The rules of the programme hold for every form of a patch.
 async fn a_technician_cannot_decide_by_any_patch(server: TestServer) {
     let dtp = crate::harness::client::reference(&crate::journey::rules::reported(&server).await);
     let technician = server.technician();

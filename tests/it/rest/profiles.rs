@@ -25,6 +25,9 @@ fn complains(answer: &Answer) -> String {
     source.map_or(String::new(), |e| e["valueString"].as_str().unwrap_or_default().to_owned())
 }
 
+/// R4 profiling.html: What a resource claims in `meta.profile` is held against it by create, patch and transaction;
+/// the profile that complains is named.
+/// Own docs/validation.md: A claim of an unknown profile is refused.
 async fn a_claim_is_held_against_every_write(server: TestServer) {
     let client = server.everyone();
     let stored = client.create(&stay()).await.is(201).reference();
@@ -49,6 +52,8 @@ async fn a_claim_is_held_against_every_write(server: TestServer) {
     client.create(&unknown).await.is(201);
 }
 
+/// Own docs/validation.md: A package in the setting's folder is in force after a start; one that cannot be used stops
+/// it with file and reason.
 async fn a_package_that_a_site_drops_in_is_in_force_and_a_bad_one_stops_the_start(mut server: TestServer) {
     let dir = tempfile::tempdir().expect("a folder");
     let package = dir.path().join("guide/package");

@@ -60,6 +60,10 @@ fn set(text: &str) -> BTreeSet<String> {
 const MEMBERS: &str = "Patient/p1 Encounter/e1 MedicationRequest/r1 Observation/a1 Observation/b1 Observation/c1 Condition/d1 List/l1 Composition/k1";
 const COMMON: &str = "Practitioner/mara-lind Medication/m1 Organization/lakeside";
 
+/// R4 patient-operation-everything.html: `Patient/$everything` is the compartment and what it refers to that is no
+/// other patient's.
+/// R4 patient-operation-everything.html: `_since`, `_type`, `start` and `end` narrow it, in the URL and in Parameters;
+/// anything else is 400.
 async fn everything_of_a_patient_is_the_compartment_and_what_it_refers_to(server: TestServer) {
     let client = server.everyone();
     record(&client, "1", "Adams").await;
@@ -114,6 +118,7 @@ async fn everything_of_a_patient_is_the_compartment_and_what_it_refers_to(server
     client.read("Patient/p3/$everything").await.refuses(410, "deleted", "");
 }
 
+/// R4 patient-operation-everything.html: `_count` makes pages of one snapshot.
 async fn everything_comes_in_pages_of_one_snapshot(server: TestServer) {
     let client = server.everyone();
     record(&client, "1", "Adams").await;
@@ -148,6 +153,9 @@ async fn everything_comes_in_pages_of_one_snapshot(server: TestServer) {
     assert_eq!((ids(&first, "match").len(), ids(&second, "match").len()), (2, 1));
 }
 
+/// R4 patient-operation-everything.html: Without an id it is of all patients.
+/// R4 encounter-operation-everything.html: `Encounter/$everything` is the stay, its compartment and what these refer
+/// to.
 async fn everything_of_all_patients_and_of_a_stay(server: TestServer) {
     let client = server.everyone();
     record(&client, "1", "Adams").await;
@@ -172,6 +180,10 @@ async fn everything_of_all_patients_and_of_a_stay(server: TestServer) {
     client.read("Encounter/nobody/$everything").await.refuses(404, "not-found", "");
 }
 
+/// R4 composition-operation-document.html: `$document` is a Bundle of type document: the Composition first, what it
+/// refers to, identifier and timestamp.
+/// R4 composition-operation-document.html: `persist=true` stores the Bundle, by POST only.
+/// Own docs/reading.md: A document that would not be whole is 422 with the element that leads nowhere.
 async fn a_document_holds_what_its_composition_refers_to(server: TestServer) {
     let client = server.everyone();
     record(&client, "1", "Adams").await;
@@ -210,6 +222,8 @@ async fn a_document_holds_what_its_composition_refers_to(server: TestServer) {
     client.read("Composition/nobody/$document").await.refuses(404, "not-found", "");
 }
 
+/// R4 observation-operation-lastn.html: `$lastn` gives the latest `max` of each code, where subject and category or
+/// code are asked for.
 async fn the_latest_observations_of_each_code(server: TestServer) {
     let client = server.everyone();
     record(&client, "1", "Adams").await;
@@ -262,6 +276,8 @@ async fn the_latest_observations_of_each_code(server: TestServer) {
 /// What of another organisation must never be read.
 const MARK: &str = "Zebrowski";
 
+/// Own docs/reading.md: No operation that reads along gives what the caller may not read, and none tells that it is
+/// there.
 async fn nothing_of_another_organisation_is_read_along(server: TestServer) {
     let (own, other) = (server.hospital(), server.other_hospital());
     // The hospital's own ids; a server gives each organisation's writes their owner.

@@ -61,6 +61,8 @@ async fn every_door(server: &TestServer, client: &Client, own: &str, id: &str) -
     answers
 }
 
+/// R4 references.html#literal: A reference to nothing is 422 with its path, by every door.
+/// Own docs/writes.md: A reference to what the writer may not see is answered like one to nothing.
 async fn a_reference_to_what_the_writer_may_not_see_is_answered_like_one_to_nothing(server: TestServer) {
     let (client, other) = (server.hospital(), server.other_hospital());
     let own = client.create(&patient("own")).await.is(201).reference();
@@ -81,6 +83,7 @@ async fn a_reference_to_what_the_writer_may_not_see_is_answered_like_one_to_noth
     assert_eq!(client.search("Observation?status=final").await.len(), 3, "only what the doors were tried on");
 }
 
+/// Own docs/writes.md: The same holds for references in parameters of operations.
 async fn an_operation_takes_no_reference_that_its_caller_may_not_see(server: TestServer) {
     let story = crate::journey::discharge("04-duplicate-therapy", server.now());
     server.user(story.hospital).post(&story.bundle).await.ok();
@@ -106,6 +109,7 @@ async fn an_operation_takes_no_reference_that_its_caller_may_not_see(server: Tes
 
 both_databases_with!(["--delete-referenced", "allow"]; what_the_stored_version_said_already_is_not_judged_again);
 
+/// Own docs/writes.md: A reference that the stored version had already is not judged again.
 async fn what_the_stored_version_said_already_is_not_judged_again(server: TestServer) {
     let client = server.hospital();
     let own = client.create(&patient("own")).await.is(201).reference();
@@ -119,6 +123,8 @@ async fn what_the_stored_version_said_already_is_not_judged_again(server: TestSe
     client.create(&observation(&own)).await.refuses(422, "not-found", "Observation.subject.reference");
 }
 
+/// R4 references.html#literal: References into the same Bundle, to other servers, and by identifier need nothing
+/// stored.
 async fn references_inside_one_bundle_and_to_the_directory_need_nothing_stored(server: TestServer) {
     let client = server.hospital();
     let mut seen = observation("urn:uuid:6a1f0b1e-0000-4000-8000-000000000000");
@@ -153,6 +159,7 @@ async fn whoever_sees_everything_may_leave_references_dangling(server: TestServe
 
 both_databases_with!(["--references", "strict"]; a_strict_site_wants_every_reference_to_lead_to_something);
 
+/// Own docs/settings.md: With `references = strict` every relative reference must lead to something.
 async fn a_strict_site_wants_every_reference_to_lead_to_something(server: TestServer) {
     let client = server.everyone();
     client.create(&observation("Patient/nobody")).await.refuses(422, "not-found", "Observation.subject.reference");

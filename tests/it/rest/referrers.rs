@@ -19,6 +19,7 @@ fn delete(path: &str) -> Value {
     json!({"request": {"method": "DELETE", "url": path}})
 }
 
+/// R4 http.html#delete: What others refer to is not deleted: 409 that names who refers.
 async fn what_others_refer_to_is_not_deleted_alone(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
@@ -54,6 +55,7 @@ async fn what_others_refer_to_is_not_deleted_alone(server: TestServer) {
     client.delete("Patient/self").await.is(204);
 }
 
+/// R4 http.html#trules: Whether something is still referred to is judged at the end of a transaction.
 async fn in_a_transaction_the_end_counts(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
@@ -83,6 +85,7 @@ async fn in_a_transaction_the_end_counts(server: TestServer) {
     assert!(client.search(all).await.is_empty());
 }
 
+/// Own docs/writes.md: A referrer that the caller may not see holds nothing back and is not named.
 async fn a_referrer_that_the_caller_may_not_see_is_none(server: TestServer) {
     let (client, everyone) = (server.hospital(), server.everyone());
     let subscription = json!({"resourceType": "Subscription", "status": "requested", "reason": "x", "criteria": "Patient?active=true",
@@ -103,6 +106,7 @@ async fn a_referrer_that_the_caller_may_not_see_is_none(server: TestServer) {
 
 both_databases_with!(["--delete-referenced", "allow"]; a_site_may_allow_it);
 
+/// Own docs/settings.md: With `delete-referenced = allow` referrers hold nothing back.
 async fn a_site_may_allow_it(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();

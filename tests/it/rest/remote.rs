@@ -5,6 +5,9 @@ use crate::harness::{Client, Database, Settings, TestServer, with_database};
 use serde_json::{Value, json};
 use std::io::Read;
 
+/// Own docs/terminology.md: What is not known here is asked of the terminology server of the settings; its answers are
+/// kept for a while.
+/// Own docs/terminology.md: No write waits for another terminology server.
 #[test]
 fn what_is_not_here_is_asked_of_the_terminology_server_on_sqlite() {
     with_database(Database::Sqlite, asks);
@@ -15,6 +18,7 @@ fn what_is_not_here_is_asked_of_the_terminology_server_on_postgres() {
     with_database(Database::Postgres, asks);
 }
 
+/// Own docs/terminology.md: A terminology server that does not answer in time is a 503 that says so.
 #[test]
 fn a_terminology_server_that_does_not_answer_is_not_waited_for() {
     with_database(Database::Sqlite, waits_no_longer);

@@ -88,6 +88,12 @@ fn given<'a>(answer: &'a Value, name: &str) -> &'a Value {
         .map_or(&Value::Null, |(_, v)| v)
 }
 
+/// R4 valueset-operation-expand.html: `$expand` by url, version and id: lists, filters, imports and exclusions, in
+/// order.
+/// R4 valueset-operation-expand.html: `filter`, `count`, `offset`, `activeOnly`, `includeDesignations`,
+/// `displayLanguage` do what they say.
+/// R4 valueset-operation-expand.html: What is not known is 404, what cannot be worked out 422, too many codes
+/// `too-costly`.
 async fn a_value_set_is_expanded_in_order_and_in_pages(server: TestServer) {
     let client = shelf(&server).await;
     for (query, expected) in [
@@ -147,6 +153,10 @@ async fn a_value_set_is_expanded_in_order_and_in_pages(server: TestServer) {
     assert_eq!(codes(client.read("ValueSet/big/$expand?offset=1499&count=10").await), "c1499");
 }
 
+/// R4 valueset-operation-validate-code.html: `$validate-code` says whether a code is in a value set, or why not:
+/// unknown, abstract, wrong display.
+/// R4 codesystem-operation-validate-code.html: `$validate-code` of a code system tells case, display and abstract
+/// codes.
 async fn a_code_is_in_a_value_set_or_it_is_said_why_not(server: TestServer) {
     let client = shelf(&server).await;
     for (query, result, says) in [
@@ -195,6 +205,9 @@ async fn a_code_is_in_a_value_set_or_it_is_said_why_not(server: TestServer) {
     client.read("ValueSet/$validate-code?url=http://terms.example/all&coding=x").await.refuses(400, "value", "");
 }
 
+/// R4 codesystem-operation-lookup.html: `$lookup` gives name, version, display, definition, designations, properties,
+/// parents and children.
+/// R4 codesystem-operation-lookup.html: `property` and `displayLanguage` narrow it; an unknown code is 404.
 async fn a_code_system_says_what_it_knows_of_a_code(server: TestServer) {
     let client = shelf(&server).await;
     let answer = client.read(&format!("CodeSystem/$lookup?system={TREE}&code=dog")).await.ok().body;
@@ -232,6 +245,8 @@ async fn a_code_system_says_what_it_knows_of_a_code(server: TestServer) {
     client.read(&format!("CodeSystem/$lookup?system={TREE}&version=6&code=dog")).await.refuses(404, "not-found", "");
 }
 
+/// R4 codesystem-operation-subsumes.html: `$subsumes` answers equivalent, subsumes, subsumed-by or not-subsumed, over
+/// several hierarchies.
 async fn two_codes_relate_in_one_of_four_ways(server: TestServer) {
     let client = shelf(&server).await;
     for (a, b, outcome) in [
@@ -258,6 +273,10 @@ async fn two_codes_relate_in_one_of_four_ways(server: TestServer) {
     client.read(&format!("CodeSystem/$subsumes?system={TREE}&codeA=dog")).await.refuses(400, "required", "");
 }
 
+/// R4 conceptmap-operation-translate.html: `$translate` by map, by value sets or by target system gives equivalence
+/// and concept; `reverse` turns it round.
+/// R4 conceptmap-operation-translate.html: `dependsOn`, `product` and the three modes of `unmapped` are followed; a
+/// circle of maps ends.
 async fn a_code_is_translated_there_and_back(server: TestServer) {
     let client = shelf(&server).await;
     // (query, result, equivalence, code)
@@ -330,6 +349,10 @@ async fn a_code_is_translated_there_and_back(server: TestServer) {
     client.read("ConceptMap/$translate?url=http://nowhere.example&code=dog").await.refuses(404, "not-found", "");
 }
 
+/// R4 operations.html: Parameters come in the URL, as a Parameters resource, or as the one resource; each faulty one
+/// is 400 at its place.
+/// R4 operations.html: Operations that read are entries of batches and transactions.
+/// R4 valueset-operation-expand.html: A value set may be sent along.
 async fn terminology_is_asked_in_every_form(server: TestServer) {
     shelf(&server).await;
     // Any caller who may read terminology may ask.

@@ -21,6 +21,11 @@ fn observation(subject: &str) -> Value {
     json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {"reference": subject}})
 }
 
+/// R4 http.html#trules: The entries of a transaction are carried out as DELETE, POST, PUT and PATCH, GET, in whatever
+/// order they stand.
+/// R4 http.html#transaction-response: The answers stand in the order of the entries, with `status`, and `location`,
+/// `etag`, `lastModified` where a version was made.
+/// R4 http.html#trules: A GET or search in a transaction sees what the transaction wrote.
 pub(super) async fn a_shuffled_transaction_deletes_creates_updates_and_reads_in_that_order(server: TestServer) {
     let client = server.everyone();
     let old = client.create(&patient("old")).await.is(201).reference();
@@ -46,6 +51,7 @@ pub(super) async fn a_shuffled_transaction_deletes_creates_updates_and_reads_in_
     client.read(&old).await.is(410);
 }
 
+/// R4 http.html#trules: Two entries for one resource, by id or by criteria, fail the transaction.
 pub(super) async fn the_same_identity_twice_fails_all(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
@@ -60,6 +66,8 @@ pub(super) async fn the_same_identity_twice_fails_all(server: TestServer) {
     assert_eq!(client.read(&path).await.body["meta"]["versionId"], "1");
 }
 
+/// R4 http.html#trules: When an entry fails, a read among them, nothing of the transaction is stored.
+/// R4 http.html#transaction-response: A failed transaction is one OperationOutcome that names the entries.
 pub(super) async fn after_a_failing_entry_nothing_exists_and_one_outcome_names_every_entry(server: TestServer) {
     let client = server.everyone();
     let bundle = transaction(&[
@@ -81,6 +89,9 @@ pub(super) async fn after_a_failing_entry_nothing_exists_and_one_outcome_names_e
     assert!(client.search("Patient?identifier=http://rest.example/mrn|good").await.is_empty());
 }
 
+/// R4 http.html#trules: `urn:uuid` and `urn:oid` links to entries are replaced in references, in `url` elements, and
+/// in `src` and `href` of narratives.
+/// R4 http.html#trules: Texts that merely mention such an address stay as they are.
 pub(super) async fn links_are_rewritten_by_type_and_texts_that_mention_them_stay(server: TestServer) {
     let client = server.everyone();
     let binary = "urn:uuid:c757873d-ec9a-4326-a141-556f43239520";
@@ -106,6 +117,9 @@ pub(super) async fn links_are_rewritten_by_type_and_texts_that_mention_them_stay
     assert!(div.contains(&format!("see {binary}")) && div.contains(&format!("src=\"{}\"", place(&answer, 1))), "{div}");
 }
 
+/// R4 http.html#trules: Entries may refer to each other in circles.
+/// R4 references.html#contained: References into `contained` stay fragments.
+/// R4 bundle.html#references: A relative reference is resolved by the base of its entry's `fullUrl`.
 pub(super) async fn circles_contained_and_fragments_hold(server: TestServer) {
     let client = server.everyone();
     let (a, b) = ("urn:uuid:c757873d-ec9a-4326-a141-556f43239530", "urn:uuid:c757873d-ec9a-4326-a141-556f43239531");
@@ -136,6 +150,7 @@ pub(super) async fn circles_contained_and_fragments_hold(server: TestServer) {
     assert_eq!(stored["subject"]["reference"], place(&answer, 0).as_str());
 }
 
+/// R4 bundle.html#references: A `urn:` reference that no entry resolves is 422 with its path; nothing is stored.
 async fn a_reference_that_no_entry_resolves_is_refused(server: TestServer) {
     let client = server.everyone();
     let bundle = transaction(&[
@@ -149,6 +164,8 @@ async fn a_reference_that_no_entry_resolves_is_refused(server: TestServer) {
     assert!(client.search("Patient?identifier=http://rest.example/mrn|x").await.is_empty());
 }
 
+/// R4 http.html#trules: A conditional reference becomes the reference to its one match; none or several fail the
+/// transaction.
 pub(super) async fn a_conditional_reference_resolves_inside_and_0_or_2_matches_fail_all(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("one")).await.is(201).reference();
@@ -175,6 +192,7 @@ pub(super) async fn a_conditional_reference_resolves_inside_and_0_or_2_matches_f
     assert_eq!(client.search("Observation").await.len(), 1);
 }
 
+/// R4 http.html#trules: A conditional reference may find a resource that the same transaction creates.
 pub(super) async fn a_conditional_reference_may_name_a_resource_of_the_same_bundle(server: TestServer) {
     let client = server.everyone();
     let bundle = transaction(&[
@@ -189,6 +207,8 @@ pub(super) async fn a_conditional_reference_may_name_a_resource_of_the_same_bund
     assert_eq!(stored["subject"]["reference"], place(&answer, 1).as_str());
 }
 
+/// R4 http.html#trules: References to an entry with `ifNoneExist` that had a match lead to the match.
+/// R4 http.html#ccreate: A transaction of conditional creates that is posted again creates nothing.
 pub(super) async fn the_same_bundle_again_creates_nothing_and_points_at_the_same(server: TestServer) {
     let client = server.everyone();
     let mut who = post(patient("again"), "urn:uuid:c757873d-ec9a-4326-a141-556f43239570");
@@ -214,6 +234,8 @@ pub(super) async fn the_same_bundle_again_creates_nothing_and_points_at_the_same
     assert_eq!(stored["subject"]["reference"], place(&first, 0).as_str());
 }
 
+/// R4 references.html: The extension `resolve-as-version-specific` makes a reference one to the version; the extension
+/// goes.
 pub(super) async fn a_reference_may_ask_for_its_version(server: TestServer) {
     let client = server.everyone();
     let mark =
@@ -231,6 +253,7 @@ pub(super) async fn a_reference_may_ask_for_its_version(server: TestServer) {
     assert_eq!(stored["target"], json!([{"reference": format!("{path}/_history/1")}, {"reference": path}]));
 }
 
+/// R4 http.html#patch: A JSON Patch is an entry of a Bundle as a Binary; `ifMatch` holds there.
 pub(super) async fn a_patch_and_an_if_match_work_in_a_bundle(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("p")).await.is(201).reference();
@@ -244,6 +267,8 @@ pub(super) async fn a_patch_and_an_if_match_work_in_a_bundle(server: TestServer)
     assert_eq!(client.read(&path).await.body["active"], true);
 }
 
+/// R4 http.html#transaction: Each entry of a batch answers for itself, errors with their OperationOutcome; searches
+/// are searchsets.
 async fn a_batch_answers_each_entry_for_itself(server: TestServer) {
     let client = server.everyone();
     let batch = json!({"resourceType": "Bundle", "type": "batch", "entry": [
@@ -261,6 +286,7 @@ async fn a_batch_answers_each_entry_for_itself(server: TestServer) {
     assert_eq!(answer["entry"][3]["resource"]["type"], "searchset");
 }
 
+/// Own docs/settings.md: A transaction of 5,000 entries is carried out; more is 413.
 async fn five_thousand_entries_are_one_transaction(server: TestServer) {
     let client = server.everyone();
     let entry = |n: usize| post(patient(&n.to_string()), &format!("urn:uuid:c757873d-ec9a-4326-a141-{n:012x}"));
@@ -273,6 +299,8 @@ async fn five_thousand_entries_are_one_transaction(server: TestServer) {
     assert!(count["total"].as_u64() >= Some(5000), "{count}");
 }
 
+/// R4 bundle.html#bundle-unique: A `fullUrl` that names another resource than the entry holds is refused; so is one
+/// with a version.
 async fn a_full_url_that_contradicts_its_resource_is_refused(server: TestServer) {
     let client = server.everyone();
     let entry = |url: &str, id: &str, method: &str| {

@@ -26,6 +26,9 @@ fn asked(resource: &Value, mode: &str) -> Value {
         "parameter": [{"name": "mode", "valueCode": mode}, {"name": "resource", "resource": resource}]})
 }
 
+/// R4 resource-operation-validate.html: `$validate` answers 200 with every issue and stores nothing, alone and in
+/// Bundles.
+/// R4 resource-operation-validate.html: `profile` asks for a profile; an unknown one is an error of the outcome.
 async fn a_validation_answers_200_with_every_issue_and_stores_nothing(server: TestServer) {
     let client = server.everyone();
     let bad = json!({"resourceType": "Patient", "gender": "mal", "birthDate": "1950-13-01", "famly": "x"});
@@ -69,6 +72,8 @@ async fn a_validation_answers_200_with_every_issue_and_stores_nothing(server: Te
     assert!(client.search("Patient?identifier=v").await.is_empty() && client.search("Patient").await.is_empty());
 }
 
+/// R4 resource-operation-validate.html: `mode` create, update and delete rehearse the write, preconditions and rules
+/// of the programme among it.
 async fn a_mode_rehearses_the_write_with_the_rules_of_the_programme(server: TestServer) {
     let client = server.everyone();
     let lost = json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"},
@@ -105,6 +110,7 @@ async fn a_mode_rehearses_the_write_with_the_rules_of_the_programme(server: Test
     assert!(!errors(&said).is_empty());
 }
 
+/// R4 resource-operation-validate.html: Without a resource the stored one is validated, for who may see it.
 async fn a_stored_resource_is_validated_for_who_may_see_it(server: TestServer) {
     let hospital = server.hospital();
     let path = hospital.create(&patient("v")).await.is(201).reference();

@@ -145,6 +145,8 @@ const ROUTES: [(&str, &str, &str, (&str, &str)); 51] = [
     ),
 ];
 
+/// R4 security.html: What another organisation owns is answered like what never was, by every route, count and
+/// criterion.
 async fn what_another_organisation_owns_is_answered_like_what_never_was(server: TestServer) {
     let (client, other) = (server.hospital(), server.other_hospital());
     let (_, seen) = own(&client, "Abelson", "a-4711", "ape-code").await;

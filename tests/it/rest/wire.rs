@@ -15,6 +15,9 @@ both_databases!(
     probes_and_request_ids,
 );
 
+/// R4 http.html#mime-type: JSON is answered for all its media types and `_format`; `_format` goes over `Accept`.
+/// R4 http.html#mime-type: XML asked for is 406, XML sent 415, with a sentence.
+/// R4 http.html#pretty: `_pretty=true` gives lines.
 async fn json_is_spoken_in_all_its_names_and_xml_is_refused(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
@@ -45,6 +48,7 @@ async fn json_is_spoken_in_all_its_names_and_xml_is_refused(server: TestServer) 
     assert!(String::from_utf8_lossy(&pretty.bytes).contains("\n  \"resourceType\": \"Patient\""));
 }
 
+/// Own docs/settings.md: A body over the limit is 413, a URL over it 414, JSON too deep 400; the server stays up.
 async fn what_is_too_big_or_too_deep_is_refused(server: TestServer) {
     let client = server.everyone();
     let huge = vec![b' '; (16 << 20) + 1];
@@ -58,6 +62,8 @@ async fn what_is_too_big_or_too_deep_is_refused(server: TestServer) {
     client.create(&patient("still there")).await.is(201);
 }
 
+/// RFC 7231 section-3.1.2.2: Bodies with `Content-Encoding: gzip` are read and answers are packed for who accepts it;
+/// another coding is 415.
 async fn gzip_goes_both_ways(server: TestServer) {
     let client = server.everyone();
     let mut big = patient("z");
@@ -75,6 +81,7 @@ async fn gzip_goes_both_ways(server: TestServer) {
     client.send("POST", "Patient", "x", &[("Content-Encoding", "br")]).await.is(415);
 }
 
+/// R4 http.html#head: HEAD answers what GET would, without the body.
 async fn a_head_is_a_get_without_its_body(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
@@ -86,6 +93,8 @@ async fn a_head_is_a_get_without_its_body(server: TestServer) {
     client.send("HEAD", "Patient/nobody", "", &[]).await.is(404);
 }
 
+/// R4 http.html#summary: An unknown path is 404, a method that the path does not take 405 with `Allow`, an unknown
+/// operation 404; each with an OperationOutcome.
 async fn unknown_paths_and_methods_answer_with_an_outcome(server: TestServer) {
     let client = server.everyone();
     client.read("Nonsense/1").await.refuses(404, "not-found", "");
@@ -117,6 +126,7 @@ async fn unknown_paths_and_methods_answer_with_an_outcome(server: TestServer) {
     client.send("POST", "Patient/$nonsense", "", &[]).await.refuses(404, "not-supported", "");
 }
 
+/// R4 http.html#capabilities: `metadata` lists each type with its search parameters and operations, of FHIR 4.0.1.
 async fn metadata_lists_what_is_there(server: TestServer) {
     let statement = server.everyone().read("metadata").await.ok().body;
     assert_eq!(
@@ -130,6 +140,7 @@ async fn metadata_lists_what_is_there(server: TestServer) {
     assert!(task["searchParam"].as_array().is_some_and(|p| p.iter().any(|p| p["name"] == "status")));
 }
 
+/// R4 http.html#custom: `X-Request-Id` comes back; one that is unsafe is replaced.
 async fn probes_and_request_ids(server: TestServer) {
     let client = server.everyone();
     client.read("/livez").await.is(200);

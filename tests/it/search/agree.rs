@@ -14,6 +14,8 @@ const WORLDS: u64 = 7;
 /// Searches that travel in one Bundle.
 const BATCH: usize = 100;
 
+/// R4 search.html: 20,440 random searches find, sort, page and include what an oracle that shares no code with the
+/// server says.
 #[test]
 fn random_searches_find_what_the_oracle_finds_on_sqlite() {
     with_database(Database::Sqlite, |settings| agree(settings, "SQLite", 2_100));

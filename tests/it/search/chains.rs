@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 both_databases!(chains_are_about_one_target_where_there_is_only_one);
 
+/// R4 search.html#chaining: Chains over a reference that is single are about one target, over repeated ones each about
+/// its own.
 async fn chains_are_about_one_target_where_there_is_only_one(server: TestServer) {
     let client = server.everyone();
     let person = |id: &str, family: &str, given: &str| json!({"resourceType": "Practitioner", "id": id, "name": [{"family": family, "given": [given]}]});

@@ -22,6 +22,9 @@ fn seen(id: &str, change: Value) -> Value {
     r
 }
 
+/// R4 search.html#date: A date is an interval as wide as its precision; without prefix it must contain the value's.
+/// R4 search.html#prefix: The nine prefixes compare intervals: dates, instants, Periods, open ones, Timings.
+/// R4 search.html#errors: What is no date is 400.
 async fn edge_08_dates_are_intervals_and_each_prefix_means_its_own(server: TestServer) {
     let client = server.everyone();
     fill(
@@ -69,6 +72,10 @@ async fn edge_08_dates_are_intervals_and_each_prefix_means_its_own(server: TestS
     assert!(client.read("Observation?date=2024-01-14T24:00:00Z").await.status < 500);
 }
 
+/// R4 search.html#modifiers: `:not` finds resources without a value, too; of several values none may be it.
+/// R4 search.html#modifiers: `:missing=true` and `false`.
+/// R4 search.html#combining: Repeated parameters are and, commas are or.
+/// R4 search.html#escaping: `\,` `\|` `\$` `\\` stand for the signs.
 async fn edge_09_not_missing_and_or_and_escapes(server: TestServer) {
     let client = server.everyone();
     let patient = |id: &str, gender: Value| {
@@ -110,6 +117,9 @@ async fn edge_09_not_missing_and_or_and_escapes(server: TestServer) {
     .await;
 }
 
+/// R4 search.html#token: `code`, `|code`, `system|` and `system|code` are four things; identifiers, booleans and
+/// contact points among them.
+/// R4 search.html#token: `:of-type` finds an identifier by its type and value.
 async fn edge_10_a_token_without_a_bar_with_one_and_with_both(server: TestServer) {
     let client = server.everyone();
     let mut plain = condition("plain", &[]);
@@ -148,6 +158,8 @@ async fn edge_10_a_token_without_a_bar_with_one_and_with_both(server: TestServer
     .await;
 }
 
+/// R4 search.html#reference: By id, `Type/id`, URL of this server, of another, `:Type`; never by a part of an id.
+/// R4 search.html#reference: `:identifier` finds logical references; canonicals match with and without version.
 async fn edge_11_a_reference_by_id_by_type_by_url_and_never_by_a_prefix_of_an_id(server: TestServer) {
     let client = server.everyone();
     let of = |id: &str, reference: &str| seen(id, json!({"subject": {"reference": reference}}));
@@ -186,6 +198,10 @@ async fn edge_11_a_reference_by_id_by_type_by_url_and_never_by_a_prefix_of_an_id
     .await;
 }
 
+/// R4 search.html#string: Strings begin with the value, without case, accents and marks; `:exact` is to the letter,
+/// `:contains` anywhere.
+/// R4 search.html#number: A number means the range of its digits.
+/// R4 search.html#quantity: `value|system|code` and `value||unit`; UCUM units are converted.
 async fn edge_12_strings_fold_numbers_have_the_precision_that_is_written_units_convert(server: TestServer) {
     let client = server.everyone();
     let named = |id: &str, family: &str| json!({"resourceType": "Patient", "id": id, "name": [{"family": family}]});

@@ -65,6 +65,9 @@ fn terms() -> Vec<Value> {
     ]
 }
 
+/// R4 search.html#token: `:in` and `:not-in` look value sets up, by url, version and reference.
+/// R4 search.html#token: `:above` and `:below` follow the hierarchy of the code system.
+/// R4 search.html#errors: A value set, code system or code that is not known is 400 with its name.
 async fn tokens_are_looked_up_in_value_sets_and_code_systems(server: TestServer) {
     let client = server.everyone();
     let mut all = terms();
@@ -121,6 +124,7 @@ async fn tokens_are_looked_up_in_value_sets_and_code_systems(server: TestServer)
     assert_eq!(answer["entry"][0]["resource"]["entry"][0]["resource"]["id"], "a", "{answer:#}");
 }
 
+/// R4 search.html#list: `_list` restricts to the members of a List, in chains and over several types.
 async fn a_list_restricts_to_its_members(server: TestServer) {
     let client = server.everyone();
     let item = |reference: &str| json!({"item": {"reference": reference}});
@@ -157,6 +161,8 @@ async fn a_list_restricts_to_its_members(server: TestServer) {
     server.pharmacy().read("Patient?_list=l").await.refuses(400, "invalid", "");
 }
 
+/// R4 search.html#text: `_text` looks into the narrative, with OR, AND, NOT and parentheses.
+/// R4 search.html#content: `_content` looks into all text for people.
 async fn texts_are_found_by_their_words(server: TestServer) {
     let client = server.hospital();
     let narrated = |mut r: Value, text: &str| {
@@ -214,6 +220,7 @@ async fn texts_are_found_by_their_words(server: TestServer) {
     assert_eq!(second["entry"][0]["resource"]["id"], ids[0], "{second:#}");
 }
 
+/// R4 search.html#content: No text of a query breaks the full-text search.
 async fn no_words_break_the_full_text(server: TestServer) {
     let client = server.everyone();
     for (words, status) in [
@@ -241,6 +248,7 @@ async fn no_words_break_the_full_text(server: TestServer) {
     }
 }
 
+/// R4 http.html#paging: What a search looked up is of the snapshot of its first page.
 async fn a_page_of_looked_up_terms_is_of_its_snapshot(server: TestServer) {
     let client = server.everyone();
     let members = |all: &[&str]| {
@@ -267,6 +275,7 @@ async fn a_page_of_looked_up_terms_is_of_its_snapshot(server: TestServer) {
     assert_eq!(found(&client, "Patient?_list=l").await, "d");
 }
 
+/// R4 search.html#quantity: Quantities of other UCUM units are compared in base units, in composites, too.
 async fn one_gram_is_a_thousand_milligrams(server: TestServer) {
     let client = server.everyone();
     let value = |id: &str, value: &str, code: &str| {
@@ -304,6 +313,7 @@ async fn one_gram_is_a_thousand_milligrams(server: TestServer) {
     .await;
 }
 
+/// R4 search.html: A search over several types by `_type` takes the parameters that all of them have.
 async fn a_search_over_several_types_looks_into_each(server: TestServer) {
     let client = server.everyone();
     fill(
@@ -339,6 +349,7 @@ async fn a_search_over_several_types_looks_into_each(server: TestServer) {
     client.read("List?item._source:below=http://a,http://b").await.refuses(400, "too-costly", "");
 }
 
+/// R4 compartmentdefinition.html: `Type/id/Other` and `Type/id/*` search a compartment as its definition says.
 async fn a_compartment_is_what_its_published_definition_says(server: TestServer) {
     let client = server.everyone();
     fill(
@@ -377,6 +388,8 @@ async fn a_compartment_is_what_its_published_definition_says(server: TestServer)
     }
 }
 
+/// R4 search.html#revinclude: `_include` and `_revinclude` by parameter, target type, `Type:*` and `*`.
+/// R4 search.html#include: `:iterate` goes on from what was included.
 async fn everything_that_refers_to_a_match_can_come_along(server: TestServer) {
     let client = server.everyone();
     fill(
@@ -424,6 +437,7 @@ async fn everything_that_refers_to_a_match_can_come_along(server: TestServer) {
     }
 }
 
+/// R4 search.html#summary: `_summary` true, false, text, data and count; what is a part is marked SUBSETTED.
 async fn a_summary_has_five_forms(server: TestServer) {
     let client = server.everyone();
     let div = "<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>";
@@ -451,6 +465,8 @@ async fn a_summary_has_five_forms(server: TestServer) {
 }
 
 /// Found by the oracle: downwards, too, the lowest of several values counted.
+///
+/// R4 search.html#sort: Of several values the one that comes first in that order sorts; without a value last.
 async fn of_several_values_the_one_that_comes_first_sorts(server: TestServer) {
     let client = server.everyone();
     let patient = |id: &str, values: &[&str], families: &[&str]| {

@@ -115,6 +115,7 @@ fn decoy(resource: &Value) -> Option<Value> {
     Some(decoy)
 }
 
+/// R4 search.html: The searches that US Core asks of servers find what they must.
 async fn the_searches_of_us_core_find_what_they_must(mut server: TestServer) {
     // The examples claim profiles of packages that are not here.
     server.settings.arguments = ["--unknown-profile", "ignore"].map(String::from).to_vec();

@@ -88,6 +88,8 @@ async fn conditions_that_hold_for_many_are_joined_and_sorted(store: Store) {
 }
 
 both_stores!(pages_walk_a_snapshot_while_others_write);
+/// R4 http.html#paging: In every sort order pages are of one snapshot and complete, while three writers insert, update
+/// and delete.
 async fn pages_walk_a_snapshot_while_others_write(store: Store) {
     fill(&store).await;
     let keys = store.keys();

@@ -11,6 +11,7 @@ const WRITERS: usize = 16;
 const EACH: usize = 25;
 
 both_stores!(a_poller_sees_every_version_once_while_sixteen_write);
+/// R4 search.html#lastUpdated: A poller by `_lastUpdated` sees every commit once while sixteen write.
 async fn a_poller_sees_every_version_once_while_sixteen_write(store: Store) {
     let running = Arc::new(AtomicUsize::new(WRITERS));
     for writer in 0..WRITERS {

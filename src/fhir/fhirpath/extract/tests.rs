@@ -19,6 +19,7 @@ fn values(expression: &str, resource: &Json) -> Vec<String> {
     out
 }
 
+/// R4 searchparameter.html: Every form of expression that R4's search parameters use is evaluated.
 #[test]
 fn every_form_that_r4_parameters_use_gives_its_values() {
     let patient = json(serde_json::json!({

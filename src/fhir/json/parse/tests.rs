@@ -4,6 +4,7 @@ fn issues(text: &[u8]) -> Vec<(String, String)> {
     parse(text).unwrap_err().issues.into_iter().map(|i| (i.expression, i.diagnostics)).collect()
 }
 
+/// R4 json.html: Numbers and strings are written as they were read.
 #[test]
 fn what_is_read_is_written_again_digit_for_digit() {
     for text in [
@@ -16,6 +17,7 @@ fn what_is_read_is_written_again_digit_for_digit() {
     assert_eq!(parse(br#" "\ud83d\ude00\/\b" "#).unwrap().text(), "\u{1f600}/\u{8}");
 }
 
+/// R4 json.html: What is no JSON, no UTF-8, has a NUL or goes too deep is refused.
 #[test]
 fn what_json_refuses_is_refused() {
     let deep = "[".repeat(65) + &"]".repeat(65);
@@ -64,6 +66,7 @@ fn what_json_refuses_is_refused() {
     assert!(parse("[".repeat(1_000_000).as_bytes()).is_err());
 }
 
+/// R4 json.html: A member that stands twice and control characters are refused with element, line and column.
 #[test]
 fn all_issues_come_at_once_with_element_and_place() {
     let text = b"{\"resourceType\":\"Patient\",\n \"name\":[{\"given\":[\"a\\u0000\"],\"given\":[]}],\"id\":\"\x01\"}";

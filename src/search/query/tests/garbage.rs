@@ -10,6 +10,8 @@ fn refusal(registry: &Registry, rtype: &'static str, raw: &str) -> Error {
     }
 }
 
+/// R4 search.html#errors: Every unknown parameter, modifier or bad value is 400 with the parameter, the reason and the
+/// nearest known name.
 #[test]
 fn garbage_is_refused_with_the_parameter_and_the_reason() {
     let registry = Registry::builtin();
@@ -84,6 +86,7 @@ fn garbage_is_refused_with_the_parameter_and_the_reason() {
     }
 }
 
+/// R4 search.html#errors: All faults of a query are told at once.
 #[test]
 fn all_faults_of_a_query_are_told_at_once() {
     let error = refusal(&Registry::builtin(), "Patient", "birthdate=banana&nope=1&_count=x&name=ok");
@@ -96,6 +99,7 @@ fn too_many_parameters_cost_too_much() {
     assert_eq!(refusal(&Registry::builtin(), "Patient", &raw).kind.status(), 400);
 }
 
+/// R4 search.html#errors: `handling=lenient` leaves out the unknown with a warning, never a wrong value.
 #[test]
 fn lenient_handling_leaves_the_unknown_out_with_a_warning_but_never_a_wrong_value() {
     let registry = Registry::builtin();
@@ -108,6 +112,8 @@ fn lenient_handling_leaves_the_unknown_out_with_a_warning_but_never_a_wrong_valu
 }
 
 /// No text of a query makes the parser panic.
+///
+/// R4 search.html#errors: No text of a query makes the server panic.
 #[test]
 fn no_query_panics() {
     use proptest::prelude::*;

@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// R4 search.html#string: Names and addresses: parts, punctuation, folding, `:exact`, `:contains`, long texts.
 #[test]
 fn strings_start_with_folded_text() {
     table(
@@ -50,6 +51,8 @@ fn strings_start_with_folded_text() {
     );
 }
 
+/// R4 search.html#token: Identifier, code, Coding, CodeableConcept, ContactPoint, boolean; `:text`, `:not`,
+/// `:of-type`; case by code system.
 #[test]
 fn tokens_have_four_forms() {
     table(
@@ -127,6 +130,8 @@ fn tokens_have_four_forms() {
     );
 }
 
+/// R4 search.html#reference: Versions, URNs, foreign URLs, `:Type`, `:identifier`.
+/// R4 references.html#canonical: Canonicals are found with and without their version.
 #[test]
 fn references_never_match_a_longer_id() {
     let subject = |id: &str, reference: &str| json!({"resourceType": "Observation", "id": id, "subject": {"reference": reference}});
@@ -184,6 +189,8 @@ fn references_never_match_a_longer_id() {
 }
 
 /// The nine prefixes against dates, times and periods.
+///
+/// R4 search.html#prefix: The nine prefixes against dates, instants, Periods and Timings.
 #[test]
 fn dates_are_intervals() {
     let at = |id: &str, effective: Value| {
@@ -227,6 +234,7 @@ fn dates_are_intervals() {
     );
 }
 
+/// R4 search.html#date: A date without a zone is the day of the site's zone.
 #[test]
 fn a_date_without_a_zone_is_the_zone_s_day() {
     let registry = Registry::builtin();
@@ -243,6 +251,7 @@ fn a_date_without_a_zone_is_the_zone_s_day() {
     }
 }
 
+/// R4 search.html#number: 100 is 99.5 to 100.5, 1e2 is 95 to 105; nine prefixes, negative numbers.
 #[test]
 fn numbers_are_as_wide_as_their_digits() {
     let risk = |id: &str, p: Value| json!({"resourceType": "RiskAssessment", "id": id, "prediction": [p]});
@@ -276,6 +285,7 @@ fn numbers_are_as_wide_as_their_digits() {
     );
 }
 
+/// R4 search.html#quantity: Unit by system and code or by text, comparators of the value, money.
 #[test]
 fn quantities_have_units() {
     let dose = |id: &str, value: Value| json!({"resourceType": "Observation", "id": id, "valueQuantity": value});
@@ -323,6 +333,8 @@ fn quantities_have_units() {
     );
 }
 
+/// R4 search.html#uri: Uris are exact; `:below` and `:above` by path.
+/// R4 search.html#profile: `_profile` with and without version.
 #[test]
 fn uris_are_exact_below_and_above() {
     table(
@@ -349,6 +361,7 @@ fn uris_are_exact_below_and_above() {
     );
 }
 
+/// R4 search.html#composite: The parts of a composite hold inside one element.
 #[test]
 fn composites_hold_inside_one_element() {
     let component = |code: &str, value: i64| json!({"code": {"coding": [{"system": "l", "code": code}]}, "valueQuantity": {"value": value, "unit": "mmHg"}});
@@ -402,6 +415,8 @@ fn composites_hold_inside_one_element() {
 }
 
 /// Laws of the prefixes, for any interval of a resource and any of a query.
+///
+/// R4 search.html#prefix: For any interval: ne is not eq, ge and le hold what eq holds, sa and eb exclude overlap.
 #[test]
 fn prefixes_keep_their_laws() {
     use crate::search::param::{Bounds, Prefix};
@@ -428,6 +443,8 @@ fn prefixes_keep_their_laws() {
 }
 
 /// A number found by its own text, whatever its digits; and not by the same text with the last digit moved by two.
+///
+/// R4 search.html#number: Every number is found by its own text.
 #[test]
 fn every_number_is_found_by_its_own_text() {
     use crate::search::param::number;
