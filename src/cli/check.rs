@@ -1,13 +1,16 @@
 //! `baton check`: what is wrong with resources, Bundles and profile folders, before anything is sent or served.
 //!
-//! For: people who write resources or profiles, and their CI. The same rules as the server's; no database, no network.
+//! For: people who write resources or profiles, and their CI. The same rules as the server's, profiles among them; no database,
+//! no network.
 //! Exit codes: 0 nothing is wrong, 1 something is, 2 it could not be checked.
 
 mod files;
 mod report;
 
 use crate::access::Policy;
-use crate::error::{Error, Issue, Severity};
+use crate::config::UnknownProfile;
+use crate::conformance::Conformance;
+use crate::error::{Error, Issue, Kind, Result, Severity};
 use crate::fhir::{Json, json, validate};
 use crate::search::{Active, Env, Live, Registry, registry};
 use crate::workflow::Programme;
@@ -25,13 +28,24 @@ const UNUSABLE: u8 = 2;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  baton check discharge.json\n  baton check --format junit exports/ > report.xml\n  \
-        baton check profiles            a folder that --profiles could name\n\nExit codes: 0 nothing is wrong (there may be \
+        baton check --package us-core.tgz --profile \\\n      http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient patients.ndjson\n  \
+        baton check profiles            a folder that --profiles could name\n\nWithout --profile a resource is held against R4 and \
+        what it claims in meta.profile.\n\nExit codes: 0 nothing is wrong (there may be \
         warnings), 1 something is, 2 it could not be checked."
 )]
 pub struct Arguments {
     /// Files (.json, .ndjson, also .gz), or folders: all such files below, or a profile folder (it has protocol/ or policy/)
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
+    /// Hold every resource against this profile, too: its canonical, with |version where it matters. Repeatable
+    #[arg(long, value_name = "CANONICAL")]
+    profile: Vec<String>,
+    /// Profiles of a package (npm-style .tgz, a folder, a folder of packages), as the server's setting `packages`. Repeatable
+    #[arg(long, value_name = "PATH")]
+    package: Vec<PathBuf>,
+    /// What a claim of a profile is that is not known
+    #[arg(long, value_enum, default_value = "error")]
+    unknown_profile: UnknownProfile,
     /// How to say it
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -72,17 +86,28 @@ impl Checked {
 /// Checks all of it and prints the report.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
+    let conformance = match in_force(arguments) {
+        Ok(conformance) => conformance,
+        Err(error) => {
+            for issue in &error.issues {
+                eprintln!("baton: {}", issue.diagnostics);
+            }
+            return ExitCode::from(UNUSABLE);
+        }
+    };
     let mut checked = Vec::new();
     let mut failures = Vec::new();
     for path in &arguments.paths {
         if files::is_profile_folder(path) {
-            checked.push(folder(path));
+            checked.push(folder(path, arguments));
             continue;
         }
         match files::sources(path) {
             Ok(sources) => {
                 for source in sources {
-                    if let Err(e) = files::each(&source, &mut |item| checked.push(item_of(&source, &item))) {
+                    if let Err(e) = files::each(&source, &mut |item| {
+                        checked.push(item_of(&source, &item, &conformance, &arguments.profile));
+                    }) {
                         failures.push(format!("{}: {e}", source.display()));
                     }
                 }
@@ -109,11 +134,33 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// One resource of a file.
-fn item_of(source: &Path, item: &Item) -> Checked {
+/// The profiles in force: R4's, the programme's, the packages'.
+///
+/// # Errors
+/// What cannot be used of the packages; a profile that is asked for and is in none of them.
+fn in_force(arguments: &Arguments) -> Result<Conformance> {
+    let conformance = Conformance::load(&programme(None)?, &arguments.package, arguments.unknown_profile)?;
+    let is_unknown = |profile: &&String| !conformance.profiles().knows(profile);
+    let missing = arguments.profile.iter().filter(is_unknown).map(|profile| {
+        let text = format!("the profile {profile} is not known here; name its package with --package");
+        Issue::error("not-found", "", text)
+    });
+    let missing: Vec<Issue> = missing.collect();
+    if missing.is_empty() { Ok(conformance) } else { Err(Error::with_issues(Kind::Invalid, missing)) }
+}
+
+/// Protocol and the like, of a folder or the built-in ones.
+fn programme(dir: Option<&Path>) -> Result<Programme> {
+    let env = Env::utc("http://localhost/fhir");
+    let live = Arc::new(Live::new(Active::new(1, Registry::builtin(), env.clone())));
+    Programme::load(dir, live, env, "check")
+}
+
+/// One resource of a file. `asked`: canonicals that it is held against, besides those that it claims.
+fn item_of(source: &Path, item: &Item, conformance: &Conformance, asked: &[String]) -> Checked {
     let (name, mut issues) = match json::parse(&item.text) {
         Err(error) => ("not JSON".to_owned(), error.issues),
-        Ok(resource) => (name_of(&resource), validate::resource(&resource)),
+        Ok(resource) => (name_of(&resource), issues_of(&resource, conformance, asked)),
     };
     json::locate(&item.text, "", &mut issues);
     for issue in &mut issues {
@@ -129,6 +176,16 @@ fn item_of(source: &Path, item: &Item) -> Checked {
     Checked { file: source.display().to_string(), name, line: item.line, issues }
 }
 
+/// What R4 says and, where that finds no error, what the profiles say: in the order of the server.
+fn issues_of(resource: &Json, conformance: &Conformance, asked: &[String]) -> Vec<Issue> {
+    let mut issues = validate::resource(resource);
+    if issues.iter().all(|i| i.severity != Severity::Error) {
+        let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+        issues.extend(conformance.issues(resource, &asked));
+    }
+    issues
+}
+
 /// `Patient/1`, or the type alone.
 fn name_of(resource: &Json) -> String {
     let (rtype, id) = (resource["resourceType"].text(), resource["id"].text());
@@ -139,13 +196,13 @@ fn name_of(resource: &Json) -> String {
     }
 }
 
-/// A folder that `--profiles` could name: protocol, policy, codes and search parameters, read as the server reads them.
-fn folder(dir: &Path) -> Checked {
-    let env = Env::utc("http://localhost/fhir");
-    let live = Arc::new(Live::new(Active::new(1, Registry::builtin(), env.clone())));
+/// A folder that `--profiles` could name: protocol, policy, codes, profiles and search parameters, read as the server reads them.
+fn folder(dir: &Path, arguments: &Arguments) -> Checked {
     let mut issues = Vec::new();
     let mut take = |error: Error| issues.extend(error.issues);
-    if let Err(error) = Programme::load(Some(dir), live, env, "check") {
+    let loaded =
+        programme(Some(dir)).and_then(|p| Conformance::load(&p, &arguments.package, arguments.unknown_profile));
+    if let Err(error) = loaded {
         take(error);
     }
     if let Err(error) = Policy::load(Some(dir)) {
@@ -157,7 +214,8 @@ fn folder(dir: &Path) -> Checked {
     let of_file = |mut issue: Issue| {
         // Complaints about profiles begin with the file.
         let file = issue.diagnostics.split_once(": ").filter(|(name, _)| name.ends_with(".json"));
-        let file = file.map(|(name, rest)| (dir.join(name).display().to_string(), rest.to_owned()));
+        let below = |name: &str| dir.join(name.strip_prefix("profiles/").unwrap_or(name)).display().to_string();
+        let file = file.map(|(name, rest)| (below(name), rest.to_owned()));
         let name = file.map(|(name, rest)| {
             issue.diagnostics = rest;
             name

@@ -58,8 +58,8 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    // The demo tells its own story: only what goes wrong is logged beside it.
-    crate::telemetry::start(if matches!(cli.command, Command::Demo(_)) { "warn" } else { "info" });
+    // The demo and the check tell their own story: only what goes wrong is logged beside it.
+    crate::telemetry::start(if matches!(cli.command, Command::Demo(_) | Command::Check(_)) { "warn" } else { "info" });
     crate::auth::jws::install_crypto();
     install_tls();
     match cli.command {

@@ -110,3 +110,95 @@ fn a_profile_folder_is_read_as_the_server_reads_it() {
     assert_eq!(out.status.code(), Some(1), "{said}");
     assert!(said.contains("protocol/eligibility.json:") && said.contains("found 'persn'"), "{said}");
 }
+
+/// A package folder with one profile, under this canonical; `max` of Patient.name.
+fn package(dir: &Path, url: &str, max: &str) {
+    let package = dir.join("guide/package");
+    fs::create_dir_all(&package).expect("a folder");
+    let definition = serde_json::json!({"resourceType": "StructureDefinition", "url": url, "version": "2", "name": "Named",
+        "status": "active", "abstract": false, "kind": "resource", "type": "Patient", "derivation": "constraint",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+        "differential": {"element": [{"id": "Patient", "path": "Patient"},
+            {"id": "Patient.name", "path": "Patient.name", "min": 1, "max": max}]}});
+    fs::write(package.join("named.json"), definition.to_string()).expect("written");
+}
+
+/// Own docs/validation.md: `baton check` holds resources against what they claim and what `--profile` names, with the profiles of
+/// `--package`, as the server does.
+#[test]
+fn profiles_are_asked_for_by_name_or_claimed_and_come_from_packages() {
+    const NAMED: &str = "http://guide.example/StructureDefinition/named";
+    let dir = folder();
+    package(dir.path(), NAMED, "1");
+    fs::create_dir(dir.path().join("data")).expect("a folder");
+    let claiming =
+        serde_json::json!({"resourceType": "Patient", "id": "c", "meta": {"profile": [NAMED]}, "active": true});
+    let named = serde_json::json!({"resourceType": "Patient", "id": "n", "meta": {"profile": [NAMED]}, "name": [{"text": "x"}]});
+    fs::write(dir.path().join("data/claiming.json"), claiming.to_string()).expect("written");
+    fs::write(dir.path().join("data/named.json"), named.to_string()).expect("written");
+    let with = ["--package", "guide"];
+    let versioned = format!("{NAMED}|2");
+    let body_weight = "http://hl7.org/fhir/StructureDefinition/bodyweight";
+    for (arguments, code, says) in [
+        (&["data"][..], 1, "2 errors"),
+        (&["--unknown-profile", "warning", "data"], 0, "2 warnings"),
+        (&["--unknown-profile", "ignore", "data"], 0, "0 errors, 0 warnings"),
+        (&[with[0], with[1], "data/named.json"], 0, "0 errors"),
+        (&[with[0], with[1], "data"], 1, "data/claiming.json:1:1: error: Patient.name: "),
+        (&[with[0], with[1], "data"], 1, &format!("[{NAMED}|2]")),
+        (&[with[0], with[1], "--profile", NAMED, "good.json"], 1, "Patient.name"),
+        (&[with[0], with[1], "--profile", &versioned, "good.json"], 1, "Patient.name"),
+        (&[with[0], with[1], "--profile", NAMED, "--profile", body_weight, "data/named.json"], 1, "bodyweight"),
+        (&["--profile", "http://hl7.org/fhir/StructureDefinition/Patient", "good.json"], 0, "0 errors"),
+    ] {
+        let out = baton(dir.path(), arguments);
+        let said = text(&out.stdout);
+        assert_eq!(out.status.code(), Some(code), "{arguments:?}: {said}{}", text(&out.stderr));
+        assert!(said.contains(says), "{arguments:?}: `{says}` in {said}");
+    }
+    for (arguments, says) in [
+        (
+            &["--profile", NAMED, "good.json"][..],
+            "http://guide.example/StructureDefinition/named is not known here; name its package",
+        ),
+        (
+            &[with[0], with[1], "--profile", "http://guide.example/StructureDefinition/named|3", "good.json"],
+            "named|3 is not known here",
+        ),
+        (&["--package", "nowhere", "good.json"], "nowhere"),
+        (&["--package", "good.json", "good.json"], "good.json"),
+    ] {
+        let out = baton(dir.path(), arguments);
+        let said = text(&out.stderr);
+        assert!(out.status.code() == Some(2) && said.contains(says) && out.stdout.is_empty(), "{arguments:?}: {said}");
+    }
+    package(dir.path(), NAMED, "none");
+    let out = baton(dir.path(), &["--package", "guide", "good.json"]);
+    assert!(out.status.code() == Some(2) && text(&out.stderr).contains("named.json"), "{}", text(&out.stderr));
+    let help = text(&baton(dir.path(), &["--help"]).stdout);
+    for option in ["--profile <CANONICAL>", "--package <PATH>", "--unknown-profile"] {
+        assert!(help.contains(option), "{help}");
+    }
+}
+
+#[test]
+fn a_profile_of_a_folder_that_cannot_be_used_is_named() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = tempfile::tempdir().expect("a folder");
+    for sub in ["policy", "structure"] {
+        fs::create_dir(dir.path().join(sub)).expect("a folder in it");
+    }
+    let name = "structure/discharge-encounter.json";
+    let good = fs::read_to_string(root.join("profiles").join(name)).expect("the built-in one");
+    let spoilt = good.replacen(
+        "\"baseDefinition\": \"http://hl7.org/fhir/StructureDefinition/Encounter\"",
+        "\"baseDefinition\": \"http://x.example/none\"",
+        1,
+    );
+    assert_ne!(spoilt, good, "the file has a base");
+    fs::write(dir.path().join(name), spoilt).expect("written");
+    let out = baton(dir.path(), &["."]);
+    let said = text(&out.stdout);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains(name) && said.contains("http://x.example/none"), "{said}");
+}

@@ -231,6 +231,12 @@ impl Profiles {
         self.list.get(self.find_id(canonical)?)
     }
 
+    /// Whether a canonical means a profile that is there, or a type of R4 itself.
+    #[must_use]
+    pub fn knows(&self, url: &str) -> bool {
+        self.find_id(url).is_some() || is_type(canonical(url).0)
+    }
+
     fn find_id(&self, text: &str) -> Option<ProfileId> {
         let (url, version) = canonical(text);
         let ids = self.by_url.get(url)?;
