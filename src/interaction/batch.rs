@@ -107,7 +107,9 @@ impl Entry {
     /// `Invalid` and the like, with the place of the entry.
     fn read(n: usize, entry: Json, base: &str, limits: &json::Limits) -> Result<Self> {
         let place = format!("Bundle.entry[{n}]");
-        read(entry, base, &place, limits).map_err(|e| at(e, &place))
+        // What is wrong with the entry itself names its place already.
+        let is_placed = |e: &Error| e.issues.iter().any(|i| i.expression.starts_with(&place));
+        read(entry, base, &place, limits).map_err(|e| if is_placed(&e) { e } else { at(e, &place) })
     }
 }
 

@@ -6,6 +6,8 @@ use crate::fhir::json::{Json, parse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+mod real;
+
 /// An operation; `parts`: what else it has.
 fn operation(kind: &str, path: &str, parts: &[Value]) -> Value {
     let mut all = vec![json!({"name": "type", "valueCode": kind}), json!({"name": "path", "valueString": path})];

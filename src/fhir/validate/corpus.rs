@@ -19,7 +19,7 @@ pub(super) const RESOURCES: [&str; 9] = [
 ];
 
 /// The JSON values of `name`.ndjson.gz, one a line; `None` without data. Each comes back as it was, digit for digit.
-pub(super) fn lines(name: &str) -> Option<Vec<Json>> {
+pub(in crate::fhir) fn lines(name: &str) -> Option<Vec<Json>> {
     let Some(data) = std::env::var_os("BATON_TEST_DATA") else {
         println!("skipped: BATON_TEST_DATA names no data");
         return None;

@@ -7,7 +7,7 @@
 
 mod bundle;
 #[cfg(test)]
-mod corpus;
+pub(super) mod corpus;
 mod invariant;
 #[cfg(test)]
 mod invariants;

@@ -35,7 +35,7 @@ impl Faults {
     }
 }
 
-/// Puts the place of its entry before an error's expressions: `Patient.name[0]` becomes
+/// Puts the place of its entry before an error's expressions, which are of the entry's resource: `Patient.name[0]` becomes
 /// `Bundle.entry[3].resource.name[0]`, an error of no element blames the entry itself.
 pub(crate) fn at(mut error: Error, place: &str) -> Error {
     place_issues(&mut error.issues, place);
@@ -48,9 +48,6 @@ pub(super) fn place_issues(issues: &mut [Issue], place: &str) {
         return;
     }
     for issue in issues {
-        if issue.expression.starts_with("Bundle.") {
-            continue;
-        }
         if issue.expression.starts_with("Patch[") {
             // The operations of a JSON Patch are inside the Binary's data.
             issue.diagnostics = format!("{}: {}", issue.expression, issue.diagnostics);
@@ -72,12 +69,22 @@ mod tests {
         let mut faults = Faults::default();
         faults.add(Error::invalid("a").at("Patient.name[0]"), "Bundle.entry[3]");
         faults.add(Error::not_found("b"), "Bundle.entry[4]");
+        // The resource of an entry may be a Bundle.
+        faults.add(Error::invalid("d").at("Bundle.entry[5].response"), "Bundle.entry[5]");
         faults.add(Error::not_found("c").at("Patient"), "");
         let error = faults.end().unwrap_err();
         let paths: Vec<&str> = error.issues.iter().map(|i| i.expression.as_str()).collect();
         assert_eq!(
             (error.kind, paths),
-            (Kind::Invalid, vec!["Bundle.entry[3].resource.name[0]", "Bundle.entry[4]", "Patient"])
+            (
+                Kind::Invalid,
+                vec![
+                    "Bundle.entry[3].resource.name[0]",
+                    "Bundle.entry[4]",
+                    "Bundle.entry[5].resource.entry[5].response",
+                    "Patient"
+                ]
+            )
         );
     }
 }

@@ -242,7 +242,7 @@ impl Links {
                 && ask.method != Method::Delete
             {
                 let text = format!("the fullUrl '{}' stands twice in the Bundle", printable(url));
-                faults.add(Error::invalid(text).code("duplicate").at(format!("{}.fullUrl", ask.place)), &ask.place);
+                faults.add(Error::invalid(text).code("duplicate").at(format!("{}.fullUrl", ask.place)), "");
             }
         }
         for ask in asks {

@@ -3,6 +3,7 @@
 mod durable;
 mod exactly_once;
 mod lost;
+mod property;
 mod real_data;
 mod reconciled;
 mod schema;

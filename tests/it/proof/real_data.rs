@@ -100,7 +100,7 @@ impl Ledger {
 }
 
 /// `http://host/fhir/Patient/1/_history/2` → `Patient/1/_history/2`.
-fn version_key(location: &str) -> String {
+pub(super) fn version_key(location: &str) -> String {
     let parts: Vec<_> = location.rsplitn(5, '/').take(4).collect();
     parts.into_iter().rev().collect::<Vec<_>>().join("/")
 }
@@ -119,7 +119,7 @@ fn reason(place: &str, kind: &str, answer: &Answer) -> String {
 }
 
 /// Every stored version, by key.
-async fn history(client: &Client) -> BTreeMap<String, Exact> {
+pub(super) async fn history(client: &Client) -> BTreeMap<String, Exact> {
     let mut stored = BTreeMap::new();
     let mut url = "_history?_count=1000".to_string();
     loop {

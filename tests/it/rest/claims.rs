@@ -38,7 +38,7 @@ fn texts(list: &Value, key: &str) -> Vec<String> {
 }
 
 /// The smallest resource that has all that R4 requires.
-fn smallest(rtype: &str) -> Value {
+pub fn smallest(rtype: &str) -> Value {
     let structure = definition::structure(rtype).expect("a structure of R4");
     let mut out = Map::from_iter([("resourceType".to_owned(), rtype.into())]);
     fill(structure, &mut out);

@@ -1,7 +1,7 @@
 //! The REST API's rules, each as one short story over HTTP. The fifteen corners of `fhir-edges` that separate servers.
 
 mod background;
-mod claims;
+pub mod claims;
 mod conditional;
 mod edges;
 mod envelope;
