@@ -9,7 +9,7 @@ use super::answer::Answer;
 use super::bundle::{Link, Writer};
 use super::change::type_of;
 use super::page::{PARAMETER, query_text};
-use super::published;
+use super::published::{self, Beyond};
 use super::request::Scope;
 use super::subset::Subset;
 use super::{Engine, unknown};
@@ -42,7 +42,7 @@ impl Engine {
         };
         let mut at = None;
         if !query.needs.is_empty() {
-            let stored = from.as_ref().filter(|c| published::offset(c).is_none());
+            let stored = from.as_ref().filter(|c| Beyond::of(c).is_none());
             let moment = house.store.moment(&query.plan, stored).await?;
             let terms = terms::answer(house, &limit, &query.needs, &moment).await?;
             query = self.query(ctx, &types, &pairs, lenient, &terms)?;
@@ -57,9 +57,9 @@ impl Engine {
         if query.plan.count == 0 {
             query.plan.total = true;
         }
-        let beyond = from.as_ref().and_then(published::offset);
+        let beyond = from.as_ref().and_then(Beyond::of);
         let mut page = match (&at, beyond) {
-            (_, Some(_)) => Page::default(),
+            (_, Some(beyond)) => Page { total: beyond.total, ..Page::default() },
             (Some(at), None) => house.store.search_at(&limit, &query.plan, from.as_ref(), at).await?,
             (None, None) => house.store.search(&limit, &query.plan, from.as_ref()).await?,
         };
@@ -68,7 +68,7 @@ impl Engine {
         }
         if let Scope::Type(rtype) = &of {
             let own = published::matching(house, &limit, *rtype, &query.plan).await?;
-            add(&mut page, own, beyond.unwrap_or_default(), query.plan.count);
+            add(&mut page, own, beyond, query.plan.count);
         }
         let included = if page.rows.is_empty() {
             Vec::new()
@@ -193,16 +193,19 @@ impl Engine {
     }
 }
 
-/// Puts published resources, from the one at `start` on, behind the stored ones of a page.
-fn add(page: &mut Page, own: Vec<Version>, start: usize, count: usize) {
-    page.total = page.total.map(|n| n + own.len() as u64);
+/// Puts published resources behind the stored ones of a page; `beyond`: where it begins when it holds no stored ones.
+fn add(page: &mut Page, own: Vec<Version>, beyond: Option<Beyond>, count: usize) {
+    if beyond.is_none() {
+        page.total = page.total.map(|n| n + own.len() as u64);
+    }
+    let start = beyond.map_or(0, |b| b.start);
     if count == 0 || page.next.is_some() {
         return;
     }
     let room = count.saturating_sub(page.rows.len());
     let end = start + room;
     if end < own.len() {
-        page.next = Some(published::cursor(end));
+        page.next = Some(Beyond { start: end, total: page.total }.to_cursor());
     }
     page.rows.extend(own.into_iter().skip(start).take(room));
 }

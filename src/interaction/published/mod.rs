@@ -93,12 +93,25 @@ pub(super) fn version(published: &Published) -> Version {
     }
 }
 
-/// Where a page begins that holds published resources only.
-pub(super) fn offset(cursor: &Cursor) -> Option<usize> {
-    cursor.0.strip_prefix(CURSOR)?.parse().ok()
+/// A page that holds published resources only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Beyond {
+    /// The first of them that it shows.
+    pub(super) start: usize,
+    /// All matches, stored ones too, when the first page counted them.
+    pub(super) total: Option<u64>,
 }
 
-/// The cursor of such a page.
-pub(super) fn cursor(offset: usize) -> Cursor {
-    Cursor(format!("{CURSOR}{offset}"))
+impl Beyond {
+    /// Of a cursor; `None` of one of the store.
+    pub(super) fn of(cursor: &Cursor) -> Option<Self> {
+        let (start, total) = cursor.0.strip_prefix(CURSOR)?.split_once('-')?;
+        Some(Self { start: start.parse().ok()?, total: total.parse().ok() })
+    }
+
+    /// As a cursor.
+    pub(super) fn to_cursor(self) -> Cursor {
+        let total = self.total.map(|n| n.to_string()).unwrap_or_default();
+        Cursor(format!("{CURSOR}{}-{total}", self.start))
+    }
 }

@@ -29,7 +29,7 @@ pub struct Search {
     pub page: Option<usize>,
 }
 
-/// What is searched. ValueSets are not: the programme's own answer beside those of the world (`rest::claims`).
+/// What is searched. Of ValueSets the programme's own answer, too, behind those of the world.
 const TYPES: &[&str] = &[
     "Patient",
     "Observation",
@@ -39,6 +39,7 @@ const TYPES: &[&str] = &[
     "Task",
     "Condition",
     "Condition",
+    "ValueSet",
     "QuestionnaireResponse",
     "List",
     "Organization",
