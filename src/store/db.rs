@@ -4,6 +4,7 @@ use super::cache::Cache;
 use super::conn::{Conn, Row, Sql, failure};
 use super::dialect::{Dialect, postgres, sqlite};
 use super::pool::{Pooled, Readers, Reading};
+use super::search::many::Many;
 use super::{Tx, Work, writer};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
@@ -74,6 +75,8 @@ pub(super) struct Shared {
     pub dialect: Dialect,
     pub keys: Keys,
     pub cache: Cache,
+    /// What searches know of the size of sets.
+    pub many: Many,
     /// SQLite: the highest pk that is on disk; all below are too.
     pub committed: AtomicI64,
     /// SQLite: which search parameters are in force, see `parameter.rs`.
@@ -193,6 +196,7 @@ impl Store {
             dialect,
             keys,
             cache: Cache::new(cache),
+            many: Many::new(),
             committed: AtomicI64::new(last),
             generation: AtomicI64::new(0),
             node,

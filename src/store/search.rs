@@ -17,6 +17,7 @@ use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::ResourceType;
 use crate::search::{Cond, Plan};
+use many::Many;
 use query::Query;
 
 /// Few enough to be listed without a second look; then the most that is ever listed and sorted.
@@ -177,7 +178,7 @@ pub async fn run(
         (None, Seen::Now | Seen::Writing, _) => View::Current,
     };
     let sight = Sight { dialect: shared.dialect, keys: shared.keys, limit, view: &view };
-    let Choice { driver, sets } = choose(conn, sight, plan).await?;
+    let Choice { driver, sets } = choose(conn, &shared.many, sight, plan).await?;
     let query_of = Query { sight, plan, driver, sets: &sets, place: place.as_ref() };
     if plan.count == 0 {
         let total = count(conn, query_of).await?;
@@ -257,22 +258,29 @@ fn as_driver(cond: &Cond) -> Driver<'_> {
 }
 
 /// Picks the condition with the fewest rows.
-async fn choose<'a>(conn: &mut Conn, sight: Sight<'_>, plan: &'a Plan) -> Result<Choice<'a>> {
+async fn choose<'a>(conn: &mut Conn, many: &Many, sight: Sight<'_>, plan: &'a Plan) -> Result<Choice<'a>> {
     let mut all = Vec::new();
     flatten(&plan.cond, &mut all);
     if let Some(ids) = all.iter().find(|c| matches!(c, Cond::Ids(_))) {
         return Ok(Driver::Listed(ids).into());
     }
     let candidates: Vec<&Cond> = all.into_iter().filter(|c| is_set(c)).collect();
-    match candidates[..] {
-        [] => return Ok(Driver::Types.into()),
+    let now = std::time::Instant::now();
+    let is_many = |cond: &Cond| matches!(cond, Cond::Exact(keys) if many.has(keys, now));
+    let countable: Vec<&Cond> = candidates.iter().copied().filter(|c| !is_many(c)).collect();
+    match countable[..] {
+        [] if candidates.is_empty() => return Ok(Driver::Types.into()),
+        // However many rows it has: the others have no fewer, or it is alone.
         [one] if matches!(as_driver(one), Driver::Walk(..)) => return Ok(as_driver(one).into()),
         _ => {}
     }
     for cap in CAPS {
+        if countable.is_empty() {
+            break;
+        }
         let mut sql = Sql::new(sight.dialect);
         sql.push("SELECT ");
-        for (n, cond) in candidates.iter().enumerate() {
+        for (n, cond) in countable.iter().enumerate() {
             sql.push(if n > 0 { ", (SELECT count(*) FROM (" } else { "(SELECT count(*) FROM (" });
             sql.push("SELECT s.pk FROM (");
             sql.set(sight, cond, &plan.types);
@@ -280,8 +288,15 @@ async fn choose<'a>(conn: &mut Conn, sight: Sight<'_>, plan: &'a Plan) -> Result
         }
         let rows = conn.fetch(sql).await?;
         let row = rows.first().ok_or_else(|| Error::fault("a query for counts answers one row"))?;
-        let found: Vec<i64> = (0..candidates.len()).map(|n| row.int(n)).collect::<Result<_>>()?;
-        let counted = || candidates.iter().zip(&found).filter(|(_, found)| **found < cap);
+        let found: Vec<i64> = (0..countable.len()).map(|n| row.int(n)).collect::<Result<_>>()?;
+        for (cond, found) in countable.iter().zip(&found) {
+            if let Cond::Exact(keys) = cond
+                && *found >= CAPS[1]
+            {
+                many.learn(keys, now);
+            }
+        }
+        let counted = || countable.iter().zip(&found).filter(|(_, found)| **found < cap);
         let Some((best, fewest)) = counted().min_by_key(|(_, found)| **found) else { continue };
         let worth = |(cond, found): &(&&'a Cond, &i64)| {
             !std::ptr::eq(**cond, *best) && **found < fewest.saturating_mul(LISTING) && is_whole_set(cond)
@@ -295,6 +310,7 @@ async fn choose<'a>(conn: &mut Conn, sight: Sight<'_>, plan: &'a Plan) -> Result
     Ok(walks.next().unwrap_or(Driver::Types).into())
 }
 
+pub(super) mod many;
 mod query;
 #[cfg(test)]
 mod tests;

@@ -137,6 +137,43 @@ async fn no_search_scans_a_table_of_sqlite() {
     store.close().await;
 }
 
+#[tokio::test]
+async fn a_condition_that_was_many_is_not_counted_again_and_not_begun_with() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", dir.path().join("a.db").display());
+    let store = Store::open(&Settings::new(url)).await.expect("opens");
+    let view = View::At("9".into());
+    let sight = Sight { dialect: Dialect::Sqlite, keys: store.keys(), limit: &Limit::Everything, view: &view };
+    let (one, two, pair) = (Cond::Exact(vec![1]), Cond::Exact(vec![2]), Cond::Exact(vec![1, 2]));
+    let plan = |list: &[&Cond]| Plan {
+        types: vec![known("Task")],
+        cond: Cond::All(list.iter().copied().cloned().collect()),
+        sort: Vec::new(),
+        count: 10,
+        total: false,
+    };
+    // What is known to be many; the conditions; the key whose rows are walked, or none: a list.
+    let rows = [
+        (vec![], plan(&[&one, &two]), Some(1)),
+        (vec![vec![1]], plan(&[&one, &two]), Some(2)),
+        (vec![vec![1], vec![2]], plan(&[&one, &two]), Some(1)),
+        (vec![vec![1]], plan(&[&one, &pair]), None),
+        (vec![vec![1, 2]], plan(&[&pair, &one]), Some(1)),
+    ];
+    for (known, plan, walked) in rows {
+        let many = Many::new();
+        known.iter().for_each(|keys| many.learn(keys, std::time::Instant::now()));
+        let mut reading = store.reading().await.expect("a connection");
+        let choice = choose(reading.conn().expect("a connection"), &many, sight, &plan).await.expect("chooses");
+        let found = match choice.driver {
+            Driver::Walk(key, _) => Some(key),
+            _ => None,
+        };
+        assert_eq!(found, walked, "{known:?} {plan:?}");
+    }
+    store.close().await;
+}
+
 async fn explain(store: &Store, sql: &Sql) -> Vec<String> {
     let args: Vec<Arg> = sql.args.clone();
     let rows = store.fetch(&format!("EXPLAIN QUERY PLAN {}", sql.text), args).await.expect("it is SQL");
