@@ -27,13 +27,14 @@ pub mod react;
 pub mod reconcile;
 pub mod records;
 pub mod report;
+pub mod screen;
 pub mod task;
 pub mod timeline;
 #[cfg(test)]
 mod world;
 
 pub use guard::{guard, needs_if_match, stamp};
-pub use operation::{attempt, claim, prepare_report, reconcile, release, resolve};
+pub use operation::{attempt, claim, prepare_report, reconcile, release, resolve, screen as screen_stay};
 pub use programme::Programme;
 pub use react::react;
 pub use task::{needs_version, standing};

@@ -191,6 +191,7 @@ pub fn lock_names<'a>(keys: &Keys, resources: impl IntoIterator<Item = &'a Json>
             | "Consent"
             | "Patient"
             | "MedicationAdministration"
+            | "QuestionnaireResponse"
             | "ServiceRequest" => add(element::patient_of(resource, base)),
             "Task" | "DetectedIssue" => {
                 add(element::target_of(resource));
@@ -239,6 +240,9 @@ mod tests {
             ("Task", "encounter", "Encounter"),
             ("Task", "focus", "DetectedIssue"),
             ("DetectedIssue", "patient", "Patient"),
+            ("Observation", "patient", "Patient"),
+            ("QuestionnaireResponse", "patient", "Patient"),
+            ("Task", "patient", "Patient"),
         ] {
             let to = Target::new(known(to), "1");
             let keys = programme.live.now().registry.reference_keys(&Keys(1, 2), known(rtype), param, &to);

@@ -49,9 +49,21 @@ const PEOPLE: [(&str, Role, Option<&str>, bool); 10] = [
 ];
 
 impl World {
+    /// Without screening: most stories are about what people find.
     pub fn new() -> Self {
+        let mut programme = Programme::for_tests();
+        programme.screening = Arc::default();
+        Self::of(programme)
+    }
+
+    /// With the built-in screening rules.
+    pub fn screening() -> Self {
+        Self::of(Programme::for_tests())
+    }
+
+    pub fn of(programme: Programme) -> Self {
         let mut world = Self {
-            programme: Arc::new(Programme::for_tests()),
+            programme: Arc::new(programme),
             memory: Memory::default(),
             now: Instant::parse(NOW).unwrap(),
             requests: 0,
@@ -183,6 +195,14 @@ impl World {
         self.operate(who, async |ctx, memory, programme| {
             let preview = parameters(json!([{"name": "preview", "valueBoolean": !writes}]));
             operation::reconcile_in(ctx, memory, programme, "e", Some(&preview)).await
+        })
+    }
+
+    /// `$screen` of the only stay.
+    pub fn screen(&mut self, who: &str, writes: bool) -> Result<Json> {
+        self.operate(who, async |ctx, memory, programme| {
+            let preview = parameters(json!([{"name": "preview", "valueBoolean": !writes}]));
+            operation::screen_in(ctx, memory, programme, &target("Encounter/e"), Some(&preview)).await
         })
     }
 

@@ -89,10 +89,11 @@ impl Engine {
         if call.is_get {
             return Err(Error::method_not_allowed(format!("${} changes something: call it by POST", row.name)));
         }
-        if kind == Write::Reconcile {
-            // What it writes is the programme's own and follows from what is stored: who may read the list may ask for it.
+        if matches!(kind, Write::Reconcile | Write::Screen) {
+            // What it writes is the programme's own and follows from what is stored: who may read that may ask for it.
+            let written = if kind == Write::Reconcile { "List" } else { "DetectedIssue" };
             self.permit(ctx, Action::Read, Some(target.rtype))?;
-            self.permit(ctx, Action::Read, Some(known("List")))?;
+            self.permit(ctx, Action::Read, Some(known(written)))?;
         } else {
             self.permit(ctx, Action::Update, Some(target.rtype))?;
         }
@@ -259,6 +260,7 @@ impl Call {
             Write::Release => workflow::release(ctx, tx, programme, id, params, self.if_match).await,
             Write::Attempt => workflow::attempt(ctx, tx, programme, id, params, self.if_match).await,
             Write::Reconcile => workflow::reconcile(ctx, tx, programme, id, params).await,
+            Write::Screen => workflow::screen_stay(ctx, tx, programme, &self.target, params).await,
             Write::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
             Write::MetaAdd | Write::MetaDelete => {
                 Err(Error::fault("a change of meta is a patch: operation() and transaction() make it one"))

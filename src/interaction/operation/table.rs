@@ -115,6 +115,8 @@ pub(in crate::interaction) enum Write {
     Resolve,
     /// With `preview` it answers what it would write.
     Reconcile,
+    /// With `preview` it answers what it would find.
+    Screen,
     /// A patch of `meta`.
     MetaAdd,
     /// A patch of `meta`.

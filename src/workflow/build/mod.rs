@@ -3,10 +3,12 @@
 //! Pure: what goes in decides what comes out. `id` is set by who writes. Not for: when to write them (`react/`).
 //! Source: `profiles/protocol/README.md`; each resource's R4 page.
 
+mod finding;
 mod reconciled;
 mod record;
 mod task;
 
+pub use finding::{FINDING, device, finding, finding_at, high_risk};
 pub use reconciled::{list, news, reconciliation, sources};
 pub use record::{provenance, refusal};
 pub use task::{TaskFrame, abort, adopt_abort, end_task, hold_task, offer_to, review, task};

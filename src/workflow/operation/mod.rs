@@ -133,6 +133,29 @@ pub async fn prepare_report(
     prepare_report_in(ctx, &mut Books::new(tx, programme), programme, report, attests).await
 }
 
+/// `Encounter/{id}/$screen`, `EpisodeOfCare/{id}/$screen`: asks the screening rules. Answers Parameters, the findings of one
+/// medicine together; stores what is new, or, with `preview`, nothing.
+///
+/// `params`: `preview`. It runs by itself when lists are reconciled; asked again, it changes nothing.
+///
+/// # Errors
+/// 422 when it is no stay of the programme, or, to store, one that nobody follows up.
+pub async fn screen(ctx: &Ctx, tx: &mut Tx, programme: &Programme, on: &Target, params: Option<&Json>) -> Result<Json> {
+    screen_in(ctx, &mut Books::new(tx, programme), programme, on, params).await
+}
+
+pub(super) async fn screen_in<R: Records>(
+    ctx: &Ctx,
+    records: &mut R,
+    programme: &Programme,
+    on: &Target,
+    params: Option<&Json>,
+) -> Result<Json> {
+    let is_preview = params::Params::read(params, &["preview"])?.is("preview")?;
+    let held = behind_locks(records, programme, on).await?;
+    super::react::screen(ctx, records, programme, &held, !is_preview).await
+}
+
 pub(super) async fn prepare_report_in<R: Records>(
     ctx: &Ctx,
     records: &mut R,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The folders that hold FHIR resources of the programme.
-const FOLDERS: [&str; 5] = ["codes", "medicine", "policy", "protocol", "structure"];
+const FOLDERS: [&str; 6] = ["codes", "medicine", "policy", "protocol", "screening", "structure"];
 
 /// Files of these folders that other rooms read in shapes of their own.
 const OTHERS: [&str; 1] = ["policy/access.json"];
@@ -26,6 +26,7 @@ built_in! {
     "codes/business-status.json",
     "codes/destination.json",
     "codes/dtp-category.json",
+    "codes/dtp-rationale.json",
     "codes/eligibility.json",
     "codes/flag.json",
     "codes/list-line.json",
@@ -41,6 +42,7 @@ built_in! {
     "codes/valueset-business-status.json",
     "codes/valueset-destination.json",
     "codes/valueset-dtp-category.json",
+    "codes/valueset-dtp-rationale.json",
     "codes/valueset-eligibility.json",
     "codes/valueset-flag.json",
     "codes/valueset-list-line.json",
@@ -81,6 +83,11 @@ built_in! {
     "protocol/eligibility.json",
     "protocol/list-not-sent.json",
     "protocol/safemed-45-day.json",
+    "screening/classes.json",
+    "screening/interactions.json",
+    "screening/limits.json",
+    "screening/renal.json",
+    "screening/rules.json",
     "structure/candidate-pharmacy.json",
     "structure/candidate-problem.json",
     "structure/decided-problem.json",

@@ -10,6 +10,7 @@ use super::eligibility::{self, Criteria, Destinations};
 use super::medicine::Tables;
 use super::policy::Policy;
 use super::protocol::{self, Plan};
+use super::screen::Rules;
 use crate::error::Result;
 use crate::fhir::Json;
 #[cfg(test)]
@@ -47,6 +48,8 @@ pub struct Programme {
     pub calendar: Arc<Calendar>,
     /// The words of medicines.
     pub medicines: Arc<Tables>,
+    /// What finds problems.
+    pub screening: Arc<Rules>,
     /// Concepts of own code systems: system name → code → (display, properties).
     codes: HashMap<String, BTreeMap<String, Concept>>,
     /// The CodeSystems, ValueSets and ConceptMaps as they are.
@@ -123,6 +126,7 @@ impl Programme {
             policy: Policy::read("policy/rules.json", &file("policy/rules.json"), complaints),
             calendar: default,
             medicines: Arc::new(Tables::read(resources, complaints)),
+            screening: Arc::new(Rules::read(resources, complaints)),
             codes,
             terms: of("CodeSystem")
                 .chain(of("ValueSet"))

@@ -12,7 +12,6 @@ use crate::workflow::policy::{PRIORITIES, SEVERITIES};
 use crate::workflow::protocol::Action;
 use crate::workflow::records::Records;
 use crate::workflow::{Change, task};
-use serde_json::json;
 
 /// How often a problem's review may be opened anew.
 const MOST_REVIEWS: usize = 16;
@@ -94,12 +93,12 @@ impl<R: Records> Round<'_, R> {
         Ok(targets)
     }
 
-    fn review_at(&self, dtp: &Target, nth: usize) -> Target {
+    pub(super) fn review_at(&self, dtp: &Target, nth: usize) -> Target {
         Target::new(known("Task"), self.programme.id(&["review", &dtp.id, &nth.to_string()]))
     }
 
     /// The open review of a problem, or the address of the next one.
-    async fn open_review(&mut self, dtp: &Target) -> Result<Result<Target, Option<Target>>> {
+    pub(super) async fn open_review(&mut self, dtp: &Target) -> Result<Result<Target, Option<Target>>> {
         for nth in 0..MOST_REVIEWS {
             let at = self.review_at(dtp, nth);
             match self.desk.get(&at).await? {
@@ -137,18 +136,9 @@ impl<R: Records> Round<'_, R> {
         if !reports {
             owner.clone_from(&holder);
         }
-        let action = self.review_action(issue);
-        let intent = self.programme.review.intent(&action, self.now());
-        let mut task = build::review(self.programme, dtp, &patient, &action, &intent, owner.as_ref(), self.now());
-        if let Some(at) = &episode {
-            let group = json!({"system": element::sid("episode"), "value": at.id});
-            task.set("groupIdentifier", Json::from(group));
-        }
-        crate::fhir::meta::set_id(&mut task, &next.id);
-        self.desk.load(std::slice::from_ref(dtp)).await?;
-        let org = self.desk.org(dtp).unwrap_or_default();
-        self.desk.set(&next, task, org).await?;
+        self.review_opened(&next, dtp, issue, episode.as_ref(), owner.as_ref(), &[]).await?;
         // Who reviews sees the problem and the Task, whoever reported it.
+        let org = self.desk.org(dtp).unwrap_or_default();
         if let (Some(owner), Some(at)) = (owner, &episode) {
             let key = self.desk.records.keys().org(&owner.id);
             let json = self.desk.get(at).await?.unwrap_or_default();
@@ -163,16 +153,18 @@ impl<R: Records> Round<'_, R> {
     }
 
     /// The episode that a patient's problems belong to: the live one, else the last.
-    async fn episode_for(&mut self, patient: &Target) -> Result<Option<Target>> {
+    pub(super) async fn episode_for(&mut self, patient: &Target) -> Result<Option<Target>> {
         let episodes = self.episodes(patient).await?;
         let live = episodes.iter().rev().find(|e| self.is_live(e));
         Ok(live.or(episodes.last()).cloned())
     }
 
-    /// The action of the problem's severity.
-    fn review_action(&self, issue: &Json) -> Action {
+    /// The action of the problem's urgency, where it says one, else of its severity.
+    pub(super) fn review_action(&self, issue: &Json) -> Action {
         let plan = &self.programme.review;
-        let by = plan.action(issue["severity"].text()).or_else(|| plan.action("moderate"));
+        let urgency = element::extension(issue, "urgency").map_or("", |e| e["valueCode"].text());
+        let by = plan.action(urgency).or_else(|| plan.action(issue["severity"].text()));
+        let by = by.or_else(|| plan.action("moderate"));
         // `Programme::load` refuses a plan without `moderate`.
         by.or(plan.actions.first()).cloned().unwrap_or_else(|| Action {
             id: "moderate".into(),

@@ -105,7 +105,12 @@ impl<R: Records> Round<'_, R> {
         Ok(())
     }
 
-    async fn reopen(&mut self, at: &Target, candidates: &[Target], until: crate::clock::Instant) -> Result<()> {
+    pub(super) async fn reopen(
+        &mut self,
+        at: &Target,
+        candidates: &[Target],
+        until: crate::clock::Instant,
+    ) -> Result<()> {
         let (programme, now) = (self.programme, self.now().to_seconds_text());
         self.desk.edit(at, |t| {
             build::offer_to(programme, t, None, candidates);
@@ -117,7 +122,7 @@ impl<R: Records> Round<'_, R> {
     }
 
     /// Pharmacies that may claim the Tasks of an episode as the data are now.
-    async fn candidates_now(&mut self, episode: &Json) -> Result<Vec<Target>> {
+    pub(super) async fn candidates_now(&mut self, episode: &Json) -> Result<Vec<Target>> {
         match self.stay_of(episode).await? {
             Some(stay) => self.candidates_of(&stay).await,
             None => Ok(Vec::new()),

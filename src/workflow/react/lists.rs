@@ -56,8 +56,15 @@ impl<R: Records> Round<'_, R> {
         Ok(reconcile::reconcile(&self.programme.medicines, sources, scene.lines.sent))
     }
 
-    /// Writes the working List, and, where it says something else than before, its Provenance. Answers where that is.
-    pub(super) async fn write_list(&mut self, stay: &Stay, at: &Addresses, scene: &Scene, org: i64) -> Result<Target> {
+    /// Writes the working List, and, where it says something else than before, its Provenance. Answers where that is,
+    /// and what was compared.
+    pub(super) async fn write_list(
+        &mut self,
+        stay: &Stay,
+        at: &Addresses,
+        scene: &Scene,
+        org: i64,
+    ) -> Result<(Target, Reconciled)> {
         let reconciled = self.reconciled(scene).await?;
         let list = build::list(self.programme, at, stay, &scene.at_patient, &reconciled);
         let record = record_of(self.programme, &at.list);
@@ -71,7 +78,7 @@ impl<R: Records> Round<'_, R> {
             let json = build::reconciliation(self.ctx, self.programme, &at.list, &reconciled, &news);
             self.write(&record, json, org).await?;
         }
-        Ok(record)
+        Ok((record, reconciled))
     }
 }
 
@@ -124,7 +131,7 @@ pub async fn reconcile<R: Records>(
         crate::fhir::meta::set_id(&mut list, &at.list.id);
         return Ok(list);
     }
-    let provenance = round.write_list(&stay, &at, &scene, encounter.org).await?;
+    let (provenance, _) = round.write_list(&stay, &at, &scene, encounter.org).await?;
     if let Some(json) = live.and_then(|e| round.desk.peek(&e).cloned()) {
         let tasks = round.tasks_of(&at.plan).await?;
         round.share_care(&json, &at.episode.id, &tasks, &[at.list.clone(), provenance]).await?;

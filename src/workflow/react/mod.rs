@@ -14,9 +14,12 @@ mod lists;
 mod opening;
 mod outreach;
 mod readmission;
+mod review;
+mod screen;
 mod stay;
 
 pub use lists::reconcile;
+pub use screen::screen;
 
 #[cfg(test)]
 mod tests;
@@ -63,9 +66,16 @@ fn concerns(change: &Change) -> bool {
             | "MedicationRequest"
             | "MedicationStatement"
             | "Patient"
+            | "QuestionnaireResponse"
             | "ServiceRequest"
             | "Task"
-    )
+    ) || is_measure(change)
+}
+
+/// What screening looks at beside the lists.
+fn is_measure(change: &Change) -> bool {
+    change.target.rtype.as_str() == "Observation"
+        && change.before.iter().chain(&change.after).any(super::screen::is_measure)
 }
 
 /// The same over any records.
@@ -143,6 +153,9 @@ impl<R: Records> Round<'_, R> {
         for change in &tasks {
             self.handoff(change).await?;
         }
+        for change in &tasks {
+            self.reviews_follow(change).await?;
+        }
         for change in &communications {
             self.spoken(change).await?;
             self.outreach(change).await?;
@@ -179,7 +192,11 @@ impl<R: Records> Round<'_, R> {
                     | "MedicationDispense"
                     | "MedicationRequest"
                     | "MedicationStatement"
+                    | "QuestionnaireResponse"
                     | "ServiceRequest" => {
+                        out.entry(patient).or_default().clinical.push(change.target.clone());
+                    }
+                    "Observation" if is_measure(change) => {
                         out.entry(patient).or_default().clinical.push(change.target.clone());
                     }
                     _ => {}

@@ -25,6 +25,8 @@ pub(super) struct Scene {
     /// The only pharmacy that the data name.
     pub(super) owner: Option<Target>,
     pub(super) candidates: Vec<Target>,
+    /// Whether the patient came with this transaction: nothing is known beside it.
+    pub(super) is_new: bool,
 }
 
 impl<R: Records> Round<'_, R> {
@@ -69,7 +71,7 @@ impl<R: Records> Round<'_, R> {
             [] => (None, self.candidates_of(stay).await?),
             several => (None, several.to_vec()),
         };
-        Ok(Scene { patient: record.clone(), at_patient: patient.clone(), resources, lines, owner, candidates })
+        Ok(Scene { patient: record.clone(), at_patient: patient.clone(), resources, lines, owner, candidates, is_new })
     }
 
     pub(super) async fn known_organizations(&mut self, mut named: Vec<Target>) -> Result<Vec<Target>> {
@@ -136,7 +138,7 @@ impl<R: Records> Round<'_, R> {
         let patient = &scene.at_patient;
         self.write(&at.episode, build::episode(at, stay, patient, previous), org).await?;
         self.write(&at.plan, build::plan(programme, at, stay, patient, self.now()), org).await?;
-        let record_of_list = self.write_list(stay, at, scene, org).await?;
+        let (record_of_list, reconciled) = self.write_list(stay, at, scene, org).await?;
         for action in &programme.follow_up.actions {
             self.open_task(&programme.follow_up, &action.id, stay, at, scene).await?;
         }
@@ -147,7 +149,8 @@ impl<R: Records> Round<'_, R> {
         shown.extend(tasks.iter().cloned());
         shown.extend(scene.resources.iter().filter(|r| !element::is_of_programme(r)).filter_map(element::target_of));
         let episode = self.desk.get(&at.episode).await?.unwrap_or_default();
-        self.share_care(&episode, &at.episode.id, &tasks, &shown).await
+        self.share_care(&episode, &at.episode.id, &tasks, &shown).await?;
+        self.screened(stay, at, scene, &reconciled).await
     }
 
     /// Opens a Task of an action, unless one is open, or one has been worked to its end. Answers whether it did.
@@ -252,7 +255,7 @@ impl<R: Records> Round<'_, R> {
         let at = self.addresses(episode);
         let org = self.desk.org(episode).unwrap_or_default();
         let scene = self.scene(&stay, patient, record, false).await?;
-        let record_of_list = self.write_list(&stay, &at, &scene, org).await?;
+        let (record_of_list, reconciled) = self.write_list(&stay, &at, &scene, org).await?;
         self.list_alert(&stay, &at, &scene).await?;
         let tasks = self.tasks_of(&at.plan).await?;
         self.assign(&tasks, &scene, &json).await?;
@@ -264,7 +267,8 @@ impl<R: Records> Round<'_, R> {
         shown.extend(tasks.iter().cloned());
         shown.push(record_of_list);
         debug_assert!(type_of(&scene.patient) == "Patient");
-        self.share_care(&json, &at.episode.id, &tasks, &shown).await
+        self.share_care(&json, &at.episode.id, &tasks, &shown).await?;
+        self.screened(&stay, &at, &scene, &reconciled).await
     }
 
     /// Tasks that nobody has taken go to the pharmacy that the data name now.

@@ -67,6 +67,10 @@ impl<R: Records> Round<'_, R> {
                 let now = self.now();
                 self.desk.edit(episode, |e| build::move_episode(e, "finished", now));
                 self.desk.edit(&at.plan, |p| p.set("status", "revoked"));
+                // The next episode finds anew what still holds.
+                if let Some(patient) = &stay.patient {
+                    self.withdraw_findings(episode, patient).await?;
+                }
             }
         }
         Ok(())

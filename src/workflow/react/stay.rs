@@ -277,7 +277,10 @@ impl<R: Records> Round<'_, R> {
         self.desk.edit(&at.plan, |p| p.set("status", "revoked"));
         self.desk.load(std::slice::from_ref(&at.list)).await?;
         self.desk.edit(&at.list, |l| l.set("status", "retired"));
-        Ok(())
+        match self.desk.peek(episode).and_then(|e| element::patient_of(e, self.base())) {
+            Some(patient) => self.withdraw_findings(episode, &patient).await,
+            None => Ok(()),
+        }
     }
 
     /// The patient has died: nobody calls any more.

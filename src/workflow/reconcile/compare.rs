@@ -21,6 +21,7 @@ pub struct Change {
 /// What a comparison found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Compared {
+    /// What differs.
     pub changes: Vec<Change>,
     /// What cannot be told: with these it is not known to be unchanged.
     pub unknown: Vec<String>,

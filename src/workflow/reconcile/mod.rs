@@ -11,7 +11,7 @@ mod family;
 #[cfg(test)]
 mod tests;
 
-pub use compare::Change;
+pub use compare::{Change, Compared, compare};
 
 use super::list::{Group, Sent};
 use super::medicine::{Line, Tables};

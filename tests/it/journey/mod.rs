@@ -13,6 +13,7 @@ mod order;
 pub mod reconcile;
 mod report;
 pub mod rules;
+mod screening;
 mod time;
 mod timeline;
 

@@ -76,6 +76,8 @@ async fn state(server: &TestServer, n: usize) -> Vec<String> {
 both_databases!(pieces_in_any_order_alone_or_bundled_end_alike);
 async fn pieces_in_any_order_alone_or_bundled_end_alike(server: TestServer) {
     let now = server.now();
+    // The clock stands: a review is due so long after its problem was found.
+    server.at(&now.to_string());
     let ago =
         |hours: i64| now.checked_sub(jiff::Span::new().hours(hours)).expect("a time").strftime("%FT%TZ").to_string();
     let ends = [ago(30), ago(3)];

@@ -16,6 +16,23 @@ const JOB: &[Param] = &[
     Param::must("total", "integer", "Versions in all."),
 ];
 
+const FINDING: &[Param] = &[
+    Param::must("rule", "code", "The rule that fired."),
+    Param::must("version", "string", "Its version."),
+    Param::must("severity", "code", "low, moderate, high."),
+    Param::must("why", "string", "Why it fired, in a sentence."),
+    Param::must("state", "code", "new, open, decided, or held-back: too many wait already."),
+    Param::one("issue", "Reference", "The DetectedIssue, where there is one."),
+];
+const MEDICINE: &[Param] =
+    &[Param::must("name", "string", "The medicine."), Param::parts("finding", FINDING, "What was found about it.")];
+const SCREENED: &[Param] = &[
+    Param::parts("medicine", MEDICINE, "What was found, by medicine."),
+    Param::many("unjudged", "string", "What could not be judged, and which input it lacks."),
+];
+const SCREEN: &str = "Asks the screening rules about a stay that is followed up. Opens a problem and its review for what is new; with \
+    preview it answers what would be. Runs by itself when lists are reconciled.";
+
 /// The rows.
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -120,6 +137,30 @@ pub(super) const ROWS: &[Row] = &[
         is_search: false,
         gives: &[Param::must("return", "List", "The working List.")],
         kind: Kind::Write(Write::Reconcile),
+    },
+    Row {
+        name: "screen",
+        on: On::Type("Encounter"),
+        levels: &[Level::Instance],
+        base: "",
+        is_whole: false,
+        text: SCREEN,
+        takes: &[Param::one("preview", "boolean", "Whether nothing is to be stored.")],
+        is_search: false,
+        gives: SCREENED,
+        kind: Kind::Write(Write::Screen),
+    },
+    Row {
+        name: "screen",
+        on: On::Type("EpisodeOfCare"),
+        levels: &[Level::Instance],
+        base: "",
+        is_whole: false,
+        text: SCREEN,
+        takes: &[Param::one("preview", "boolean", "Whether nothing is to be stored.")],
+        is_search: false,
+        gives: SCREENED,
+        kind: Kind::Write(Write::Screen),
     },
     Row {
         name: "handoff-report",
