@@ -75,7 +75,7 @@ async fn a_readmission_pauses_the_follow_up(server: TestServer) {
     assert!(tasks(&everyone, &patient).await.iter().all(|(status, _)| status == "cancelled"));
     assert_eq!(
         everyone
-            .search(&format!("Flag?patient={patient}&status=active"))
+            .search(&format!("Flag?patient={patient}"))
             .await
             .iter()
             .filter(|f| f["code"]["coding"][0]["code"] == "readmission")

@@ -125,5 +125,5 @@ async fn pieces_in_any_order_alone_or_bundled_end_alike(server: TestServer) {
         }
     }
     let expected = expected.expect("a state");
-    assert_eq!(expected.len(), 10, "six Tasks and what they belong to: {expected:#?}");
+    assert_eq!(expected.len(), 12, "six Tasks, two reviews and what they belong to: {expected:#?}");
 }
