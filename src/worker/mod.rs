@@ -1,11 +1,12 @@
 //! Work that nobody waits for: lease, call, finish, sleep.
 //!
-//! [`reindex`] makes the rows of new search parameters · [`purge`] takes the rows of dead versions away · [`job`]
+//! `claims` opens Tasks again whose work was not begun in time · [`reindex`] makes the rows of new search parameters · [`purge`] takes the rows of dead versions away · [`job`]
 //! carries Bundles of the background out. Each step is small,
 //! is one transaction among those of the writers, and leaves a mark, so that a crash costs one step. Of many nodes the one
 //! with the lease works.
 //! No rule of the programme lives here, and no SQL.
 
+mod claims;
 pub mod job;
 mod purge;
 mod reindex;
@@ -39,13 +40,19 @@ pub struct Worker {
     engine: Engine,
     /// Holds leases under this name.
     id: String,
+    /// When claims were looked at last, in microseconds.
+    claims_looked: std::sync::atomic::AtomicI64,
 }
 
 impl Worker {
     /// A worker that writes through the engine's store.
     #[must_use]
     pub fn new(engine: Engine) -> Self {
-        Self { engine, id: uuid::Uuid::new_v4().to_string() }
+        Self {
+            engine,
+            id: uuid::Uuid::new_v4().to_string(),
+            claims_looked: std::sync::atomic::AtomicI64::new(i64::MIN),
+        }
     }
 
     /// One step of the first job that has something to do. `now`: the clock of leases and of the age of versions.
@@ -54,6 +61,10 @@ impl Worker {
     /// What the database says. The next step begins where this one did.
     pub async fn step(&self, now: Instant) -> Result<Did> {
         match self.reindex(now).await? {
+            Did::Nothing => {}
+            did => return Ok(did),
+        }
+        match self.claims(now).await? {
             Did::Nothing => self.purge(now).await,
             did => Ok(did),
         }

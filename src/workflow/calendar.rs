@@ -4,6 +4,10 @@
 //! Source: a HealthcareService in `profiles/protocol/calendar-*.json` (own rule: `availableTime.daysOfWeek` are business
 //! days, `notAvailable.during` are holidays, extension `time-zone` is an IANA name).
 
+mod hours;
+
+pub use hours::Hours;
+
 use crate::clock::Instant;
 use crate::fhir::{Json, date};
 use jiff::civil::{Date, Weekday};
@@ -21,7 +25,13 @@ pub struct Calendar {
     holidays: BTreeSet<Date>,
 }
 
-/// How far after something a due time lies.
+impl Default for Calendar {
+    fn default() -> Self {
+        Self::plain()
+    }
+}
+
+/// How far after something a due time lies; before it, where the number is negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offset {
     /// So many seconds of the clock.
@@ -30,6 +40,24 @@ pub enum Offset {
     Days(i64),
     /// To the end of the so-manieth business day after the day; the day itself does not count, whatever the hour.
     BusinessDays(i64),
+}
+
+impl Default for Offset {
+    fn default() -> Self {
+        Self::Clock(0)
+    }
+}
+
+impl Offset {
+    /// So many times as far: `-1` runs back.
+    #[must_use]
+    pub const fn times(self, n: i64) -> Self {
+        match self {
+            Self::Clock(seconds) => Self::Clock(seconds.saturating_mul(n)),
+            Self::Days(days) => Self::Days(days.saturating_mul(n)),
+            Self::BusinessDays(days) => Self::BusinessDays(days.saturating_mul(n)),
+        }
+    }
 }
 
 /// Weekday codes of `HealthcareService.availableTime.daysOfWeek`, Monday first.
@@ -119,16 +147,17 @@ impl Calendar {
     pub fn after(&self, from: Instant, offset: Offset) -> Instant {
         match offset {
             Offset::Clock(seconds) => from.plus_seconds(seconds),
-            Offset::Days(days) => self.end_of(self.day_of(from).saturating_add(days.clamp(0, 36_500).days())),
+            Offset::Days(days) => self.end_of(self.day_of(from).saturating_add(days.clamp(-36_500, 36_500).days())),
             Offset::BusinessDays(count) => {
                 let mut day = self.day_of(from);
-                let mut left = count.clamp(0, 1_000);
-                while left > 0 {
-                    day = day.saturating_add(1.day());
+                let mut left = count.clamp(-1_000, 1_000);
+                let step = left.signum();
+                while left != 0 {
+                    day = day.saturating_add(step.days());
                     if self.is_business_day(day) {
-                        left -= 1;
+                        left -= step;
                     }
-                    if day == Date::MAX {
+                    if day == Date::MAX || day == Date::MIN {
                         break;
                     }
                 }
@@ -179,6 +208,10 @@ mod tests {
             // Across the clock change of March 8, 2026: the end of the day is an hour earlier in UTC.
             ("2026-03-07T12:00:00Z", Offset::Days(1), "2026-03-09T03:59:00Z"),
             ("2026-03-07T12:00:00Z", Offset::Clock(86_400), "2026-03-08T12:00:00Z"),
+            // Before Monday 30 November come Friday and, past Thanksgiving, Wednesday.
+            ("2026-11-30T18:00:00Z", Offset::BusinessDays(2).times(-1), "2026-11-26T04:59:00Z"),
+            ("2026-11-30T18:00:00Z", Offset::Days(2).times(-1), "2026-11-29T04:59:00Z"),
+            ("2026-11-30T18:00:00Z", Offset::Clock(3_600).times(-1), "2026-11-30T17:00:00Z"),
         ] {
             let at = Instant::parse(from).unwrap();
             assert_eq!(calendar.after(at, offset).to_seconds_text(), due, "{from} {offset:?}");

@@ -1,4 +1,4 @@
-//! Discharges: what a stay is, whether its end is followed up, and which Tasks that calls for.
+//! Discharges: what a stay is, and whether its end is followed up.
 //!
 //! For: [`decide`], a pure function of the stay, what is known beside it, and the clock. Not for: reading and writing
 //! (`react/stay.rs`) or the resources themselves (`build.rs`).
@@ -7,7 +7,6 @@
 use super::Programme;
 use super::element::{self, ACT_CODE};
 use super::guard::Findings;
-use super::protocol::Intent;
 use crate::access::Ctx;
 use crate::clock::Instant;
 use crate::fhir::{Json, Target};
@@ -124,11 +123,8 @@ pub struct Reason {
 /// What becomes of a discharge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// It is followed up: these Tasks, counted from the discharge.
-    Follow {
-        /// In plan order.
-        intents: Vec<Intent>,
-    },
+    /// It is followed up.
+    Follow,
     /// It is not.
     Leave {
         /// All that speaks against it, at least one.
@@ -136,7 +132,7 @@ pub enum Decision {
     },
 }
 
-/// Decides whether a discharge is followed up, and which Tasks it calls for.
+/// Decides whether a discharge is followed up.
 ///
 /// The same stay and knowledge give the same decision; only the horizon looks at the clock, and only for a discharge that
 /// is not followed up yet.
@@ -182,11 +178,7 @@ pub fn decide(programme: &Programme, stay: &Stay, known: &Known, now: Instant) -
             because("medicines", "too-few-medicines");
         }
     }
-    if reasons.is_empty() {
-        Decision::Follow { intents: programme.follow_up.intents(end) }
-    } else {
-        Decision::Leave { reasons }
-    }
+    if reasons.is_empty() { Decision::Follow } else { Decision::Leave { reasons } }
 }
 
 /// Whether the patient has died by `now`.

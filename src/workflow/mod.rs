@@ -32,6 +32,7 @@ pub mod task;
 pub mod timeline;
 #[cfg(test)]
 mod world;
+pub mod zone;
 
 pub use guard::{guard, needs_if_match, stamp};
 pub use operation::{attempt, claim, prepare_report, reconcile, release, resolve, screen as screen_stay};

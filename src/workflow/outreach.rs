@@ -3,6 +3,10 @@
 //! For: the guard of Communications that belong to a Task. Not for: what an attempt does to its Task (`react/outreach.rs`).
 //! Source: <https://hl7.org/fhir/R4/communication.html>; own rules in `profiles/protocol/README.md`.
 
+mod attempts;
+
+pub use attempts::{Attempts, Tally, refusal};
+
 use super::element;
 use super::guard::Findings;
 use crate::access::Ctx;
@@ -43,8 +47,12 @@ pub fn task_of(communication: &Json, base: &str) -> Option<Target> {
 /// Whether the patient said in it that they do not want to be called.
 #[must_use]
 pub fn is_objection(communication: &Json) -> bool {
-    communication["status"].text() == "not-done"
-        && element::has_code(&communication["statusReason"], NOT_DONE, "patient-objection")
+    communication["status"].text() == "not-done" && not_done_for(communication, "patient-objection")
+}
+
+/// Whether it did not happen for that reason, a code of HL7's.
+fn not_done_for(communication: &Json, code: &str) -> bool {
+    element::has_code(&communication["statusReason"], NOT_DONE, code)
 }
 
 /// Whether the patient was reached.

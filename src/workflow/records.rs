@@ -243,6 +243,12 @@ mod tests {
             ("Observation", "patient", "Patient"),
             ("QuestionnaireResponse", "patient", "Patient"),
             ("Task", "patient", "Patient"),
+            ("Coverage", "patient", "Patient"),
+            ("Condition", "patient", "Patient"),
+            ("Observation", "encounter", "Encounter"),
+            ("Procedure", "encounter", "Encounter"),
+            ("Communication", "based-on", "Task"),
+            ("Communication", "part-of", "Task"),
         ] {
             let to = Target::new(known(to), "1");
             let keys = programme.live.now().registry.reference_keys(&Keys(1, 2), known(rtype), param, &to);

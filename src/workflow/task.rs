@@ -254,6 +254,9 @@ pub fn stamp(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &mu
     let now = ctx.now.to_seconds_text();
     let was = before.map_or("", |b| b["status"].text()).to_string();
     let is = after["status"].text().to_string();
+    if is_handoff(after) && before.is_some() {
+        lease(ctx, programme, before, after);
+    }
     if was != is {
         let mut period = after.get("executionPeriod").cloned().unwrap_or_else(Json::object);
         match is.as_str() {
@@ -278,6 +281,35 @@ pub fn stamp(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &mu
     }
     after.set("lastModified", now);
 }
+
+/// A claim holds until its work begins, and not for ever: the extension `claim-lease` says until when.
+fn lease(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &mut Json) {
+    let waits = |t: &Json| matches!(t["status"].text(), "received" | "accepted");
+    let url = element::extension_url(LEASE);
+    let old = before.filter(|b| waits(b)).and_then(|b| element::extension(b, LEASE)).cloned();
+    let new = waits(after).then(|| {
+        let until = programme.choice.lease(&programme.calendar, ctx.now).to_seconds_text();
+        old.unwrap_or_else(|| serde_json::json!({"url": url, "valueDateTime": until}).into())
+    });
+    end_lease(after);
+    if let Some(new) = new {
+        after.push("extension", new);
+    }
+}
+
+/// Takes the lease of a claim off.
+pub fn end_lease(task: &mut Json) {
+    let url = element::extension_url(LEASE);
+    let kept: Vec<Json> = task["extension"].items().iter().filter(|e| e["url"].text() != url).cloned().collect();
+    if kept.is_empty() {
+        task.remove("extension");
+    } else {
+        task.set("extension", Json::Array(kept));
+    }
+}
+
+/// Own extension: until when a claimed Task waits for its work to begin.
+pub const LEASE: &str = "claim-lease";
 
 #[cfg(test)]
 mod tests;

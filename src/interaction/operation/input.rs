@@ -237,6 +237,10 @@ fn of_part(param: &Param, part: &mut Json) -> Result<Json, String> {
     }
     let given = part.as_object().and_then(|o| o.iter().find(|(key, _)| key.starts_with("value")));
     match given {
+        // R4's definitions say "string" of what is a reference.
+        Some((key, value)) if key == "valueReference" && param.kind == "string" && !value["reference"].is_null() => {
+            Ok(value["reference"].clone())
+        }
         Some((_, value @ Json::String(_))) if TEXTS.contains(&param.kind) => Ok(value.clone()),
         Some((key, _)) => Err(format!("{} is of type {}, and not {key}", param.name, param.kind)),
         None => Err(format!("{} is of type {} and came without a value", param.name, param.kind)),

@@ -6,6 +6,7 @@
 
 mod input;
 pub(super) mod meta;
+mod protocol;
 mod report;
 mod status;
 pub(super) mod table;
@@ -58,6 +59,8 @@ impl Engine {
                     (Read::Meta, on) => self.meta(ctx, on).await,
                     (Read::ReindexStatus, _) => self.reindex_status(ctx).await,
                     (Read::Timeline, Scope::Instance(at)) => self.timeline(ctx, at).await,
+                    (Read::Apply, on) => self.apply_protocol(ctx, on, &input).await,
+                    (Read::Simulate, on) => self.simulate(ctx, on, &input).await,
                     (Read::Report, Scope::Instance(at)) => self.report(ctx, at, &input, page, call.is_get).await,
                     (Read::Everything, on) => self.everything(ctx, on, &input).await,
                     (Read::Document, Scope::Instance(at)) if input.is("persist") => {

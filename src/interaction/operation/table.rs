@@ -7,6 +7,7 @@
 
 mod house;
 mod meta;
+mod protocol;
 mod reading;
 mod terminology;
 
@@ -131,6 +132,8 @@ pub(in crate::interaction) enum Read {
     /// By POST it puts the report on record first.
     Report,
     Timeline,
+    Apply,
+    Simulate,
     Versions,
     Expand,
     ValidateInSet,
@@ -145,7 +148,7 @@ pub(in crate::interaction) enum Read {
 }
 
 /// All of them, by subject.
-const TABLES: [&[Row]; 4] = [house::ROWS, meta::ROWS, reading::ROWS, terminology::ROWS];
+const TABLES: [&[Row]; 5] = [house::ROWS, meta::ROWS, protocol::ROWS, reading::ROWS, terminology::ROWS];
 
 /// All operations.
 pub(in crate::interaction) fn rows() -> impl Iterator<Item = &'static Row> {

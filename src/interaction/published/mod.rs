@@ -1,5 +1,5 @@
 //! What the server publishes about itself under its own FHIR base, besides `metadata`: its compartments, operations and
-//! search parameters, and the code systems, value sets and maps of the programme.
+//! search parameters, and the code systems, value sets, maps, protocols, activities and forms of the programme.
 //!
 //! They are read and searched like any resource and are not stored; one stored under the same id takes their place. In a
 //! search of their type they come after the stored ones, by URL.
@@ -36,6 +36,13 @@ fn all<'a>(house: &House, active: &'a Active) -> &'a [Published] {
         let terms = house.programme.terms().iter().map(|t| Json::clone(t));
         let mut list: Vec<Json> =
             compartment::all().chain(operation::all()).chain(active.own.iter().cloned()).chain(terms).collect();
+        // Of several versions the one in force: an id stands once.
+        for artifact in house.programme.artifacts() {
+            let is_same = |j: &&Json| j["resourceType"] == artifact["resourceType"] && j["id"] == artifact["id"];
+            if !list.iter().any(|j| is_same(&j)) {
+                list.push(Json::clone(artifact));
+            }
+        }
         list.sort_by(|a, b| {
             (a["resourceType"].text(), a["url"].text()).cmp(&(b["resourceType"].text(), b["url"].text()))
         });

@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// (file, text).
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("detectedissue-severity.json", include_str!("../../../profiles/search/detectedissue-severity.json")),
     ("detectedissue-status.json", include_str!("../../../profiles/search/detectedissue-status.json")),
     (
         "encounter-discharge-disposition.json",
         include_str!("../../../profiles/search/encounter-discharge-disposition.json"),
     ),
+    ("task-claim-lease.json", include_str!("../../../profiles/search/task-claim-lease.json")),
     ("task-due.json", include_str!("../../../profiles/search/task-due.json")),
 ];
 

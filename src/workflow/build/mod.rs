@@ -10,12 +10,13 @@ mod task;
 
 pub use finding::{FINDING, device, finding, finding_at, high_risk};
 pub use reconciled::{list, news, reconciliation, sources};
-pub use record::{provenance, refusal};
+pub use record::{provenance, refusal, unreachable};
 pub use task::{TaskFrame, abort, adopt_abort, end_task, hold_task, offer_to, review, task};
 
 use super::Programme;
 use super::discharge::{Reason, Stay};
 use super::element::{self, extension_url, sid};
+use super::protocol::Plan;
 use crate::clock::Instant;
 use crate::fhir::{Json, Target};
 use serde_json::json;
@@ -84,9 +85,11 @@ fn references(to: &Target) -> serde_json::Value {
 
 /// EpisodeOfCare, active since the discharge.
 #[must_use]
-pub fn episode(at: &Addresses, stay: &Stay, patient: &Target, previous: Option<&Target>) -> Json {
-    let mut extensions =
-        vec![json!({"url": extension_url("index-encounter"), "valueReference": references(&stay.encounter)})];
+pub fn episode(at: &Addresses, plan: &Plan, stay: &Stay, patient: &Target, previous: Option<&Target>) -> Json {
+    let mut extensions = vec![
+        json!({"url": extension_url("index-encounter"), "valueReference": references(&stay.encounter)}),
+        json!({"url": extension_url("protocol"), "valueCanonical": plan.canonical}),
+    ];
     if let Some(previous) = previous {
         extensions.push(json!({"url": extension_url("previous-episode"), "valueReference": references(previous)}));
     }
@@ -109,8 +112,7 @@ pub fn episode(at: &Addresses, stay: &Stay, patient: &Target, previous: Option<&
 
 /// CarePlan, active, without activities yet.
 #[must_use]
-pub fn plan(programme: &Programme, at: &Addresses, stay: &Stay, patient: &Target, now: Instant) -> Json {
-    let plan = &programme.follow_up;
+pub fn plan(plan: &Plan, because: &str, at: &Addresses, stay: &Stay, patient: &Target, now: Instant) -> Json {
     let end = plan.ends_at(stay.end.unwrap_or(now)).to_seconds_text();
     resource(json!({
         "resourceType": "CarePlan",
@@ -124,6 +126,7 @@ pub fn plan(programme: &Programme, at: &Addresses, stay: &Stay, patient: &Target
         "period": {"start": stay.end_text, "end": end},
         "created": now.to_seconds_text(),
         "supportingInfo": [references(&at.list), references(&at.episode)],
+        "note": [{"text": format!("This protocol was chosen because: {because}.")}],
     }))
 }
 
@@ -139,9 +142,15 @@ impl With for Json {
     }
 }
 
-/// The record of a decision: an Observation, which R4 lets people search by code, value and component.
+/// The record of a decision, and by which protocol the discharge is followed up: an Observation, which R4 lets people search by code, value and component.
 #[must_use]
-pub fn decision(programme: &Programme, id: &str, stay: &Stay, reasons: &[Reason], now: Instant) -> Json {
+pub fn decision(
+    programme: &Programme,
+    id: &str,
+    stay: &Stay,
+    (reasons, plan): (&[Reason], Option<&str>),
+    now: Instant,
+) -> Json {
     let outcome = if reasons.is_empty() { "followed" } else { "not-followed" };
     let mut record = json!({
         "resourceType": "Observation",
@@ -154,7 +163,9 @@ pub fn decision(programme: &Programme, id: &str, stay: &Stay, reasons: &[Reason]
     record["encounter"] = references(&stay.encounter);
     record["effectiveDateTime"] =
         json!(if stay.end_text.is_empty() { now.to_seconds_text() } else { stay.end_text.clone() });
-    record["note"] = json!([{"text": format!("By the protocol {}", programme.follow_up.canonical)}]);
+    if let Some(plan) = plan {
+        record["note"] = json!([{"text": format!("By the protocol {plan}")}]);
+    }
     let mut record = resource(record);
     record.set("code", programme.coded("eligibility", "decision"));
     record.set("valueCodeableConcept", programme.coded("eligibility", outcome));

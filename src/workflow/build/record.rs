@@ -4,6 +4,7 @@
 
 use super::{identifier, references, resource};
 use crate::access::{Ctx, Role};
+use crate::clock::Instant;
 use crate::fhir::{Json, Target};
 use crate::workflow::Programme;
 use crate::workflow::element::{ACT_CODE, extension_url};
@@ -85,4 +86,33 @@ pub(super) fn agent(ctx: &Ctx) -> Value {
         agent["onBehalfOf"] = json!({"reference": organization});
     }
     agent
+}
+
+/// What the hospital hears of a Task whose patient could not be reached. `tried`: how often, in words.
+#[must_use]
+pub fn unreachable(
+    programme: &Programme,
+    task: &Target,
+    json: &Json,
+    hospital: &Target,
+    tried: &str,
+    now: Instant,
+) -> Json {
+    let mut told = resource(json!({
+        "resourceType": "Communication",
+        "identifier": [identifier("outcome", &format!("unreachable/{}", task.id))],
+        "status": "completed",
+        "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/communication-category", "code": "notification"}]}],
+        "recipient": [references(hospital)],
+        "about": [references(task)],
+        "sent": now.to_seconds_text(),
+        "payload": [{"contentString": format!("The patient could not be reached: {tried}.")}],
+    }));
+    for (name, of) in [("subject", "for"), ("encounter", "encounter")] {
+        if let Some(value) = json.get(of) {
+            told.set(name, value.clone());
+        }
+    }
+    told.set("topic", programme.coded("task-status-reason", "unreachable"));
+    told
 }

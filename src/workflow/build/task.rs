@@ -125,6 +125,7 @@ fn ordered(task: &Json) -> Json {
 
 /// Says who may take a Task: one pharmacy that is named, or candidates that claim it.
 pub fn offer_to(programme: &Programme, task: &mut Json, owner: Option<&Target>, candidates: &[Target]) {
+    task::end_lease(task);
     let others = task["extension"].items().iter().filter(|e| e["url"].text() != task::CANDIDATES).cloned();
     let mut extensions: Vec<Json> = others.collect();
     match owner {
@@ -196,6 +197,7 @@ pub fn end_task(programme: &Programme, task: &mut Json, status: &str, reason: &s
     if !matches!(element::own_code(&task["businessStatus"], "business-status"), Some("claimed")) {
         task.set("businessStatus", programme.coded("business-status", "withdrawn"));
     }
+    task::end_lease(task);
     task.set("status", status);
     task.set("statusReason", programme.coded("task-status-reason", reason));
     if status == "failed" {

@@ -191,7 +191,7 @@ pub(super) async fn prepare_report_in<R: Records>(
     }
     desk.flush().await?;
     // Those who see the list see its report: who cares for the patient, and the hospital whose list it is.
-    let until = ctx.now.plus_seconds(programme.follow_up.share_seconds.saturating_add(REPORT_SECONDS));
+    let until = ctx.now.plus_seconds(REPORT_SECONDS);
     if held.org != org {
         for target in &shown {
             let share = crate::store::Share {
@@ -207,8 +207,8 @@ pub(super) async fn prepare_report_in<R: Records>(
     stored.map(|h| h.json).ok_or_else(|| Error::fault("the report is not there after it was written"))
 }
 
-/// How long the hospital sees the report beside what the protocol shares: a year.
-const REPORT_SECONDS: i64 = 365 * 86_400;
+/// How long the hospital sees the report: a year and what a protocol shares beside.
+const REPORT_SECONDS: i64 = 379 * 86_400;
 
 pub(super) async fn reconcile_in<R: Records>(
     ctx: &Ctx,

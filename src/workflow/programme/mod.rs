@@ -4,14 +4,16 @@
 //! matrix (`profiles/policy/access.json`), which others read.
 
 pub mod files;
+mod kept;
 
-use super::calendar::Calendar;
+use super::calendar::{Calendar, Hours};
 use super::eligibility::{self, Criteria, Destinations};
 use super::medicine::Tables;
 use super::policy::Policy;
-use super::protocol::{self, Plan};
+use super::protocol::{self, Choice, Plan};
 use super::screen::Rules;
-use crate::error::Result;
+use super::zone::Zones;
+use crate::error::{Error, Kind, Result};
 use crate::fhir::Json;
 #[cfg(test)]
 use crate::search::{Active, Registry};
@@ -30,8 +32,14 @@ pub struct Programme {
     pub env: Env,
     /// The database's secret for derived ids: `Store::secret("workflow")`.
     pub secret: String,
-    /// What follows a discharge.
-    pub follow_up: Plan,
+    /// What follows a discharge where no rule says otherwise.
+    pub follow_up: Arc<Plan>,
+    /// All protocols by `url|version`: those of the files, and those that were in force before.
+    pub plans: BTreeMap<String, Arc<Plan>>,
+    /// Which of them a discharge is followed up by.
+    pub choice: Choice,
+    /// Zones of patients who say no other: (state, zone).
+    pub zones: Zones,
     /// What follows a discharge without a word on medicines.
     pub list_not_sent: Plan,
     /// What follows when work that has begun is to be stopped.
@@ -56,6 +64,10 @@ pub struct Programme {
     terms: Vec<Arc<Json>>,
     /// StructureDefinitions, by folder and name of the file.
     structures: Vec<(String, Arc<Json>)>,
+    /// What protocols are read with.
+    shelf: Arc<protocol::Shelf>,
+    /// PlanDefinitions, ActivityDefinitions and Questionnaires, old versions after those of the files.
+    definitions: Vec<Arc<Json>>,
 }
 
 /// A concept of an own code system.
@@ -73,8 +85,19 @@ impl Programme {
     /// # Errors
     /// `Invalid` with all complaints, each with file and path. Then nothing has changed: the caller keeps what it had.
     pub fn load(dir: Option<&Path>, live: Arc<Live>, env: Env, secret: &str) -> Result<Self> {
+        Self::load_over(dir, live, env, secret, &[])
+    }
+
+    /// The same, with what was in force before: a running episode keeps the version that it began by.
+    ///
+    /// `kept`: what [`Programme::pinned`] said then.
+    ///
+    /// # Errors
+    /// As [`Programme::load`]; also where a version that was in force says something else now.
+    pub fn load_over(dir: Option<&Path>, live: Arc<Live>, env: Env, secret: &str, kept: &[Json]) -> Result<Self> {
         let mut complaints = Complaints::default();
-        let resources = files::read(dir, &mut complaints);
+        let mut resources = files::read(dir, &mut complaints);
+        kept::add(&mut resources, kept, &mut complaints);
         let programme = Self::read(&resources, live, env, secret, &mut complaints);
         complaints.settle()?;
         Ok(programme)
@@ -88,21 +111,41 @@ impl Programme {
         complaints: &mut Complaints,
     ) -> Self {
         let of = |rtype: &'static str| resources.iter().filter(move |(_, r)| r["resourceType"].text() == rtype);
-        let mut calendars = HashMap::new();
+        let (mut calendars, mut hours) = (HashMap::new(), HashMap::new());
         for (file, service) in of("HealthcareService") {
-            match Calendar::read(service) {
-                Ok(calendar) => drop(calendars.insert(service["id"].text().to_string(), Arc::new(calendar))),
-                Err((path, why)) => complaints.add(file, path, why),
+            let id = service["id"].text().to_string();
+            let read = if Hours::tells(service) {
+                Hours::read(service).map(|h| drop(hours.insert(id, Arc::new(h))))
+            } else {
+                Calendar::read(service).map(|c| drop(calendars.insert(id, Arc::new(c))))
+            };
+            if let Err((path, why)) = read {
+                complaints.add(file, path, why);
             }
         }
-        let activities: BTreeMap<String, Json> = of("ActivityDefinition")
-            .map(|(_, a)| (format!("{}|{}", a["url"].text(), a["version"].text()), a.clone()))
-            .collect();
+        let by_canonical = |rtype| of(rtype).map(|(_, a)| (kept::canonical(a), a.clone())).collect();
         let default = calendars.get("us-federal").cloned().unwrap_or_else(|| Arc::new(Calendar::plain()));
-        let shelf = protocol::Shelf { activities: &activities, calendars: &calendars, default: default.clone() };
+        let shelf = protocol::Shelf {
+            activities: by_canonical("ActivityDefinition"),
+            questionnaires: by_canonical("Questionnaire"),
+            calendars,
+            hours,
+            default: default.clone(),
+        };
         let file = |name: &str| resources.get(name).cloned().unwrap_or_default();
+        let mut plans: BTreeMap<String, Arc<Plan>> = BTreeMap::new();
+        let mut before: BTreeMap<String, Arc<Plan>> = BTreeMap::new();
+        for (name, resource) in of("PlanDefinition").filter(|(_, p)| element_is(&p["type"], "workflow-definition")) {
+            let plan = Arc::new(protocol::read(name, resource, &shelf, complaints));
+            let slot = if kept::is_kept(name) { &mut before } else { &mut plans };
+            if slot.insert(plan.canonical.clone(), plan).is_some() {
+                complaints.add(name, "PlanDefinition.url", "another file is the same version of the same protocol");
+            }
+        }
+        let choice = Choice::read("protocol/choice.json", &file("protocol/choice.json"), &plans, complaints);
+        plans.extend(before);
+        let follow_up = choice.last().and_then(|c| plans.get(c).cloned()).unwrap_or_default();
         let mut plan = |name: &str| protocol::read(name, &file(name), &shelf, complaints);
-        let follow_up = plan("protocol/safemed-45-day.json");
         let list_not_sent = plan("protocol/list-not-sent.json");
         let abort_work = plan("protocol/abort-work.json");
         let review = plan("protocol/dtp-review.json");
@@ -113,6 +156,10 @@ impl Programme {
         let codes = of("CodeSystem").map(|(_, c)| (c["id"].text().to_string(), concepts(&c["concept"]))).collect();
         Self {
             follow_up,
+            plans,
+            shelf: Arc::new(shelf),
+            choice,
+            zones: Zones::read("protocol/zone.json", &file("protocol/zone.json"), complaints),
             list_not_sent,
             abort_work,
             review,
@@ -134,10 +181,52 @@ impl Programme {
                 .map(|(_, r)| Arc::new(r.clone()))
                 .collect(),
             structures: of("StructureDefinition").map(|(file, r)| (file.clone(), Arc::new(r.clone()))).collect(),
+            definitions: kept::KINDS.iter().flat_map(|rtype| of(rtype)).map(|(_, r)| Arc::new(r.clone())).collect(),
             live,
             env,
             secret: secret.into(),
         }
+    }
+
+    /// The protocol that an episode runs by: the version that it began by, whatever is chosen for new ones.
+    #[must_use]
+    pub fn plan_of(&self, episode: &Json) -> &Arc<Plan> {
+        let canonical = super::element::extension(episode, "protocol").map_or("", |e| e["valueCanonical"].text());
+        self.plans.get(canonical).unwrap_or(&self.follow_up)
+    }
+
+    /// Reads a protocol that is not in force, with the activities, forms and calendars of the files.
+    ///
+    /// # Errors
+    /// `BusinessRule`, one issue for each element that cannot be used.
+    pub fn try_plan(&self, plan: &Json) -> Result<Arc<Plan>> {
+        let mut complaints = Complaints::default();
+        let read = protocol::read("the protocol", plan, &self.shelf, &mut complaints);
+        complaints.settle().map_err(|e| Error::with_issues(Kind::BusinessRule, e.issues))?;
+        Ok(Arc::new(read))
+    }
+
+    /// What running episodes go by: protocols, activities and forms, those of the files and those that were in force before.
+    pub fn pinned(&self) -> impl Iterator<Item = &Arc<Json>> {
+        self.definitions.iter().filter(|r| kept::is_versioned(r))
+    }
+
+    /// All PlanDefinitions, ActivityDefinitions and Questionnaires, old versions last.
+    #[must_use]
+    pub fn artifacts(&self) -> &[Arc<Json>] {
+        &self.definitions
+    }
+
+    /// One of them, by its type and `url|version`; without a version the last one that was put in force.
+    #[must_use]
+    pub fn artifact(&self, rtype: &str, canonical: &str) -> Option<&Arc<Json>> {
+        let (url, version) = canonical.split_once('|').unwrap_or((canonical, ""));
+        let is = |r: &&Arc<Json>| {
+            r["resourceType"].text() == rtype
+                && r["url"].text() == url
+                && (version.is_empty() || r["version"].text() == version)
+        };
+        self.definitions.iter().find(is)
     }
 
     /// The CodeSystems, ValueSets and ConceptMaps of the programme.
@@ -199,6 +288,10 @@ impl Programme {
         });
         Self::load(None, LIVE.clone(), env, "test").unwrap()
     }
+}
+
+fn element_is(concept: &Json, code: &str) -> bool {
+    super::element::codings(concept).iter().any(|(_, c)| *c == code)
 }
 
 fn concepts(list: &Json) -> BTreeMap<String, Concept> {

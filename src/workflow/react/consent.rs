@@ -35,7 +35,7 @@ impl<R: Records> Round<'_, R> {
             let json = self.desk.get(episode).await?.unwrap_or_default();
             if let Some(stay) = self.stay_of(&json).await? {
                 let reason = Reason { criterion: "consent", code: "consent-refused".into() };
-                self.decided(&stay, &[reason]).await?;
+                self.decided(&stay, &[reason], None).await?;
             }
         }
         self.withdraw_problems(patient, "consent-withdrawn").await

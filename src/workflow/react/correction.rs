@@ -38,6 +38,7 @@ impl<R: Records> Round<'_, R> {
         self.desk.load(&[at.episode.clone(), at.plan.clone()]).await?;
         let (programme, now) = (self.programme, self.now().to_seconds_text());
         let Some(end) = stay.end else { return Ok(()) };
+        let follow_up = programme.plan_of(&self.desk.get(&at.episode).await?.unwrap_or_default()).clone();
         let hospital = stay.hospital.as_ref().map(reference);
         self.desk.edit(&at.episode, |e| {
             let mut period = e["period"].clone();
@@ -48,13 +49,13 @@ impl<R: Records> Round<'_, R> {
             }
         });
         self.desk.edit(&at.plan, |p| {
-            let period = json!({"start": stay.end_text, "end": programme.follow_up.ends_at(end).to_seconds_text()});
+            let period = json!({"start": stay.end_text, "end": follow_up.ends_at(end).to_seconds_text()});
             p.set("period", Json::from(period));
         });
         for target in self.tasks_of(&at.plan).await? {
             let Some(task) = self.desk.peek(&target).filter(|t| !task::is_final(t)) else { continue };
             let action = own_identifier(task, "task").and_then(|v| v.split('/').nth(1)).unwrap_or_default();
-            let plans = [&programme.follow_up, &programme.list_not_sent];
+            let plans = [&*follow_up, &programme.list_not_sent];
             let Some(intent) = plans.iter().find_map(|p| p.action(action).map(|a| p.intent(a, end))) else { continue };
             let period = json!({"start": intent.opens_at.to_seconds_text(), "end": intent.due_at.to_seconds_text()});
             let restriction = Json::from(json!({"period": period}));

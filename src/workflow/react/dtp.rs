@@ -178,6 +178,7 @@ impl<R: Records> Round<'_, R> {
             opens: None,
             due: crate::workflow::calendar::Offset::Clock(259_200),
             calendar: self.programme.calendar.clone(),
+            ..Action::default()
         })
     }
 

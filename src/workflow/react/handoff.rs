@@ -44,6 +44,7 @@ impl<R: Records> Round<'_, R> {
             }
         }
         if is == "failed" && was != is && tasks.contains(&change.target) {
+            self.enough_tried(&change.target, after).await?;
             self.failed(&at, change).await?;
         }
         if !old.is_empty() && (new.is_empty() || (is == "rejected" && was != is)) {
@@ -264,6 +265,6 @@ fn parts(identifier: &str) -> Option<(&str, usize)> {
 }
 
 /// The protocol's action that a Task carries out.
-fn action_of(task: &Json) -> Option<&str> {
+pub(super) fn action_of(task: &Json) -> Option<&str> {
     own_identifier(task, "task").and_then(parts).map(|(action, _)| action)
 }

@@ -274,7 +274,7 @@ impl<R: Records> Round<'_, R> {
 
     /// Until when an episode's shares hold.
     fn shared_until(&self, episode: &Json) -> Instant {
-        let plan = &self.programme.follow_up;
+        let plan = self.programme.plan_of(episode);
         let start = element::latest(episode["period"]["start"].text(), &self.programme.env.zone);
         plan.ends_at(start.unwrap_or(self.now())).plus_seconds(plan.share_seconds)
     }

@@ -1,16 +1,18 @@
 //! Opening an episode, and keeping its list, its pharmacy and its shares up with what the hospital sends.
 
 use super::Round;
+use crate::clock::Instant;
 use crate::error::Result;
 use crate::fhir::{Json, Target, meta};
 use crate::workflow::build::{self, Addresses, TaskFrame};
 use crate::workflow::discharge::Stay;
 use crate::workflow::element::{self, reference, type_of};
 use crate::workflow::list::{self, Lines, Sent};
-use crate::workflow::protocol::Plan;
+use crate::workflow::protocol::{Case, Plan};
 use crate::workflow::records::{Ask, Records};
 use crate::workflow::task;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How often one action may be opened anew for one episode.
 const MOST_TASKS: usize = 16;
@@ -27,26 +29,30 @@ pub(super) struct Scene {
     pub(super) candidates: Vec<Target>,
     /// Whether the patient came with this transaction: nothing is known beside it.
     pub(super) is_new: bool,
+    /// What protocols and scores ask about, and nobody is shown for it: coverage, diagnoses, findings, other stays.
+    pub(super) background: Vec<Json>,
+    /// The Organization that discharges.
+    pub(super) hospital: Option<Json>,
 }
 
 impl<R: Records> Round<'_, R> {
     /// Reads what refers to the patient and the stay.
     pub(super) async fn scene(&mut self, stay: &Stay, patient: &Target, record: &Json, is_new: bool) -> Result<Scene> {
         let mut resources: Vec<Json> = Vec::new();
+        let mut background: Vec<Json> = Vec::new();
         if is_new {
             for change in self.changes {
                 let Some(after) = &change.after else { continue };
-                if CLINICAL.contains(&type_of(after))
-                    && element::patient_of(after, self.base()).as_ref() == Some(patient)
-                {
+                let is_clinical = CLINICAL.contains(&type_of(after));
+                if (is_clinical || BACKGROUND.contains(&type_of(after))) && self.is_about(after, patient) {
                     let mut after = after.clone();
                     meta::set_id(&mut after, &change.target.id);
-                    resources.push(after);
+                    if is_clinical { &mut resources } else { &mut background }.push(after);
                 }
             }
         } else {
             let e = &stay.encounter;
-            let asks: [Ask; 10] = [
+            let asks: [Ask; 14] = [
                 ("MedicationRequest", "patient", patient.clone()),
                 ("MedicationStatement", "patient", patient.clone()),
                 ("AllergyIntolerance", "patient", patient.clone()),
@@ -55,11 +61,21 @@ impl<R: Records> Round<'_, R> {
                 ("MedicationAdministration", "context", e.clone()),
                 ("List", "encounter", e.clone()),
                 ("ServiceRequest", "encounter", e.clone()),
-                ("Condition", "encounter", e.clone()),
+                ("Condition", "patient", patient.clone()),
                 ("Task", "encounter", e.clone()),
+                ("Coverage", "patient", patient.clone()),
+                ("Encounter", "patient", patient.clone()),
+                ("Observation", "encounter", e.clone()),
+                ("Procedure", "encounter", e.clone()),
             ];
             for at in self.desk.referring(&asks).await? {
-                resources.extend(self.desk.peek(&at).cloned());
+                let Some(found) = self.desk.peek(&at).cloned() else { continue };
+                let of_stay = || element::encounter_of(&found, self.base()).as_ref() == Some(e);
+                match type_of(&found) {
+                    "Condition" if !of_stay() => background.push(found),
+                    rtype if BACKGROUND.contains(&rtype) => background.push(found),
+                    _ => resources.push(found),
+                }
             }
         }
         let refs: Vec<&Json> = resources.iter().collect();
@@ -71,7 +87,51 @@ impl<R: Records> Round<'_, R> {
             [] => (None, self.candidates_of(stay).await?),
             several => (None, several.to_vec()),
         };
-        Ok(Scene { patient: record.clone(), at_patient: patient.clone(), resources, lines, owner, candidates, is_new })
+        let hospital = match &stay.hospital {
+            Some(at) => self.desk.get(at).await?,
+            None => None,
+        };
+        let patient_at = patient.clone();
+        Ok(Scene {
+            patient: record.clone(),
+            at_patient: patient_at,
+            resources,
+            lines,
+            owner,
+            candidates,
+            background,
+            hospital,
+            is_new,
+        })
+    }
+
+    /// Whether a resource is about a patient; a Coverage is about its beneficiary.
+    fn is_about(&self, resource: &Json, patient: &Target) -> bool {
+        let base = self.base();
+        let of = element::patient_of(resource, base)
+            .or_else(|| element::leads_to_a("Patient", &resource["beneficiary"], base));
+        of.as_ref() == Some(patient)
+    }
+
+    /// The protocol that a discharge is followed up by, and why that one.
+    pub(super) fn chosen(&self, stay: &Stay, scene: &Scene) -> (Arc<Plan>, String) {
+        let encounter = self.desk.peek(&stay.encounter);
+        let case = scene.case(encounter, self.now());
+        let chosen = self.programme.choice.of(&case);
+        let plan = chosen.as_ref().and_then(|c| self.programme.plans.get(&c.plan)).unwrap_or(&self.programme.follow_up);
+        (plan.clone(), chosen.map(|c| c.because).unwrap_or_default())
+    }
+
+    /// Opens the Tasks of all actions that the case calls for and that have none.
+    pub(super) async fn open_tasks(&mut self, plan: &Plan, stay: &Stay, at: &Addresses, scene: &Scene) -> Result<()> {
+        let encounter = self.desk.get(&stay.encounter).await?;
+        let case = scene.case(encounter.as_ref(), self.now());
+        let called_for: Vec<&str> =
+            plan.actions.iter().filter(|a| a.is_called_for(&case)).map(|a| a.id.as_str()).collect();
+        for action in called_for {
+            self.open_task(plan, action, stay, at, scene).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn known_organizations(&mut self, mut named: Vec<Target>) -> Result<Vec<Target>> {
@@ -130,18 +190,16 @@ impl<R: Records> Round<'_, R> {
         stay: &Stay,
         at: &Addresses,
         scene: &Scene,
+        (plan, because): (&Plan, &str),
         previous: Option<&Target>,
         record: Target,
     ) -> Result<()> {
         let org = self.desk.org(&stay.encounter).unwrap_or_default();
-        let programme = self.programme;
         let patient = &scene.at_patient;
-        self.write(&at.episode, build::episode(at, stay, patient, previous), org).await?;
-        self.write(&at.plan, build::plan(programme, at, stay, patient, self.now()), org).await?;
+        self.write(&at.episode, build::episode(at, plan, stay, patient, previous), org).await?;
+        self.write(&at.plan, build::plan(plan, because, at, stay, patient, self.now()), org).await?;
         let (record_of_list, reconciled) = self.write_list(stay, at, scene, org).await?;
-        for action in &programme.follow_up.actions {
-            self.open_task(&programme.follow_up, &action.id, stay, at, scene).await?;
-        }
+        self.open_tasks(plan, stay, at, scene).await?;
         self.list_alert(stay, at, scene).await?;
         let mut shown = vec![patient.clone(), stay.encounter.clone(), record];
         shown.extend([at.episode.clone(), at.plan.clone(), at.list.clone(), record_of_list]);
@@ -257,6 +315,11 @@ impl<R: Records> Round<'_, R> {
         let scene = self.scene(&stay, patient, record, false).await?;
         let (record_of_list, reconciled) = self.write_list(&stay, &at, &scene, org).await?;
         self.list_alert(&stay, &at, &scene).await?;
+        if self.status_of(episode) == "active" {
+            // What the new data call for; what they call for no more stays: somebody may be at it.
+            let plan = self.programme.plan_of(&json).clone();
+            self.open_tasks(&plan, &stay, &at, &scene).await?;
+        }
         let tasks = self.tasks_of(&at.plan).await?;
         self.assign(&tasks, &scene, &json).await?;
         let related: BTreeSet<Target> = scene.resources.iter().filter_map(element::target_of).collect();
@@ -296,6 +359,17 @@ impl<R: Records> Round<'_, R> {
         Ok(())
     }
 }
+
+impl Scene {
+    /// What conditions are asked about.
+    pub(super) fn case<'a>(&'a self, encounter: Option<&'a Json>, now: Instant) -> Case<'a> {
+        let around = self.background.iter().chain(&self.resources);
+        Case::of(encounter, &self.patient, self.hospital.as_ref(), around, self.lines.at_discharge(), now)
+    }
+}
+
+/// Types that protocols ask about, and that are nobody's else to see.
+const BACKGROUND: [&str; 4] = ["Coverage", "Encounter", "Observation", "Procedure"];
 
 /// Types that a scene is made of.
 const CLINICAL: [&str; 10] = [

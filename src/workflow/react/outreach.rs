@@ -2,12 +2,14 @@
 
 use super::Round;
 use crate::error::Result;
-use crate::fhir::Json;
+use crate::fhir::resource::known;
+use crate::fhir::{Json, Target};
 use crate::workflow::discharge::is_dead;
 use crate::workflow::element::{self, patient_of};
-use crate::workflow::outreach::{is_attempt, is_objection, is_reached, task_of};
+use crate::workflow::outreach::{Attempts, Tally, is_attempt, is_objection, is_reached, refusal, task_of};
 use crate::workflow::records::Records;
-use crate::workflow::{Change, task};
+use crate::workflow::{Change, build, task};
+use jiff::tz::TimeZone;
 
 impl<R: Records> Round<'_, R> {
     pub(super) async fn outreach(&mut self, change: &Change) -> Result<()> {
@@ -55,6 +57,7 @@ impl<R: Records> Round<'_, R> {
             }
         }
         self.not_before_discharge(attempt, &task).await?;
+        let counted = self.counted(&change.target, attempt, &at, &task).await?;
         // A Task that the client wrote in the same transaction says itself where it stands.
         if !self.changes.iter().any(|c| c.target == at) {
             let status = if is_reached(attempt) { "reached" } else { "no-answer" };
@@ -64,6 +67,12 @@ impl<R: Records> Round<'_, R> {
                 t.set("lastModified", now);
             });
         }
+        if self.findings.is_empty()
+            && let Some((rule, tally)) = counted
+            && tally.is_enough(&rule)
+        {
+            self.unreachable(&at, &task, &tally.missing(&rule)).await?;
+        }
         if let Some(id) = super::handoff::episode_of(&task) {
             self.show_to_hospital(id, &change.target).await?;
         }
@@ -71,6 +80,95 @@ impl<R: Records> Round<'_, R> {
             self.objected(&change.target, attempt["sent"].text(), &task, &patient).await?;
         }
         Ok(())
+    }
+
+    /// The rule that a Task is called by, and what the attempts on it amount to with this one. One that the rule does not take
+    /// is refused.
+    async fn counted(
+        &mut self,
+        new: &Target,
+        attempt: &Json,
+        at: &Target,
+        task: &Json,
+    ) -> Result<Option<(Attempts, Tally)>> {
+        let Some(rule) = self.attempts_of(task).await? else { return Ok(None) };
+        let zone = self.zone_of(task).await?;
+        let asks = [("Communication", "based-on", at.clone()), ("Communication", "part-of", at.clone())];
+        let mut found = self.desk.referring(&asks).await?;
+        found.retain(|t| t != new);
+        let mut all: Vec<&Json> = found.iter().filter_map(|t| self.desk.peek(t)).filter(|c| is_attempt(c)).collect();
+        // Those of the same transaction are not in the index yet.
+        let here = self.changes.iter().filter(|c| c.target != *new && !found.contains(&c.target));
+        let here = here.filter_map(|c| c.after.as_ref());
+        all.extend(here.filter(|c| is_attempt(c) && task_of(c, self.base()).as_ref() == Some(at)));
+        if let Some(why) = refusal(&rule, attempt, &all, &zone) {
+            self.findings.refuse("Communication.sent", why);
+            return Ok(None);
+        }
+        all.push(attempt);
+        let tally = Tally::of(&rule, &all, &zone);
+        Ok(Some((rule, tally)))
+    }
+
+    /// How a Task's patient is called, by the protocol of its episode.
+    pub(super) async fn attempts_of(&mut self, task: &Json) -> Result<Option<Attempts>> {
+        let Some(id) = super::handoff::episode_of(task) else { return Ok(None) };
+        let episode = self.desk.get(&Target::new(known("EpisodeOfCare"), id)).await?.unwrap_or_default();
+        let action = super::handoff::action_of(task).unwrap_or_default();
+        Ok(self.programme.plan_of(&episode).action(action).and_then(|a| a.attempts.clone()))
+    }
+
+    /// The clock that a Task's patient lives by; where nothing tells it, that of the programme's calendar.
+    pub(super) async fn zone_of(&mut self, task: &Json) -> Result<TimeZone> {
+        let patient = match patient_of(task, self.base()) {
+            Some(at) => self.desk.get(&at).await?,
+            None => None,
+        };
+        let told = patient.as_ref().and_then(|p| self.programme.zones.of(p));
+        Ok(told.unwrap_or_else(|| self.programme.calendar.zone.clone()))
+    }
+
+    /// Who says that nobody could be reached has tried as often as the protocol asks; the hospital hears of it.
+    pub(super) async fn enough_tried(&mut self, at: &Target, task: &Json) -> Result<()> {
+        if element::own_code(&task["statusReason"], "task-status-reason") != Some("unreachable") {
+            return Ok(());
+        }
+        let Some(rule) = self.attempts_of(task).await? else { return Ok(()) };
+        let zone = self.zone_of(task).await?;
+        let asks = [("Communication", "based-on", at.clone()), ("Communication", "part-of", at.clone())];
+        let found = self.desk.referring(&asks).await?;
+        let all: Vec<&Json> = found.iter().filter_map(|t| self.desk.peek(t)).filter(|c| is_attempt(c)).collect();
+        let tally = Tally::of(&rule, &all, &zone);
+        if !tally.is_enough(&rule) {
+            let text = format!("the patient is not unreachable yet: {}", tally.missing(&rule));
+            self.findings.refuse("Task.statusReason", text);
+            return Ok(());
+        }
+        self.tell_hospital(at, task, &tally.missing(&rule)).await
+    }
+
+    /// Enough was tried: the Task has failed, and the hospital that asked for it hears so.
+    async fn unreachable(&mut self, at: &Target, task: &Json, tried: &str) -> Result<()> {
+        let (programme, now) = (self.programme, self.now());
+        self.desk.edit(at, |t| {
+            build::end_task(programme, t, "failed", "unreachable", now);
+            t.set("businessStatus", programme.coded("business-status", "unreachable"));
+        });
+        self.settle_aborts(at, "work-ended").await?;
+        self.tell_hospital(at, task, tried).await
+    }
+
+    /// A Communication to the hospital: what became of a Task that it asked for.
+    pub(super) async fn tell_hospital(&mut self, at: &Target, task: &Json, tried: &str) -> Result<()> {
+        let Some(episode) = super::handoff::episode_of(task).map(String::from) else { return Ok(()) };
+        let Some(hospital) = element::leads_to_a("Organization", &task["requester"], self.base()) else {
+            return Ok(());
+        };
+        let told = Target::new(known("Communication"), self.programme.id(&["unreachable", &at.id]));
+        let json = build::unreachable(self.programme, at, task, &hospital, tried, self.now());
+        let org = self.desk.org(at).unwrap_or_default();
+        self.write(&told, json, org).await?;
+        self.show_to_hospital(&episode, &told).await
     }
 
     async fn not_before_discharge(&mut self, attempt: &Json, task: &Json) -> Result<()> {

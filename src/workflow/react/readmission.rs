@@ -107,9 +107,8 @@ impl<R: Records> Round<'_, R> {
                 self.settle_aborts(&task, "stay-cancelled").await?;
             }
         }
-        for action in &programme.follow_up.actions {
-            self.open_task(&programme.follow_up, &action.id, &stay, &at, &scene).await?;
-        }
+        let plan = programme.plan_of(&json).clone();
+        self.open_tasks(&plan, &stay, &at, &scene).await?;
         let tasks = self.tasks_of(&at.plan).await?;
         self.share_care(&json, &episode.id, &tasks, &tasks.clone()).await
     }

@@ -135,7 +135,7 @@ impl<R: Records> Round<'_, R> {
         // Only a stay that may be followed up is worth reading the lists for.
         let mut decision = decide(self.programme, stay, &known, self.now());
         let mut scene = None;
-        if matches!(decision, Decision::Follow { .. }) && live.is_none() {
+        if decision == Decision::Follow && live.is_none() {
             let found = self.scene(stay, patient, record, is_new).await?;
             known.medicines = found.lines.at_discharge();
             let consents = found.resources.iter().filter(|r| element::type_of(r) == "Consent");
@@ -145,20 +145,23 @@ impl<R: Records> Round<'_, R> {
         }
         let at = Addresses::of_stay(self.programme, &stay.encounter, nth);
         match (decision, live, scene) {
-            (Decision::Follow { .. }, None, Some(scene)) => {
-                let record = self.decided(stay, &[]).await?;
-                self.open(stay, &at, &scene, previous.as_ref(), record).await?;
+            (Decision::Follow, None, Some(scene)) => {
+                let (plan, because) = self.chosen(stay, &scene);
+                let record = self.decided(stay, &[], Some(&plan.canonical)).await?;
+                self.open(stay, &at, &scene, (&plan, &because), previous.as_ref(), record).await?;
                 Ok(Some(at.episode))
             }
-            (Decision::Follow { .. }, live, _) => {
-                self.decided(stay, &[]).await?;
+            (Decision::Follow, live, _) => {
+                let episode = live.as_ref().and_then(|e| self.desk.peek(e)).cloned().unwrap_or_default();
+                let plan = self.programme.plan_of(&episode).canonical.clone();
+                self.decided(stay, &[], Some(&plan)).await?;
                 if let Some(live) = live.filter(|_| self.is_corrected(stay)) {
                     self.correct(&live, stay, patient, record).await?;
                 }
                 Ok(None)
             }
             (Decision::Leave { reasons }, live, _) => {
-                self.decided(stay, &reasons).await?;
+                self.decided(stay, &reasons, None).await?;
                 if let Some(live) = live {
                     let dead = reasons.iter().any(|r| r.code == "deceased");
                     self.retract(&live, if dead { "deceased" } else { "not-eligible" }).await?;
@@ -172,7 +175,8 @@ impl<R: Records> Round<'_, R> {
     async fn prepare(&mut self, stay: &Stay, nth: usize) -> Result<()> {
         let at = Addresses::of_stay(self.programme, &stay.encounter, nth);
         let programme = self.programme;
-        let actions = programme.follow_up.actions.iter().chain(&programme.list_not_sent.actions);
+        // Which protocol it will be is not known yet; what none of them writes is not there either.
+        let actions = programme.plans.values().flat_map(|p| &p.actions).chain(&programme.list_not_sent.actions);
         let mut all: Vec<Target> = actions.map(|a| at.task(programme, &a.id, 0)).collect();
         all.push(super::lists::record_of(programme, &at.list));
         all.extend([at.episode, at.plan, at.list, self.decision_at(stay)]);
@@ -234,10 +238,10 @@ impl<R: Records> Round<'_, R> {
         Target::new(known("Observation"), self.programme.id(&["decision", &stay.encounter.id]))
     }
 
-    /// Records the decision about a stay; answers where.
-    pub(super) async fn decided(&mut self, stay: &Stay, reasons: &[Reason]) -> Result<Target> {
+    /// Records the decision about a stay, and the protocol that it is followed up by; answers where.
+    pub(super) async fn decided(&mut self, stay: &Stay, reasons: &[Reason], plan: Option<&str>) -> Result<Target> {
         let at = self.decision_at(stay);
-        let record = build::decision(self.programme, &at.id, stay, reasons, self.now());
+        let record = build::decision(self.programme, &at.id, stay, (reasons, plan), self.now());
         let org = self.desk.org(&stay.encounter).unwrap_or_default();
         self.write(&at, record, org).await?;
         Ok(at)
@@ -257,7 +261,7 @@ impl<R: Records> Round<'_, R> {
                 self.retract(episode, "discharge-cancelled").await?;
                 if let Some(stay) = stay {
                     let reason = Reason { criterion: "episode", code: "cancelled".into() };
-                    self.decided(stay, &[reason]).await?;
+                    self.decided(stay, &[reason], None).await?;
                 }
             }
             let is_void = stay.is_none_or(Stay::is_void);

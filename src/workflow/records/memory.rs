@@ -21,11 +21,12 @@ pub struct Memory {
 }
 
 /// (type, parameter) → element that holds the reference.
-const PARAMS: [(&str, &str); 13] = [
+const PARAMS: [(&str, &str); 14] = [
     ("practitioner", "practitioner"),
     ("patient", "patient"),
     ("patient", "subject"),
     ("patient", "for"),
+    ("patient", "beneficiary"),
     ("subject", "subject"),
     ("encounter", "encounter"),
     ("encounter", "context"),

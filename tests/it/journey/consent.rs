@@ -62,6 +62,7 @@ const PLAN: [&str; 6] =
 
 both_databases!(a_withdrawn_consent_ends_the_follow_up_and_a_mistaken_one_lets_it_begin_anew);
 async fn a_withdrawn_consent_ends_the_follow_up_and_a_mistaken_one_lets_it_begin_anew(server: TestServer) {
+    server.at("2026-03-06T16:00:00Z"); // patients are called in daytime
     let patient = posted(&server).await;
     let call = called(&server, &patient, "no-answer").await;
     let hospital = server.other_hospital();
@@ -109,6 +110,7 @@ async fn what_the_patient_says_on_the_phone_is_their_consent(server: TestServer)
 
 both_databases!(a_death_learnt_later_stops_the_work_and_the_owner_ends_it);
 async fn a_death_learnt_later_stops_the_work_and_the_owner_ends_it(server: TestServer) {
+    server.at("2026-03-06T16:00:00Z"); // patients are called in daytime
     let patient = posted(&server).await;
     let call = called(&server, &patient, "no-answer").await;
     let died =
@@ -139,6 +141,7 @@ async fn a_death_learnt_later_stops_the_work_and_the_owner_ends_it(server: TestS
 
 both_databases!(a_hospital_stops_work_in_progress_by_an_abort_task);
 async fn a_hospital_stops_work_in_progress_by_an_abort_task(server: TestServer) {
+    server.at("2026-03-06T16:00:00Z"); // patients are called in daytime
     let patient = posted(&server).await;
     let call = called(&server, &patient, "no-answer").await;
     let stop = |focus: &str| {

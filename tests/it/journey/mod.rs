@@ -10,6 +10,7 @@ mod follow_up;
 mod handoff;
 mod load;
 mod order;
+mod protocol;
 pub mod reconcile;
 mod report;
 pub mod rules;

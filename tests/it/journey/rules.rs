@@ -127,6 +127,7 @@ async fn a_claim_by_plain_put_keeps_the_rules_of_a_claim(server: TestServer) {
 
 both_databases!(attempts_are_recorded_under_the_same_rules_by_operation_and_by_post);
 async fn attempts_are_recorded_under_the_same_rules_by_operation_and_by_post(server: TestServer) {
+    server.at("2026-03-06T16:00:00Z"); // patients are called in daytime
     let (patient, call) = discharged(&server).await;
     let technician = server.technician();
     let attempt = |more: Value| {

@@ -1,6 +1,7 @@
 //! The worker and what it makes: rows of new search parameters, and no rows of what is long dead. Each step is called with a
 //! clock of the test's own; only the tests of the whole program wait for it.
 
+mod claims;
 mod house;
 mod purge;
 mod reindex;

@@ -144,7 +144,7 @@ fn a_discharge_taken_back_asks_for_the_end_of_what_has_begun() {
 fn a_task_that_its_owner_lets_fail_goes_to_the_others_unless_the_reason_ends_the_matter() {
     let code = |code: &str| json!({"coding": [{"system": "http://baton.example/fhir/CodeSystem/task-status-reason", "code": code}]});
     for (reason, replaced) in
-        [(json!({"text": "no technician"}), true), (code("unreachable"), false), (code("declined-by-patient"), false)]
+        [(json!({"text": "no technician"}), true), (code("work-ended"), false), (code("declined-by-patient"), false)]
     {
         let (mut world, call) = World::with_call();
         world

@@ -1,0 +1,105 @@
+//! Which protocol a discharge is followed up by: the first rule that holds.
+//!
+//! Source: `profiles/protocol/choice.json`, a PlanDefinition of type eca-rule whose actions name protocols (own rule).
+
+use super::read::read_offset;
+use super::{Case, Condition};
+use crate::clock::Instant;
+use crate::fhir::Json;
+use crate::workflow::calendar::{Calendar, Offset};
+use crate::workflow::element;
+use crate::workflow::programme::files::Complaints;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The rules, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    rules: Vec<Rule>,
+    /// How long a claimed Task waits for its work to begin.
+    lease: Offset,
+}
+
+#[derive(Debug, Clone)]
+struct Rule {
+    title: String,
+    conditions: Vec<Condition>,
+    plan: String,
+}
+
+/// What was chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// The protocol, `url|version`.
+    pub plan: String,
+    /// The rule's title.
+    pub because: String,
+}
+
+impl Choice {
+    /// Reads the rules. `plans`: the protocols of the files, by `url|version`. Of a protocol that is named without a version the
+    /// one of the files is meant; there is one.
+    pub fn read(
+        file: &str,
+        rules: &Json,
+        plans: &BTreeMap<String, Arc<super::Plan>>,
+        complaints: &mut Complaints,
+    ) -> Self {
+        let mut out = Vec::new();
+        for (n, action) in rules["action"].items().iter().enumerate() {
+            let path = format!("PlanDefinition.action[{n}]");
+            let named = action["definitionCanonical"].text();
+            let matches = |canonical: &&String| {
+                *canonical == named || canonical.rsplit_once('|').is_some_and(|(url, _)| url == named)
+            };
+            let found: Vec<&String> = plans.keys().filter(matches).collect();
+            let [plan] = found.as_slice() else {
+                let why = match found.len() {
+                    0 => format!("no protocol with the canonical '{named}' is among the profiles"),
+                    n => format!("{n} versions of '{named}' are among the profiles: say which, as url|version"),
+                };
+                complaints.add(file, format!("{path}.definitionCanonical"), why);
+                continue;
+            };
+            let conditions = action["condition"].items().iter().enumerate();
+            let conditions: Vec<Condition> = conditions
+                .filter_map(|(m, c)| Condition::read(file, &format!("{path}.condition[{m}]"), c, complaints))
+                .collect();
+            out.push(Rule { title: action["title"].text().into(), conditions, plan: (*plan).clone() });
+        }
+        if out.last().is_none_or(|last| !last.conditions.is_empty()) {
+            let why = "the last rule stands for all others and has no condition: every discharge needs a protocol";
+            complaints.add(file, "PlanDefinition.action", why);
+        }
+        let lease = element::extension(rules, "claim-lease").and_then(|rule| {
+            let part = |name: &str| rule["extension"].items().iter().find(|e| e["url"].text() == name);
+            let count = part("count").map_or("", |e| e["valueCode"].text());
+            read_offset(count, &part("offset")?["valueDuration"])
+        });
+        if lease.is_none() {
+            let why = "the extension claim-lease is needed: offset (valueDuration) and, for days, count (days or business-days)";
+            complaints.add(file, "PlanDefinition.extension", why);
+        }
+        Self { rules: out, lease: lease.unwrap_or_default() }
+    }
+
+    /// Until when a Task that is claimed at `now` waits for its work to begin.
+    #[must_use]
+    pub fn lease(&self, calendar: &Calendar, now: Instant) -> Instant {
+        calendar.after(now, self.lease)
+    }
+
+    /// The protocol of all that no other rule is about, `url|version`.
+    #[must_use]
+    pub fn last(&self) -> Option<&str> {
+        self.rules.last().map(|rule| rule.plan.as_str())
+    }
+
+    /// The first rule of which everything holds; what an expression cannot say does not hold.
+    #[must_use]
+    pub fn of(&self, case: &Case<'_>) -> Option<Chosen> {
+        let holds = |rule: &&Rule| rule.conditions.iter().all(|c| c.holds(case).unwrap_or(false));
+        let rule = self.rules.iter().find(holds).or(self.rules.last())?;
+        Some(Chosen { plan: rule.plan.clone(), because: rule.title.clone() })
+    }
+}

@@ -1,0 +1,257 @@
+//! Protocols: which one a discharge is followed up by, what one asks for, what another would have done, and what becomes of an
+//! episode when the files change.
+
+use super::{TASK_CODE, discharge};
+use crate::harness::client::reference;
+use crate::harness::{Database, Settings, TestServer, with_database};
+use serde_json::{Value, json};
+use std::path::Path;
+
+const BASE: &str = "http://baton.example/fhir";
+
+/// The sample is posted by its hospital; the Patient's id.
+async fn posted(server: &TestServer, name: &str) -> String {
+    let sample = discharge(name, server.now());
+    let answer = server.user(sample.hospital).post(&sample.bundle).await.ok();
+    let entries = answer.body["entry"].as_array().expect("entries");
+    let places = entries.iter().filter_map(|e| e["response"]["location"].as_str());
+    let at = places.into_iter().find_map(|l| l.split("Patient/").nth(1)).expect("a Patient");
+    at.split('/').next().expect("an id").to_string()
+}
+
+async fn task(server: &TestServer, patient: &str, code: &str) -> Value {
+    let found = server.everyone().search(&format!("Task?patient={patient}&code={TASK_CODE}|{code}")).await;
+    assert_eq!(found.len(), 1, "{code}: {found:#?}");
+    found[0].clone()
+}
+
+fn parameters(list: Value) -> Value {
+    json!({"resourceType": "Parameters", "parameter": list})
+}
+
+fn value(parameters: &Value, name: &str) -> Value {
+    let list = parameters["parameter"].as_array().expect("parameters");
+    let found = list.iter().find(|p| p["name"] == name).unwrap_or_else(|| panic!("no {name} in {parameters}"));
+    found.as_object().expect("a part").iter().find(|(k, _)| k.starts_with("value")).expect("a value").1.clone()
+}
+
+both_databases!(protocols_activities_and_forms_are_read_and_searched);
+async fn protocols_activities_and_forms_are_read_and_searched(server: TestServer) {
+    let pharmacy = server.pharmacy();
+    for id in ["safemed-45-day", "tcm-30-day", "dms-3-stage", "one-call"] {
+        let plan = pharmacy.read(&format!("PlanDefinition/{id}")).await.ok().body;
+        assert_eq!(plan["url"], format!("{BASE}/PlanDefinition/{id}"));
+        let found = pharmacy.read(&format!("PlanDefinition?url={BASE}/PlanDefinition/{id}")).await.ok().body;
+        assert_eq!(found["entry"].as_array().map(Vec::len), Some(1), "{found}");
+    }
+    pharmacy.read("ActivityDefinition/first-call").await.ok();
+}
+
+both_databases!(apply_proposes_what_the_case_calls_for);
+async fn apply_proposes_what_the_case_calls_for(server: TestServer) {
+    server.at("2026-03-06T16:00:00Z");
+    let patient = posted(&server, "04-duplicate-therapy").await;
+    let hospital = server.other_hospital();
+    let encounter = hospital.search(&format!("Encounter?patient={patient}")).await.remove(0);
+    let count = || async { server.everyone().read("Task?_summary=count").await.ok().body["total"].clone() };
+    let before = count().await;
+    let query = format!(
+        "PlanDefinition/one-call/$apply?subject=Patient/{patient}&encounter={}&organization=Organization/northgate",
+        reference(&encounter)
+    );
+    let plan = hospital.read(&query).await.ok().body;
+    assert_eq!(count().await, before, "nothing is stored");
+    assert_eq!((plan["resourceType"].as_str(), plan["status"].as_str()), (Some("CarePlan"), Some("draft")));
+    assert_eq!(plan["instantiatesCanonical"][0], format!("{BASE}/PlanDefinition/one-call|1"));
+    let group = &plan["contained"][0];
+    assert_eq!(group["resourceType"], "RequestGroup");
+    assert_eq!(plan["activity"][0]["reference"]["reference"], format!("#{}", group["id"].as_str().unwrap()));
+    let actions: Vec<&str> = group["action"].as_array().unwrap().iter().map(|a| a["id"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["first-call", "pharmacist-check", "close-episode"], "five medicines: the pharmacist checks");
+    let few = posted(&server, "06-no-medicines-known").await;
+    let stay = server.everyone().search(&format!("Encounter?patient={few}")).await.remove(0);
+    let of_few = format!("PlanDefinition/one-call/$apply?subject=Patient/{few}&encounter={}", reference(&stay));
+    let proposed = server.everyone().read(&of_few).await.ok().body;
+    assert_eq!(proposed["contained"][0]["action"].as_array().map(Vec::len), Some(2), "none: nothing to check");
+    let call = task(&server, &patient, "first-call").await;
+    assert_eq!(group["action"][0]["timingPeriod"]["end"], call["restriction"]["period"]["end"], "two business days");
+    // The same by POST, the reference as R4's Reference; the CarePlan is valid R4.
+    let body = parameters(json!([
+        {"name": "subject", "valueReference": {"reference": format!("Patient/{patient}")}},
+        {"name": "encounter", "valueReference": {"reference": reference(&encounter)}},
+    ]));
+    let posted = hospital.operation("PlanDefinition/one-call/$apply", &body, None).await.ok().body;
+    assert_eq!(posted["contained"][0]["action"], group["action"]);
+    let outcome = hospital.operation("CarePlan/$validate", &posted, None).await.ok().body;
+    assert!(!outcome.to_string().contains("\"error\""), "{outcome}");
+
+    // Who does not see the patient learns nothing, and what cannot be applied is told.
+    server.hospital().read(&query).await.is(404);
+    for (path, status, says) in [
+        ("PlanDefinition/one-call/$apply".to_string(), 400, "subject"),
+        (format!("PlanDefinition/no/$apply?subject=Patient/{patient}"), 404, "not known"),
+        (format!("PlanDefinition/$apply?subject=Patient/{patient}"), 400, "planDefinition"),
+        (format!("PlanDefinition/one-call/$apply?subject=Group/{patient}"), 400, "Patient"),
+    ] {
+        let answer = hospital.read(&path).await.is(status);
+        assert!(answer.body.to_string().contains(says), "{path}: {answer:?}");
+    }
+}
+
+both_databases!(a_broken_protocol_is_refused_by_the_operations);
+async fn a_broken_protocol_is_refused_by_the_operations(server: TestServer) {
+    server.at("2026-03-06T16:00:00Z");
+    let patient = posted(&server, "04-duplicate-therapy").await;
+    let hospital = server.other_hospital();
+    let good = hospital.read("PlanDefinition/one-call").await.ok().body;
+    let changed = |pointer: &str, value: Value| {
+        let mut plan = good.clone();
+        *plan.pointer_mut(pointer).expect("a place") = value;
+        plan
+    };
+    for (plan, status, at) in [
+        (good.clone(), 200, ""),
+        (changed("/action/1/relatedAction/0/actionId", json!("close-episode")), 422, "PlanDefinition.action"),
+        (
+            changed("/action/2/condition/0/expression/expression", json!("%tablets > 1")),
+            422,
+            "PlanDefinition.action[2].condition[0].expression.expression",
+        ),
+        (
+            changed("/action/1/definitionCanonical", json!("http://x/ActivityDefinition/y|1")),
+            422,
+            "PlanDefinition.action[1].definitionCanonical",
+        ),
+    ] {
+        for operation in ["$apply", "$simulate"] {
+            let mut list = vec![json!({"name": "planDefinition", "resource": plan})];
+            if operation == "$apply" {
+                list.push(json!({"name": "subject", "valueString": format!("Patient/{patient}")}));
+            }
+            let path = format!("PlanDefinition/{operation}");
+            let answer = hospital.operation(&path, &parameters(list.into()), None).await;
+            match status {
+                200 => drop(answer.ok()),
+                status => answer.refuses(status, "invalid", at),
+            }
+        }
+    }
+}
+
+both_databases!(simulate_tells_what_another_protocol_would_have_done);
+async fn simulate_tells_what_another_protocol_would_have_done(server: TestServer) {
+    server.at("2026-03-06T16:00:00Z");
+    posted(&server, "04-duplicate-therapy").await; // Northgate
+    posted(&server, "01-polypharmacy").await; // Lakeside
+    let hospital = server.other_hospital();
+    let told = hospital.read("PlanDefinition/one-call/$simulate").await.ok().body;
+    let number = |name: &str| value(&told, name).as_i64().expect("a number");
+    assert_eq!(number("episodes"), 1, "of what the caller may see");
+    // Of six Tasks, call and check stay as they are, the close comes earlier, and three are gone.
+    let counts = ["added", "dropped", "earlier", "later", "same"].map(number);
+    assert_eq!(counts, [0, 3, 1, 0, 2], "{told}");
+    assert_eq!(value(&told, "protocol"), format!("{BASE}/PlanDefinition/one-call|1"));
+    let same = hospital.read("PlanDefinition/safemed-45-day/$simulate").await.ok().body;
+    assert_eq!(value(&same, "same"), 6, "the protocol in force changes nothing");
+    assert_eq!(value(&server.everyone().read("PlanDefinition/one-call/$simulate").await.ok().body, "episodes"), 2);
+    for (query, episodes) in [("start=2026-03-05&end=2026-03-05", 1), ("start=2026-03-06", 0), ("end=2026-03-04", 0)] {
+        let told = hospital.read(&format!("PlanDefinition/one-call/$simulate?{query}")).await.ok().body;
+        assert_eq!(value(&told, "episodes"), episodes, "{query}");
+    }
+}
+
+both_databases!(three_attempts_in_vain_end_the_call_and_the_hospital_hears_of_it);
+async fn three_attempts_in_vain_end_the_call_and_the_hospital_hears_of_it(server: TestServer) {
+    server.at("2026-03-06T16:00:00Z");
+    let patient = posted(&server, "04-duplicate-therapy").await;
+    let call = reference(&task(&server, &patient, "first-call").await);
+    server.pharmacy().operation(&format!("{call}/$claim"), &Value::Null, Some("1")).await.ok();
+    let vain = parameters(json!([{"name": "outcome", "valueCode": "no-answer"}]));
+    let technician = server.technician();
+    for (at, taken, status) in [
+        ("2026-03-06T16:00:00Z", true, "in-progress"),
+        ("2026-03-06T17:00:00Z", false, "in-progress"), // too soon
+        ("2026-03-07T07:00:00Z", false, "in-progress"), // at night
+        ("2026-03-07T15:00:00Z", true, "in-progress"),
+        ("2026-03-07T20:00:00Z", true, "failed"),
+    ] {
+        server.at(at);
+        let answer = technician.operation(&format!("{call}/$attempt"), &vain, None).await;
+        if taken {
+            answer.ok();
+        } else {
+            answer.refuses(422, "business-rule", "Communication.sent");
+        }
+        assert_eq!(server.read(&call).await["status"], status, "{at}");
+    }
+    assert_eq!(server.read(&call).await["statusReason"]["coding"][0]["code"], "unreachable");
+    let heard = server.other_hospital().search(&format!("Communication?patient={patient}")).await;
+    let of_outcome: Vec<&Value> = heard.iter().filter(|c| c["about"][0]["reference"] == call.as_str()).collect();
+    assert_eq!(of_outcome.len(), 1, "{heard:#?}");
+    assert_eq!(of_outcome[0]["recipient"][0]["reference"], "Organization/northgate");
+    let found = server.everyone().search(&format!("Task?patient={patient}&code={TASK_CODE}|first-call")).await;
+    assert_eq!(found.len(), 1, "nobody else is asked to call");
+}
+
+/// One story per database that starts and stops servers itself.
+macro_rules! both_databases_restarted {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[test]
+            fn sqlite() {
+                super::with_database(super::Database::Sqlite, super::$name);
+            }
+            #[test]
+            fn postgres() {
+                super::with_database(super::Database::Postgres, super::$name);
+            }
+        }
+    )+};
+}
+
+both_databases_restarted!(a_running_episode_keeps_its_version_and_a_broken_file_is_refused);
+async fn a_running_episode_keeps_its_version_and_a_broken_file_is_refused(mut settings: Settings) {
+    let dir = settings.dir.path().join("site");
+    settings.arguments.extend(["--profiles".into(), dir.display().to_string()]);
+    std::fs::create_dir_all(dir.join("protocol")).expect("a folder");
+    let put = |dir: &Path, plan: &Value| {
+        std::fs::write(dir.join("protocol/safemed-45-day.json"), plan.to_string()).expect("a file");
+    };
+    let mut server = TestServer::start(settings).await;
+    server.at("2026-03-06T16:00:00Z");
+    let patient = posted(&server, "04-duplicate-therapy").await;
+    let due = task(&server, &patient, "first-call").await["restriction"]["period"]["end"].clone();
+    let mut plan = server.read("PlanDefinition/safemed-45-day").await;
+    plan.as_object_mut().expect("an object").remove("meta");
+    plan["action"][2]["relatedAction"][0]["offsetDuration"]["value"] = json!(9);
+    server.kill();
+
+    // The same version with other content, and a plan that counts in a circle: neither comes into force.
+    let refused = |server: &TestServer, says: &[&str]| {
+        let site = dir.display().to_string();
+        let (succeeded, text) =
+            server.settings().run(&["serve", "--auth", "off", "--listen", "127.0.0.1:0", "--profiles", &site]);
+        assert!(!succeeded, "{text}");
+        assert!(says.iter().all(|s| text.contains(s)), "{says:?}: {text}");
+    };
+    put(&dir, &plan);
+    refused(&server, &["protocol/safemed-45-day.json", "PlanDefinition.version", "new version"]);
+    let mut circle = plan.clone();
+    circle["version"] = json!("2");
+    circle["action"][2]["relatedAction"][0]["actionId"] = json!("first-call");
+    put(&dir, &circle);
+    refused(&server, &["protocol/safemed-45-day.json", "comes after itself"]);
+
+    plan["version"] = json!("2");
+    put(&dir, &plan);
+    server.restart().await;
+    let encounter = server.everyone().search(&format!("Encounter?patient={patient}")).await.remove(0);
+    let earlier = json!([{"op": "replace", "path": "/period/end", "value": "2026-03-05T13:00:00Z"}]);
+    server.other_hospital().patch(&reference(&encounter), &earlier).await.ok();
+    let call = task(&server, &patient, "first-call").await;
+    assert_eq!(call["restriction"]["period"]["start"], "2026-03-05T13:00:00Z", "the correction has come through");
+    assert_eq!(call["restriction"]["period"]["end"], due, "two business days, as it began");
+    let other = posted(&server, "01-polypharmacy").await;
+    let call = task(&server, &other, "first-call").await;
+    assert!(call["restriction"]["period"]["end"].as_str() > Some("2026-03-16"), "nine business days: {call}");
+}
