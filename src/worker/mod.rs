@@ -1,6 +1,7 @@
 //! Work that nobody waits for: lease, call, finish, sleep.
 //!
-//! `claims` opens Tasks again whose work was not begun in time · [`reindex`] makes the rows of new search parameters · [`purge`] takes the rows of dead versions away · [`job`]
+//! `claims` opens Tasks again whose work was not begun in time · `overdue` asks for the next step of what waits too long
+//! · [`reindex`] makes the rows of new search parameters · [`purge`] takes the rows of dead versions away · [`job`]
 //! carries Bundles of the background out. Each step is small,
 //! is one transaction among those of the writers, and leaves a mark, so that a crash costs one step. Of many nodes the one
 //! with the lease works.
@@ -8,6 +9,7 @@
 
 mod claims;
 pub mod job;
+mod overdue;
 mod purge;
 mod reindex;
 
@@ -42,6 +44,8 @@ pub struct Worker {
     id: String,
     /// When claims were looked at last, in microseconds.
     claims_looked: std::sync::atomic::AtomicI64,
+    /// When it looked last at what is overdue, in microseconds.
+    overdue_looked: std::sync::atomic::AtomicI64,
 }
 
 impl Worker {
@@ -52,6 +56,7 @@ impl Worker {
             engine,
             id: uuid::Uuid::new_v4().to_string(),
             claims_looked: std::sync::atomic::AtomicI64::new(i64::MIN),
+            overdue_looked: std::sync::atomic::AtomicI64::new(i64::MIN),
         }
     }
 
@@ -65,6 +70,10 @@ impl Worker {
             did => return Ok(did),
         }
         match self.claims(now).await? {
+            Did::Nothing => {}
+            did => return Ok(did),
+        }
+        match self.overdue(now).await? {
             Did::Nothing => self.purge(now).await,
             did => Ok(did),
         }

@@ -161,14 +161,31 @@ fn decision(programme: &Programme, after: &Json, findings: &mut Findings) {
         let text = format!("resolution '{code}' needs at least one mitigation: what was done");
         findings.refuse("DetectedIssue.mitigation", text);
     }
-    let asked = after["mitigation"].items().iter().position(asks_prescriber);
+    shown(programme, after, findings);
+}
+
+/// What was done is shown: each mitigation of `mitigation-evidence` has a resource of one of its types in `evidence.detail`.
+fn shown(programme: &Programme, after: &Json, findings: &mut Findings) {
     let details = || after["evidence"].items().iter().flat_map(|e| e["detail"].items());
-    if let Some(n) = asked
-        && !details().any(|d| d["reference"].text().contains("Communication/"))
-    {
-        let text =
-            "a mitigation that a prescriber was asked needs the Communication with the prescriber in evidence.detail";
-        findings.refuse(format!("DetectedIssue.mitigation[{n}]"), text);
+    for (n, mitigation) in after["mitigation"].items().iter().enumerate() {
+        for (_, code) in element::codings(&mitigation["action"]).into_iter().filter(|(s, _)| *s == ACT_CODE) {
+            let Some(concept) = programme.concept("mitigation-evidence", code) else { continue };
+            let of = |name: &str| concept.properties.get(name).map_or("", String::as_str);
+            let is_shown = of("evidence").split(',').map(str::trim).any(|rtype| {
+                details().any(|d| {
+                    let to = d["reference"].text();
+                    to.starts_with(&format!("{rtype}/")) || to.contains(&format!("/{rtype}/"))
+                })
+            });
+            if !is_shown {
+                let text = format!(
+                    "mitigation {code} ({}) needs in evidence.detail what shows it: {}",
+                    concept.display,
+                    of("says")
+                );
+                findings.refuse(format!("DetectedIssue.mitigation[{n}]"), text);
+            }
+        }
     }
 }
 

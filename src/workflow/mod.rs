@@ -13,6 +13,7 @@ pub mod discharge;
 pub mod dtp;
 pub mod element;
 pub mod eligibility;
+pub mod escalation;
 pub mod guard;
 pub mod ids;
 pub mod list;
@@ -35,7 +36,7 @@ mod world;
 pub mod zone;
 
 pub use guard::{guard, needs_if_match, stamp};
-pub use operation::{attempt, claim, prepare_report, reconcile, release, resolve, screen as screen_stay};
+pub use operation::{attempt, claim, escalate, prepare_report, reconcile, release, resolve, screen as screen_stay};
 pub use programme::Programme;
 pub use react::react;
 pub use task::{needs_version, standing};

@@ -88,7 +88,7 @@ impl Policy {
             self.rules.iter().filter(|r| r.resource == rtype && r.meets(before, after) && !r.roles.contains(&role));
         let issue = |r: &Rule| {
             let at = match (&r.element, r.to.is_empty()) {
-                (Some(element), _) if element == "resolution" => format!("{rtype}.extension"),
+                (Some(element), _) if element == "resolution" || element == "urgency" => format!("{rtype}.extension"),
                 (Some(element), _) => format!("{rtype}.{element}"),
                 (None, false) => format!("{rtype}.status"),
                 (None, true) => rtype.to_string(),
@@ -134,6 +134,12 @@ impl Rule {
         if element == "resolution" {
             let of = |r: &Json| super::element::extension(r, "resolution").cloned();
             return before.and_then(of) != of(after);
+        }
+        if element == "urgency" {
+            let of =
+                |r: &Json| super::element::extension(r, "urgency").map_or("", |e| e["valueCode"].text()).to_string();
+            let (old, new) = (before.map(of).unwrap_or_default(), of(after));
+            return old != new && (!self.lowers || lowered("priority", &old, &new));
         }
         let of = |r: &Json| r.get(element).cloned().unwrap_or_default();
         let (old, new) = (before.map(of).unwrap_or_default(), of(after));

@@ -249,6 +249,7 @@ mod tests {
             ("Procedure", "encounter", "Encounter"),
             ("Communication", "based-on", "Task"),
             ("Communication", "part-of", "Task"),
+            ("PractitionerRole", "organization", "Organization"),
         ] {
             let to = Target::new(known(to), "1");
             let keys = programme.live.now().registry.reference_keys(&Keys(1, 2), known(rtype), param, &to);

@@ -206,6 +206,11 @@ impl World {
         })
     }
 
+    /// `$escalate`.
+    pub fn escalate(&mut self, who: &str, at: &Target) -> Result<Json> {
+        self.operate(who, async |ctx, memory, programme| operation::escalate_in(ctx, memory, programme, at, None).await)
+    }
+
     /// `$handoff-report` by POST.
     pub fn prepare_report(&mut self, who: &str, report: &super::report::Report, attests: bool) -> Result<Json> {
         self.operate(who, async |ctx, memory, programme| {
@@ -364,5 +369,6 @@ pub fn decision() -> Value {
         {"name": "resolution", "valueCode": "resolved"},
         {"name": "mitigation", "valueCodeableConcept": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "13"}]}},
         {"name": "note", "valueString": "Tartrate stopped."},
+        {"name": "evidence", "valueReference": {"reference": "MedicationRequest/m"}},
     ])
 }

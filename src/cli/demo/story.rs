@@ -151,6 +151,7 @@ async fn resolves(api: &Api, cast: &Cast, transcript: Transcript, issue: &str) -
     let decision = json!({"resourceType": "Parameters", "parameter": [
         {"name": "resolution", "valueCode": "resolved"},
         {"name": "mitigation", "valueCodeableConcept": {"coding": [{"system": ACT_CODE, "code": "13", "display": "Stopped Concurrent Therapy"}]}},
+        {"name": "evidence", "valueReference": {"reference": current["implicated"][0]["reference"].text()}},
         {"name": "note", "valueString": "Tartrate stopped, succinate goes on. Told the patient and his doctor."}]});
     let decide = format!("{issue}/$resolve");
     let post = || Ask::post(&decide, decision.clone().into());

@@ -8,6 +8,7 @@ mod input;
 pub(super) mod meta;
 mod protocol;
 mod report;
+mod rules;
 mod status;
 pub(super) mod table;
 mod timeline;
@@ -71,6 +72,7 @@ impl Engine {
                     }
                     (Read::Document, Scope::Instance(at)) => self.document(ctx, at).await,
                     (Read::LastN, _) => self.lastn(ctx, &input).await,
+                    (Read::RuleReport, _) => self.rule_report(ctx, &input).await,
                     (Read::Timeline | Read::Document | Read::Report, _) => Err(no_such(row.name)),
                     (_, on) => self.terminology(ctx, row, read, on, &input).await,
                 }
@@ -263,6 +265,7 @@ impl Call {
             Write::Release => workflow::release(ctx, tx, programme, id, params, self.if_match).await,
             Write::Attempt => workflow::attempt(ctx, tx, programme, id, params, self.if_match).await,
             Write::Reconcile => workflow::reconcile(ctx, tx, programme, id, params).await,
+            Write::Escalate => workflow::escalate(ctx, tx, programme, &self.target, params).await,
             Write::Screen => workflow::screen_stay(ctx, tx, programme, &self.target, params).await,
             Write::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
             Write::MetaAdd | Write::MetaDelete => {

@@ -118,6 +118,7 @@ pub(in crate::interaction) enum Write {
     Reconcile,
     /// With `preview` it answers what it would find.
     Screen,
+    Escalate,
     /// A patch of `meta`.
     MetaAdd,
     /// A patch of `meta`.
@@ -134,6 +135,7 @@ pub(in crate::interaction) enum Read {
     Timeline,
     Apply,
     Simulate,
+    RuleReport,
     Versions,
     Expand,
     ValidateInSet,

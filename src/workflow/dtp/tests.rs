@@ -166,6 +166,18 @@ fn what_a_decision_needs_as_a_table() {
             422,
             "DetectedIssue.mitigation[0]",
         ),
+        (
+            "jonas",
+            json!({"extension": resolution("resolved"), "mitigation": good(), "evidence": [{"detail": [{"reference": "Patient/p"}]}]}),
+            422,
+            "DetectedIssue.mitigation[0]",
+        ),
+        (
+            "jonas",
+            json!({"extension": resolution("resolved"), "mitigation": mitigation("10", jonas, "2026-11-25T20:58:00Z")}),
+            422,
+            "DetectedIssue.mitigation[0]",
+        ),
         ("mara", json!({"extension": resolution("resolved"), "mitigation": good()}), 403, "DetectedIssue.status"),
         ("elm", json!({"extension": resolution("resolved"), "mitigation": good()}), 403, "DetectedIssue.status"),
         ("doctor", json!({"extension": resolution("resolved"), "mitigation": good()}), 403, "DetectedIssue.status"),
@@ -175,6 +187,9 @@ fn what_a_decision_needs_as_a_table() {
         let (mut world, _) = reviewed();
         let mut after = with(&problem(), change.clone());
         after["status"] = "final".into();
+        if after.get("evidence").is_none() {
+            after["evidence"] = json!([{"detail": [{"reference": "MedicationRequest/m"}]}]);
+        }
         let result = world.write(who, vec![after]);
         assert_eq!(verdict(&result), answer, "{who} {change}: {result:?}");
         match result {

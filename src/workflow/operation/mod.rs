@@ -133,6 +133,34 @@ pub async fn prepare_report(
     prepare_report_in(ctx, &mut Books::new(tx, programme), programme, report, attests).await
 }
 
+/// `Task/{id}/$escalate`, `CommunicationRequest/{id}/$escalate`: takes the next step for an overdue review, or for a question
+/// that no prescriber answered: one level more urgent, and the next pharmacist hears of it. Whose it is stays. Asked before its
+/// time it changes nothing; a worker asks by itself. Answers the resource as stored.
+///
+/// # Errors
+/// 400 for parameters: it takes none.
+pub async fn escalate(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    programme: &Programme,
+    on: &Target,
+    params: Option<&Json>,
+) -> Result<Json> {
+    escalate_in(ctx, &mut Books::new(tx, programme), programme, on, params).await
+}
+
+pub(super) async fn escalate_in<R: Records>(
+    ctx: &Ctx,
+    records: &mut R,
+    programme: &Programme,
+    on: &Target,
+    params: Option<&Json>,
+) -> Result<Json> {
+    params::Params::read(params, &[])?;
+    let held = behind_locks(records, programme, on).await?;
+    super::react::escalate(ctx, records, programme, &held).await
+}
+
 /// `Encounter/{id}/$screen`, `EpisodeOfCare/{id}/$screen`: asks the screening rules. Answers Parameters, the findings of one
 /// medicine together; stores what is new, or, with `preview`, nothing.
 ///

@@ -114,7 +114,7 @@ fn a_prescriber_was_asked_only_with_the_communication_that_shows_it() {
         }
         json!(params)
     };
-    world.write("jonas", vec![json!({"resourceType": "Communication", "id": "dr", "status": "completed", "subject": {"reference": "Patient/p"}})]).unwrap();
+    world.write("jonas", vec![json!({"resourceType": "Communication", "id": "dr", "status": "completed", "about": [{"reference": "DetectedIssue/d"}], "subject": {"reference": "Patient/p"}})]).unwrap();
     assert_eq!(world.resolve("jonas", &dtp, asked(true)).unwrap_err().kind.status(), 422, "with whom?");
     world
         .change("jonas", &target("Communication/dr"), |c| {

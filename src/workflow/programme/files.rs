@@ -30,6 +30,7 @@ built_in! {
     "codes/eligibility.json",
     "codes/flag.json",
     "codes/list-line.json",
+    "codes/mitigation-evidence.json",
     "codes/not-eligible-reason.json",
     "codes/protocol.json",
     "codes/provenance-activity.json",

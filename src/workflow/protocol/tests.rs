@@ -350,7 +350,8 @@ fn a_new_version_does_not_move_a_running_episode() {
     let mut fresh = World::new();
     fresh.programme = world.programme.clone();
     fresh.write("hospital", discharge()).unwrap();
-    assert_eq!(fresh.tasks().len(), 5);
+    let planned = fresh.tasks().into_iter().filter(|(code, _)| code != "review-dtp");
+    assert_eq!(planned.count(), 5);
     // Without what was kept, the files alone would not know the old one.
     assert!(folder.load(&[]).unwrap().plans.len() + 1 == world.programme.plans.len());
 }

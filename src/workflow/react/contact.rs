@@ -6,9 +6,9 @@ use super::Round;
 use crate::access::Role;
 use crate::error::Result;
 use crate::fhir::{Json, Target};
-use crate::workflow::Change;
 use crate::workflow::element::{self, leads_to_a, patient_of};
 use crate::workflow::records::Records;
+use crate::workflow::{Change, build};
 
 /// HL7's kinds of Communications.
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/communication-category";
@@ -94,7 +94,9 @@ impl<R: Records> Round<'_, R> {
         let mut found = self.desk.referring(&asks).await?;
         found.retain(|at| {
             self.desk.peek(at).is_some_and(|act| {
+                // What the programme told by itself is nobody's act.
                 act["status"].text() != "entered-in-error"
+                    && element::own_identifier(act, build::NOTICE).is_none()
                     && (mentions(act, dtp, &base) || reviews.iter().any(|r| mentions(act, r, &base)))
             })
         });

@@ -8,6 +8,7 @@ use crate::store::Share;
 use crate::workflow::build::{self, care};
 use crate::workflow::dtp::{asks_prescriber, is_decided, is_open};
 use crate::workflow::element::{self, leads_to_a, patient_of};
+use crate::workflow::medicine::Line;
 use crate::workflow::policy::{PRIORITIES, SEVERITIES};
 use crate::workflow::protocol::Action;
 use crate::workflow::records::Records;
@@ -24,7 +25,7 @@ impl<R: Records> Round<'_, R> {
         let named = self.one_patient(after).await?;
         let newly = before.is_none_or(|b| b["status"] != after["status"]);
         if newly && is_decided(after) && self.ctx.principal.role != crate::access::Role::SuperUser {
-            self.prescriber_asked(after, &named);
+            self.prescriber_asked(&change.target, after, &named).await?;
         }
         if is_open(after) {
             self.ensure_review(&change.target, after).await?;
@@ -41,13 +42,45 @@ impl<R: Records> Round<'_, R> {
     }
 
     /// What shows that a prescriber was asked is a Communication with one.
-    fn prescriber_asked(&mut self, issue: &Json, named: &[Target]) {
-        let asked = issue["mitigation"].items().iter().position(asks_prescriber);
-        if let Some(n) = asked.filter(|_| !self.shows_contact(named)) {
+    async fn prescriber_asked(&mut self, dtp: &Target, issue: &Json, named: &[Target]) -> Result<()> {
+        let Some(n) = issue["mitigation"].items().iter().position(asks_prescriber) else { return Ok(()) };
+        let at = format!("DetectedIssue.mitigation[{n}]");
+        if !self.shows_contact(named) {
             let text = "a mitigation that a prescriber was asked needs, in evidence.detail, a Communication that names the prescriber as \
                         sender or recipient";
-            self.findings.refuse(format!("DetectedIssue.mitigation[{n}]"), text);
+            self.findings.refuse(at, text);
+            return Ok(());
         }
+        let mut about = Vec::new();
+        for said in named.iter().filter(|t| t.rtype.as_str() == "Communication") {
+            if self.shows_contact(std::slice::from_ref(said)) && self.is_about_problem(said, dtp).await? {
+                about.push(said);
+            }
+        }
+        if about.is_empty() {
+            let text = format!(
+                "one contact decides only the problems that it names: {dtp} stands in its about, or in that of the request it answers"
+            );
+            self.findings.refuse(at, text);
+        }
+        Ok(())
+    }
+
+    /// Whether a Communication, or the request or message that it answers, names a problem.
+    async fn is_about_problem(&mut self, said: &Target, dtp: &Target) -> Result<bool> {
+        let base = self.base().to_string();
+        let json = self.desk.get(said).await?.unwrap_or_default();
+        let names = |r: &Json| {
+            let parts = ["about", "reasonReference", "basedOn"].iter().flat_map(|n| r[*n].items());
+            parts.into_iter().any(|r| element::leads_to(r, &base).as_ref() == Some(dtp))
+        };
+        if names(&json) {
+            return Ok(true);
+        }
+        let earlier = ["basedOn", "inResponseTo"].iter().flat_map(|n| json[*n].items());
+        let earlier: Vec<Target> = earlier.filter_map(|r| element::leads_to(r, &base)).collect();
+        self.desk.load(&earlier).await?;
+        Ok(earlier.iter().filter_map(|t| self.desk.peek(t)).any(names))
     }
 
     /// Only a report that nobody acted on is a mere error; otherwise it is cancelled, and what was done stays told.
@@ -159,11 +192,26 @@ impl<R: Records> Round<'_, R> {
         Ok(live.or(episodes.last()).cloned())
     }
 
-    /// The action of the problem's urgency, where it says one, else of its severity.
+    /// Whether a problem that somebody reported is about a high-risk medicine. Rules have counted that in already.
+    fn is_risky(&self, issue: &Json) -> bool {
+        let classes = &self.programme.screening.classes;
+        let named =
+            issue["implicated"].items().iter().filter_map(|r| self.desk.peek(&element::leads_to(r, self.base())?));
+        element::extension(issue, "rule-fired").is_none()
+            && named
+                .map(|r| Line::of(&self.programme.medicines, r, None))
+                .any(|line| line.medicine.substances().into_iter().any(|s| classes.of("high-risk", s).next().is_some()))
+    }
+
+    /// The action of the problem's urgency, where it says one, else of its severity; one step more where a high-risk medicine
+    /// is meant.
     pub(super) fn review_action(&self, issue: &Json) -> Action {
         let plan = &self.programme.review;
         let urgency = element::extension(issue, "urgency").map_or("", |e| e["valueCode"].text());
-        let by = plan.action(urgency).or_else(|| plan.action(issue["severity"].text()));
+        let severity = issue["severity"].as_str().unwrap_or("moderate");
+        let rank = SEVERITIES.iter().position(|s| *s == severity);
+        let next = rank.filter(|_| self.is_risky(issue)).and_then(|n| SEVERITIES.get(n + 1));
+        let by = plan.action(urgency).or_else(|| plan.action(next.copied().unwrap_or(severity)));
         let by = by.or_else(|| plan.action("moderate"));
         // `Programme::load` refuses a plan without `moderate`.
         by.or(plan.actions.first()).cloned().unwrap_or_else(|| Action {
@@ -191,7 +239,11 @@ impl<R: Records> Round<'_, R> {
         let now = self.now().to_seconds_text();
         let raised = self.changes.iter().any(|c| {
             let of = |r: &Option<Json>| r.as_ref().and_then(|r| rank(&SEVERITIES, r["severity"].text()));
-            c.target == *dtp && of(&c.after) > of(&c.before)
+            let urgent = |r: &Option<Json>| {
+                let said = r.as_ref().and_then(|r| element::extension(r, "urgency"));
+                said.and_then(|e| rank(&PRIORITIES, e["valueCode"].text()))
+            };
+            c.target == *dtp && (of(&c.after) > of(&c.before) || urgent(&c.after) > urgent(&c.before))
         });
         if !raised {
             return Ok(());

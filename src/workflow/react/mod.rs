@@ -9,6 +9,7 @@ mod consent;
 mod contact;
 mod correction;
 mod dtp;
+mod escalate;
 mod handoff;
 mod lists;
 mod opening;
@@ -17,7 +18,9 @@ mod readmission;
 mod review;
 mod screen;
 mod stay;
+mod told;
 
+pub use escalate::escalate;
 pub use lists::reconcile;
 pub use screen::screen;
 
@@ -155,6 +158,7 @@ impl<R: Records> Round<'_, R> {
         }
         for change in &tasks {
             self.reviews_follow(change).await?;
+            self.outcome(change).await?;
         }
         for change in &communications {
             self.spoken(change).await?;

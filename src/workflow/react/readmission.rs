@@ -49,6 +49,7 @@ impl<R: Records> Round<'_, R> {
                 self.write(&flag, build::flag(self.programme, &flag.id, stay, patient, days), org).await?;
                 let tasks = self.tasks_of(&at.plan).await?;
                 self.share_care(&json, &episode.id, &tasks, &[flag, encounter.clone()]).await?;
+                self.window_missed(episode, encounter).await?;
             }
         }
         Ok(())

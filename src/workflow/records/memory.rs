@@ -21,7 +21,8 @@ pub struct Memory {
 }
 
 /// (type, parameter) → element that holds the reference.
-const PARAMS: [(&str, &str); 14] = [
+const PARAMS: [(&str, &str); 15] = [
+    ("organization", "organization"),
     ("practitioner", "practitioner"),
     ("patient", "patient"),
     ("patient", "subject"),

@@ -5,6 +5,7 @@
 //! Source: `profiles/screening`; <https://hl7.org/fhir/R4/detectedissue.html>.
 
 mod classes;
+pub mod count;
 mod lists;
 pub mod page;
 mod pairs;

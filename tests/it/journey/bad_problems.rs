@@ -301,8 +301,8 @@ async fn case_23_a_prescriber_was_asked_only_where_a_communication_shows_it(serv
     let pharmacist = server.pharmacist();
     let now = server.now().strftime("%FT%TZ").to_string();
     let decision = |code: &str| json!({"status": "final", "extension": resolution("resolved"), "mitigation": mitigation(code, &now)});
-    for code in ["5", "6"] {
-        refused_at_every_door(&pharmacist, &issue, &decision(code), 422, "Communication").await;
+    for code in ["5", "6", "10", "11", "12", "13"] {
+        refused_at_every_door(&pharmacist, &issue, &decision(code), 422, "evidence.detail").await;
     }
     let mut by_device = decision("1");
     by_device["mitigation"][0]["author"] = json!({"reference": "Device/x"});
@@ -320,7 +320,7 @@ async fn case_23_a_prescriber_was_asked_only_where_a_communication_shows_it(serv
         assert!(matches!(answer.status, 400 | 422), "{door}: {} {}", answer.status, answer.body);
     }
     let letter = |recipient: &str| {
-        json!({"resourceType": "Communication", "status": "completed", "subject": {"reference": format!("Patient/{patient}")},
+        json!({"resourceType": "Communication", "status": "completed", "about": [{"reference": reference(&issue)}], "subject": {"reference": format!("Patient/{patient}")},
             "sender": {"reference": "Practitioner/jonas-adler"}, "recipient": [{"reference": recipient}]})
     };
     let resolve = |evidence: &str| {
@@ -330,6 +330,11 @@ async fn case_23_a_prescriber_was_asked_only_where_a_communication_shows_it(serv
     let to_the_patient = pharmacist.create(&letter(&format!("Patient/{patient}"))).await.ok().reference();
     let path = format!("{}/$resolve", reference(&issue));
     let answer = pharmacist.operation(&path, &resolve(&to_the_patient), None).await;
+    answer.refuses(422, "business-rule", "DetectedIssue.mitigation[0]");
+    let mut elsewhere = letter("Organization/northgate");
+    elsewhere.as_object_mut().expect("an object").remove("about");
+    let elsewhere = pharmacist.create(&elsewhere).await.ok().reference();
+    let answer = pharmacist.operation(&path, &resolve(&elsewhere), None).await;
     answer.refuses(422, "business-rule", "DetectedIssue.mitigation[0]");
     let to_the_hospital = pharmacist.create(&letter("Organization/northgate")).await.ok().reference();
     pharmacist.operation(&path, &resolve(&to_the_hospital), None).await.ok();

@@ -72,7 +72,7 @@ async fn review_begun(server: &TestServer, issue: &Value) -> Value {
 fn decision() -> Value {
     json!({"resourceType": "Parameters", "parameter": [
         {"name": "resolution", "valueCode": "resolved"},
-        {"name": "mitigation", "valueCodeableConcept": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "13"}]}},
+        {"name": "mitigation", "valueCodeableConcept": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "8"}]}},
         {"name": "note", "valueString": "Tartrate stopped."}]})
 }
 

@@ -3,6 +3,7 @@
 
 mod claims;
 mod house;
+mod overdue;
 mod purge;
 mod reindex;
 mod types;

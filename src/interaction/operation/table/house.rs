@@ -30,6 +30,20 @@ const SCREENED: &[Param] = &[
     Param::parts("medicine", MEDICINE, "What was found, by medicine."),
     Param::many("unjudged", "string", "What could not be judged, and which input it lacks."),
 ];
+const RESOLUTION: &[Param] =
+    &[Param::must("code", "code", "A code of resolution."), Param::must("count", "integer", "So many.")];
+const COUNTED: &[Param] = &[
+    Param::must("rule", "code", "The rule."),
+    Param::one("title", "string", "What it finds."),
+    Param::must("on", "boolean", "Whether it is in force."),
+    Param::must("fired", "integer", "Problems that it found."),
+    Param::must("open", "integer", "Of these, wait."),
+    Param::must("decided", "integer", "Of these, were decided."),
+    Param::must("acted-on", "integer", "Of the decided ones, changed something."),
+    Param::must("withdrawn", "integer", "Held no longer before anybody began."),
+    Param::must("cancelled", "integer", "Were cancelled by somebody."),
+    Param::parts("resolution", RESOLUTION, "How they were decided."),
+];
 const SCREEN: &str = "Asks the screening rules about a stay that is followed up. Opens a problem and its review for what is new; with \
     preview it answers what would be. Runs by itself when lists are reconciled.";
 
@@ -161,6 +175,45 @@ pub(super) const ROWS: &[Row] = &[
         is_search: false,
         gives: SCREENED,
         kind: Kind::Write(Write::Screen),
+    },
+    Row {
+        name: "escalate",
+        on: On::Type("Task"),
+        levels: &[Level::Instance],
+        base: "",
+        is_whole: false,
+        text: "Escalates the overdue review of a drug therapy problem: one level more urgent, and the next pharmacist hears of it. Before its time it changes nothing; it runs by itself.",
+        takes: &[],
+        is_search: false,
+        gives: &[Param::must("return", "Task", "As it is now.")],
+        kind: Kind::Write(Write::Escalate),
+    },
+    Row {
+        name: "escalate",
+        on: On::Type("CommunicationRequest"),
+        levels: &[Level::Instance],
+        base: "",
+        is_whole: false,
+        text: "Escalates a question that no prescriber has answered in time: one level more urgent, and the next pharmacist hears of it. Before its time it changes nothing; it runs by itself.",
+        takes: &[],
+        is_search: false,
+        gives: &[Param::must("return", "CommunicationRequest", "As it is now.")],
+        kind: Kind::Write(Write::Escalate),
+    },
+    Row {
+        name: "rule-report",
+        on: On::Type("DetectedIssue"),
+        levels: &[Level::Type],
+        base: "",
+        is_whole: false,
+        text: "Counts, by screening rule, what became of the problems that it found, of those that the caller may see.",
+        takes: &[
+            Param::one("start", "date", "Identified on that day or later."),
+            Param::one("end", "date", "Identified on that day or earlier."),
+        ],
+        is_search: false,
+        gives: &[Param::parts("rule", COUNTED, "One rule.")],
+        kind: Kind::Read(Read::RuleReport),
     },
     Row {
         name: "handoff-report",

@@ -1,0 +1,126 @@
+//! Escalation inside a transaction: one level up, and the next pharmacist hears of it.
+//!
+//! Not for: when (`escalation.rs`).
+
+use super::Round;
+use crate::access::Ctx;
+use crate::error::Result;
+use crate::fhir::resource::known;
+use crate::fhir::{Json, Target};
+use crate::workflow::element::{self, leads_to_a, patient_of};
+use crate::workflow::guard::Findings;
+use crate::workflow::records::{Desk, Held, Records};
+use crate::workflow::{Programme, build, escalation, task};
+use serde_json::json;
+
+/// (system, code) of those who review.
+const PHARMACISTS: [(&str, &str); 2] = [
+    ("http://nucc.org/provider-taxonomy", "183500000X"),
+    ("http://terminology.hl7.org/CodeSystem/practitioner-role", "pharmacist"),
+];
+
+/// Takes the next step for what waits too long; anything else stays as it is. Answers the resource as stored.
+///
+/// # Errors
+/// What the database says.
+pub async fn escalate<R: Records>(ctx: &Ctx, records: &mut R, programme: &Programme, on: &Held) -> Result<Json> {
+    if escalation::due_at(programme, &on.json).is_none_or(|due| due > ctx.now) {
+        return Ok(on.json.clone());
+    }
+    let mut round = Round { ctx, programme, desk: Desk::new(records), changes: &[], findings: Findings::default() };
+    round.desk.load(std::slice::from_ref(&on.target)).await?;
+    round.step_up(on).await?;
+    round.desk.flush().await?;
+    drop(round);
+    let stored = records.fetch(std::slice::from_ref(&on.target)).await?.into_iter().flatten().next();
+    Ok(stored.map_or_else(|| on.json.clone(), |h| h.json))
+}
+
+impl<R: Records> Round<'_, R> {
+    async fn step_up(&mut self, on: &Held) -> Result<()> {
+        let Some(patient) = patient_of(&on.json, self.base()) else { return Ok(()) };
+        let steps = escalation::taken(&on.json).len();
+        let is_review = on.target.rtype.as_str() == "Task";
+        if !is_review && self.answered(&on.target, &patient).await? {
+            return Ok(());
+        }
+        let owner = if is_review {
+            super::organization(task::owner(&on.json))
+        } else {
+            let sender = element::leads_to(&on.json["sender"], self.base());
+            sender.or_else(|| element::leads_to(&on.json["requester"], self.base()))
+        };
+        let heard = self.next_to_hear(owner.as_ref(), &on.json, steps).await?;
+        let now = self.now().to_seconds_text();
+        let was = on.json["priority"].as_str().unwrap_or("routine").to_string();
+        let priority = escalation::raised(&was);
+        let url = element::extension_url("escalated");
+        self.desk.edit(&on.target, |r| {
+            r.push("extension", Json::from(json!({"url": url, "valueDateTime": now})));
+            r.set("priority", priority);
+            if is_review {
+                r.set("lastModified", now.as_str());
+            }
+        });
+        let text = if is_review {
+            let due = on.json["restriction"]["period"]["end"].text();
+            format!("A review of a drug therapy problem was due by {due} and waits: it is {priority} now.")
+        } else {
+            let step = escalation::STEPS.get(steps).copied().unwrap_or("to be asked of another prescriber");
+            format!("A prescriber has not answered in time: the question is {step}.")
+        };
+        let mut about = vec![on.target.clone()];
+        let parts = ["about", "reasonReference", "basedOn"].iter().flat_map(|n| on.json[*n].items());
+        about.extend(parts.chain([&on.json["focus"]]).filter_map(|r| leads_to_a("DetectedIssue", r, self.base())));
+        let at =
+            Target::new(known("Communication"), self.programme.id(&["escalated", &on.target.id, &steps.to_string()]));
+        let notice = build::notice(
+            &format!("escalated/{}/{steps}", on.target.id),
+            &patient,
+            (&about, &heard),
+            (priority, &text),
+            self.now(),
+        );
+        let org = match owner.filter(|o| o.rtype.as_str() == "Organization") {
+            Some(owner) => self.desk.records.keys().org(&owner.id),
+            None => on.org,
+        };
+        self.write(&at, notice, org).await
+    }
+
+    /// Whether somebody has answered a question.
+    async fn answered(&mut self, request: &Target, patient: &Target) -> Result<bool> {
+        let base = self.base().to_string();
+        let found = self.desk.referring(&[("Communication", "patient", patient.clone())]).await?;
+        Ok(found.iter().filter_map(|t| self.desk.peek(t)).any(|c| {
+            let parts = ["basedOn", "inResponseTo"].iter().flat_map(|n| c[*n].items());
+            c["status"].text() == "completed"
+                && parts.into_iter().any(|r| element::leads_to(r, &base).as_ref() == Some(request))
+        }))
+    }
+
+    /// Who hears of the next step: of the owner's pharmacists each in turn, else the owner; without one those who may take it.
+    async fn next_to_hear(&mut self, owner: Option<&Target>, on: &Json, steps: usize) -> Result<Vec<Target>> {
+        let Some(owner) = owner else {
+            return Ok(task::candidates(on).into_iter().filter_map(super::organization).collect());
+        };
+        if owner.rtype.as_str() != "Organization" {
+            return Ok(vec![owner.clone()]);
+        }
+        let roles = self.desk.referring(&[("PractitionerRole", "organization", owner.clone())]).await?;
+        let is_one = |r: &&Json| {
+            r["active"].as_bool() != Some(false) && PHARMACISTS.iter().any(|(s, c)| element::has_code(&r["code"], s, c))
+        };
+        let base = self.base();
+        let mut people: Vec<Target> = roles
+            .iter()
+            .filter_map(|t| self.desk.peek(t))
+            .filter(is_one)
+            .filter_map(|r| leads_to_a("Practitioner", &r["practitioner"], base))
+            .collect();
+        people.sort();
+        people.dedup();
+        let next = people.get(steps % people.len().max(1)).cloned();
+        Ok(vec![next.unwrap_or_else(|| owner.clone())])
+    }
+}

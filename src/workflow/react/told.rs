@@ -1,0 +1,114 @@
+//! What the hospital hears of each discharge it sent: how the follow-up ended, and when a patient came back before a problem was
+//! decided.
+//!
+//! A Communication of the hospital's own, to be polled; the Task that closed the episode names it as output.
+//! Source: own rules in `profiles/protocol/README.md`.
+
+use super::Round;
+use super::handoff::episode_of;
+use crate::error::Result;
+use crate::fhir::resource::known;
+use crate::fhir::{Json, Target};
+use crate::workflow::dtp::{is_decided, is_open};
+use crate::workflow::element::{self, leads_to_a, own_code};
+use crate::workflow::records::Records;
+use crate::workflow::{Change, build, outreach};
+use std::collections::BTreeMap;
+
+impl<R: Records> Round<'_, R> {
+    /// A Task of the programme was completed: when it closed its episode, the hospital hears how it went.
+    pub(super) async fn outcome(&mut self, change: &Change) -> Result<()> {
+        let Some(after) = change.after.as_ref().filter(|t| t["status"].text() == "completed") else { return Ok(()) };
+        let was = change.before.as_ref().map_or("", |b| b["status"].text());
+        let closes = own_code(&after["code"], "task-code") == Some("close-episode");
+        let Some(id) = episode_of(after).map(String::from).filter(|_| closes && was != "completed") else {
+            return Ok(());
+        };
+        let episode = Target::new(known("EpisodeOfCare"), id);
+        let Some(at) = self.hospital_hears(&episode, "outcome", None).await? else { return Ok(()) };
+        let kind = self.programme.coded("task-output-type", "outcome");
+        self.desk.load(std::slice::from_ref(&change.target)).await?;
+        self.desk.edit(&change.target, |task| {
+            let mut output = Json::object();
+            output.set("type", kind);
+            output.set("valueReference", element::reference(&at));
+            task.push("output", output);
+        });
+        Ok(())
+    }
+
+    /// The patient is in hospital again: where a problem waits undecided, the window to solve it was missed, and the hospital
+    /// that discharged hears of it.
+    pub(super) async fn window_missed(&mut self, episode: &Target, stay: &Target) -> Result<()> {
+        self.hospital_hears(episode, "missed-window", Some(stay)).await.map(drop)
+    }
+
+    /// Writes what the hospital hears. Answers where; `None` where there is nobody or nothing to tell.
+    async fn hospital_hears(&mut self, episode: &Target, what: &str, stay: Option<&Target>) -> Result<Option<Target>> {
+        let Some(json) = self.desk.get(episode).await? else { return Ok(None) };
+        let base = self.base().to_string();
+        let hospital = leads_to_a("Organization", &json["managingOrganization"], &base);
+        let patient = leads_to_a("Patient", &json["patient"], &base);
+        let (Some(hospital), Some(patient)) = (hospital, patient) else { return Ok(None) };
+        let asks = [("DetectedIssue", "patient", patient.clone()), ("Communication", "patient", patient.clone())];
+        let found = self.desk.referring(&asks).await?;
+        let since = element::earliest(json["period"]["start"].text(), &self.programme.env.zone);
+        let in_time = |time: &str| element::latest(time, &self.programme.env.zone) >= since;
+        let of = |rtype: &str| found.iter().filter(move |t| t.rtype.as_str() == rtype).cloned().collect::<Vec<_>>();
+        let mut issues: Vec<Target> = of("DetectedIssue");
+        issues.retain(|t| self.desk.peek(t).is_some_and(|i| in_time(i["identifiedDateTime"].text())));
+        let attempts = of("Communication").into_iter().filter(|t| {
+            let said = self.desk.peek(t).filter(|c| outreach::is_attempt(c) && in_time(c["sent"].text()));
+            said.is_some_and(|c| c["status"].text() != "entered-in-error")
+        });
+        let attempts: Vec<Target> = attempts.collect();
+        let reached = attempts.iter().filter_map(|t| self.desk.peek(t)).filter(|c| outreach::is_reached(c)).count();
+        let (decided, open): (Vec<Target>, Vec<Target>) = issues
+            .into_iter()
+            .filter(|t| self.desk.peek(t).is_some_and(|i| is_decided(i) || is_open(i)))
+            .partition(|t| self.desk.peek(t).is_some_and(is_decided));
+        if stay.is_some() && open.is_empty() {
+            return Ok(None);
+        }
+        let mut how: BTreeMap<String, usize> = BTreeMap::new();
+        for issue in decided.iter().filter_map(|t| self.desk.peek(t)) {
+            let resolution = element::extension(issue, "resolution").map(|e| &e["valueCodeableConcept"]);
+            let code = resolution.and_then(|r| own_code(r, "resolution")).unwrap_or_default();
+            let display = self.programme.concept("resolution", code).map_or(code, |c| c.display.as_str());
+            *how.entry(display.to_string()).or_default() += 1;
+        }
+        let how: Vec<String> = how.into_iter().map(|(how, n)| format!("{how}: {n}")).collect();
+        let text = match stay {
+            None => format!(
+                "The follow-up has ended. Calls: {}, the patient was reached in {reached}. Drug therapy problems: {} decided{}{}, {} still open.",
+                attempts.len(),
+                decided.len(),
+                if how.is_empty() { "" } else { " - " },
+                how.join(", "),
+                open.len()
+            ),
+            Some(_) => format!(
+                "The patient is in hospital again while {} drug therapy problem{} still waited for a decision.",
+                open.len(),
+                if open.len() == 1 { "" } else { "s" }
+            ),
+        };
+        let parts: Vec<&str> = [what, episode.id.as_str()].into_iter().chain(stay.map(|s| s.id.as_str())).collect();
+        let at = Target::new(known("Communication"), self.programme.id(&parts));
+        let mut about = vec![episode.clone()];
+        about.extend(stay.cloned());
+        // What is open is the pharmacy's until it is decided; of a missed window the hospital hears which they were.
+        about.extend(if stay.is_some() { open } else { decided });
+        let priority = if stay.is_some() { "urgent" } else { "routine" };
+        let notice = build::notice(&parts.join("/"), &patient, (&about, &[hospital]), (priority, &text), self.now());
+        let org = self.desk.org(episode).unwrap_or_default();
+        self.write(&at, notice, org).await?;
+        let addresses = self.addresses(episode);
+        let tasks = self.tasks_of(&addresses.plan).await?;
+        self.share_care(&json, &episode.id, &tasks, std::slice::from_ref(&at)).await?;
+        for issue in about.iter().filter(|t| t.rtype.as_str() == "DetectedIssue") {
+            self.show_to_hospital(&episode.id, issue).await?;
+        }
+        Ok(Some(at))
+    }
+}
