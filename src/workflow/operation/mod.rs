@@ -138,7 +138,7 @@ pub async fn prepare_report(
 /// time it changes nothing; a worker asks by itself. Answers the resource as stored.
 ///
 /// # Errors
-/// 400 for parameters: it takes none.
+/// 400 for parameters: it takes none; 403 for another organisation than the owner.
 pub async fn escalate(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -158,6 +158,11 @@ pub(super) async fn escalate_in<R: Records>(
 ) -> Result<Json> {
     params::Params::read(params, &[])?;
     let held = behind_locks(records, programme, on).await?;
+    let works_there = task::owner(&held.json).is_empty() || task::is_owner(ctx, &held.json);
+    if task::is_handoff(&held.json) && !works_there && ctx.principal.org.is_some() {
+        let text = "only the organisation that owns a review asks for its next step (rule task-owner)";
+        return Err(Error::forbidden(text).at("Task.owner"));
+    }
     super::react::escalate(ctx, records, programme, &held).await
 }
 

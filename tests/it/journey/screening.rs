@@ -3,7 +3,7 @@
 use super::reconcile::preview;
 use super::{TASK_CODE, discharge};
 use crate::harness::client::reference;
-use crate::harness::{Client, TestServer};
+use crate::harness::{Client, TestServer, hours};
 use serde_json::{Value, json};
 
 /// Posts a sample; answers its Patient.
@@ -73,4 +73,36 @@ async fn who_cares_for_the_patient_may_ask_and_asking_again_changes_nothing(serv
     server.pharmacist().operation(&format!("{issue}/$resolve"), &params, None).await.ok();
     pharmacy.operation(&path, &Value::Null, None).await.ok();
     assert_eq!(rules(&server.everyone(), &patient).await.len(), 0, "decided, it is not raised again");
+    // What became of the rule's findings, of those that the caller may see.
+    for (client, fired) in [(&server.pharmacist(), 1), (&other, 0)] {
+        let report = client.read("DetectedIssue/$rule-report?start=2020-01-01").await.ok().body;
+        let rules = report["parameter"].as_array().expect("rules");
+        let rule = rules.iter().find(|r| r["part"][0]["valueCode"] == "same-substance").expect("the rule");
+        let of = |name: &str| rule["part"].as_array().expect("parts").iter().find(|p| p["name"] == name).cloned();
+        assert_eq!(of("fired").expect("a count")["valueInteger"], fired, "{rule}");
+        assert_eq!(of("decided").expect("a count")["valueInteger"], fired);
+        assert_eq!(of("acted-on").expect("a count")["valueInteger"], 0, "nothing had to change");
+    }
+    pharmacy.read("DetectedIssue/$rule-report?start=never").await.is(400);
+}
+
+both_databases!(a_review_that_is_overdue_is_escalated_by_whoever_asks_and_stays_with_its_owner);
+async fn a_review_that_is_overdue_is_escalated_by_whoever_asks_and_stays_with_its_owner(server: TestServer) {
+    let patient = post(&server, "04-duplicate-therapy").await;
+    let call = server.everyone().search(&format!("Task?patient={patient}&code={TASK_CODE}|first-call")).await.remove(0);
+    server.pharmacy().operation(&format!("{}/$claim", reference(&call)), &Value::Null, Some("1")).await.ok();
+    let find = async || {
+        server.pharmacist().search(&format!("Task?patient={patient}&code={TASK_CODE}|review-dtp")).await.remove(0)
+    };
+    let review = find().await;
+    let path = format!("{}/$escalate", reference(&review));
+    server.user("tomas").operation(&path, &Value::Null, None).await.refuses(403, "forbidden", "Task.owner");
+    let same = server.technician().operation(&path, &Value::Null, None).await.ok().body;
+    assert_eq!(same["meta"]["versionId"], review["meta"]["versionId"], "before its time nothing changes");
+    server.advance(hours(73));
+    let raised = server.technician().operation(&path, &Value::Null, None).await.ok().body;
+    assert_eq!((&raised["priority"], &raised["owner"]), (&json!("asap"), &review["owner"]));
+    let told = server.pharmacist().search(&format!("Communication?patient={patient}&category=notification")).await;
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(told[0]["recipient"][0]["reference"], "Practitioner/jonas-adler");
 }

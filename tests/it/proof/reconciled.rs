@@ -15,6 +15,8 @@ struct Count {
     sources: usize,
     outcomes: BTreeMap<String, usize>,
     why: BTreeMap<String, usize>,
+    /// What screening would find, by rule.
+    found: BTreeMap<String, usize>,
 }
 
 impl Count {
@@ -23,6 +25,24 @@ impl Count {
         println!("  not followed: {:?}", self.reasons);
         println!("  outcomes: {:?}", self.outcomes);
         println!("  unclear because: {:?}", self.why);
+        println!("  candidates by rule: {:?}", self.found);
+    }
+
+    /// Takes in what screening would find in a stay; answers why, one sentence each.
+    fn screened(&mut self, told: &Value) -> Vec<String> {
+        let mut out = Vec::new();
+        for medicine in told["parameter"].as_array().into_iter().flatten().filter(|p| p["name"] == "medicine") {
+            let parts = medicine["part"].as_array().into_iter().flatten();
+            for finding in parts.filter(|p| p["name"] == "finding") {
+                let rule = finding["part"][0]["valueCode"].as_str().expect("a rule").to_string();
+                out.push(format!(
+                    "  ! {rule} {} {}",
+                    finding["part"][2]["valueCode"], finding["part"][3]["valueString"]
+                ));
+                *self.found.entry(rule).or_default() += 1;
+            }
+        }
+        out
     }
 
     /// Takes the reconciled list of a stay in.
@@ -88,6 +108,8 @@ async fn every_discharge_of_the_real_data_is_reconciled_line_by_line(server: Tes
         decision(&server, &encounter, &mut count).await;
         let lines = list["entry"].as_array().cloned().unwrap_or_default();
         shown.push(encounter.clone());
+        let told = everyone.operation(&format!("{encounter}/$screen"), &preview(), None).await.ok().body;
+        shown.extend(count.screened(&told));
         for line in &lines {
             let parts = line["extension"][0]["extension"].as_array().cloned().unwrap_or_default();
             let sources: Vec<String> =
@@ -97,6 +119,9 @@ async fn every_discharge_of_the_real_data_is_reconciled_line_by_line(server: Tes
     }
     assert_eq!(count.stays, 30);
     assert!(count.sources > 100, "{}", count.sources);
+    // A home medicine that is missing without a word is a problem; two lines of one substance are one.
+    let (found, omitted) = (count.found["home-omitted"], count.outcomes["omitted-without-note"]);
+    assert!(found <= omitted && found + 3 > omitted, "{found} of {omitted}");
     count.print("discharges.ndjson.gz");
     if std::env::var_os("BATON_TEST_SHOW").is_some() {
         println!("{}", shown.join("\n"));
@@ -129,6 +154,11 @@ async fn every_stay_of_the_synthea_patients_is_reconciled(server: TestServer) {
                     continue; // a class that the programme does not record
                 }
                 count.add(&encounter, &list.ok().body);
+                let told = everyone.operation(&format!("{encounter}/$screen"), &preview(), None).await.ok().body;
+                let why = count.screened(&told);
+                if std::env::var_os("BATON_TEST_SHOW").is_some() {
+                    println!("{encounter}\n{}", why.join("\n"));
+                }
                 decision(&server, &encounter, &mut count).await;
             }
         }
