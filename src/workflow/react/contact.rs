@@ -36,8 +36,19 @@ impl<R: Records> Round<'_, R> {
             let text = "what a technician tells a patient repeats what a pharmacist has taught: name it in basedOn (rule education)";
             self.findings.forbid("Communication.basedOn", text);
         }
+        let mut answered = ["basedOn", "inResponseTo"].iter().flat_map(|n| said[*n].items());
+        if answered.any(|r| leads_to_a("CommunicationRequest", r, &base).is_some()) {
+            let text =
+                "only a pharmacist puts the answer to a question about a therapy on record (rule prescriber-contact)";
+            self.findings.forbid("Communication.basedOn", text);
+        }
         if !is_about_a_problem(said, &base) {
             return Ok(());
+        }
+        if said.get("sender").is_some() && !self.is_colleague(&said["sender"]).await? {
+            let text =
+                "only a pharmacist puts on record what a prescriber says about a therapy (rule prescriber-contact)";
+            self.findings.forbid("Communication.sender", text);
         }
         for (n, recipient) in said["recipient"].items().iter().enumerate() {
             if !self.is_colleague(recipient).await? {

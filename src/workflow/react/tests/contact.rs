@@ -51,6 +51,33 @@ fn only_a_pharmacist_asks_a_prescriber_about_a_problem_as_a_table() {
 }
 
 #[test]
+fn only_a_pharmacist_puts_a_prescribers_answer_on_record_as_a_table() {
+    for (who, change, answer, at) in [
+        ("mara", json!({"sender": {"reference": "Practitioner/doctor"}}), 403, "Communication.sender"),
+        ("mara", json!({"sender": {"reference": "Practitioner/mara"}}), 200, ""),
+        ("mara", json!({"basedOn": [{"reference": "CommunicationRequest/q"}]}), 403, "Communication.basedOn"),
+        ("elm", json!({"basedOn": [{"reference": "CommunicationRequest/q"}]}), 403, "Communication.basedOn"),
+        (
+            "jonas",
+            json!({"sender": {"reference": "Practitioner/doctor"}, "basedOn": [{"reference": "CommunicationRequest/q"}]}),
+            200,
+            "",
+        ),
+    ] {
+        let mut world = with_people();
+        let mut reply = letter("Organization/elm");
+        for (name, value) in change.as_object().unwrap() {
+            reply[name] = value.clone();
+        }
+        let result = world.write(who, vec![reply]);
+        assert_eq!(status(&result), answer, "{who} {change}: {result:?}");
+        if let Err(error) = result {
+            assert_eq!(error.issues[0].expression, at, "{who} {change}");
+        }
+    }
+}
+
+#[test]
 fn a_technician_repeats_to_a_patient_what_a_pharmacist_has_taught() {
     let teach = |based_on: Option<&str>| {
         let mut out = letter("Patient/p");
