@@ -5,7 +5,7 @@
 //! Source: `profiles/policy/rules.json` for roles; own rules in `task.rs`, `dtp.rs`, `outreach.rs`, `discharge.rs`.
 
 use super::element::{self, is_of_programme};
-use super::{Programme, discharge, dtp, list, medication, outreach, task};
+use super::{Programme, answers, discharge, dtp, list, medication, outreach, task};
 use crate::access::Ctx;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::Json;
@@ -76,6 +76,7 @@ pub fn guard(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: Opt
             "DetectedIssue" => dtp::judge(ctx, programme, before, after, &mut findings),
             "Communication" => outreach::judge(ctx, before, after, &mut findings),
             "List" => list::judge(after, &mut findings),
+            "QuestionnaireResponse" => answers::judge(ctx, programme, before, after, &mut findings),
             "MedicationRequest" | "MedicationStatement" | "MedicationAdministration" | "MedicationDispense" => {
                 medication::judge(after, &mut findings);
             }

@@ -6,6 +6,7 @@
 //! Not for: which rows a caller sees (`access`), base structure (`fhir::validate`), SQL (`store`).
 //! Source: `profiles/*/README.md`; <https://hl7.org/fhir/R4/workflow.html>.
 
+pub mod answers;
 pub mod build;
 pub mod calendar;
 pub mod consent;
@@ -36,7 +37,9 @@ mod world;
 pub mod zone;
 
 pub use guard::{guard, needs_if_match, stamp};
-pub use operation::{attempt, claim, escalate, prepare_report, reconcile, release, resolve, screen as screen_stay};
+pub use operation::{
+    attempt, claim, escalate, extract, prepare_report, reconcile, release, resolve, screen as screen_stay,
+};
 pub use programme::Programme;
 pub use react::react;
 pub use task::{needs_version, standing};

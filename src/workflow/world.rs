@@ -190,6 +190,10 @@ impl World {
         })
     }
 
+    pub fn extract(&mut self, who: &str, id: &str) -> Result<Json> {
+        self.operate(who, async |ctx, memory, programme| operation::extract_in(ctx, memory, programme, id, None).await)
+    }
+
     /// `$reconcile` of the only stay.
     pub fn reconcile(&mut self, who: &str, writes: bool) -> Result<Json> {
         self.operate(who, async |ctx, memory, programme| {

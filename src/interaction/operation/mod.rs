@@ -4,6 +4,7 @@
 //! Not for: what those of the programme do (`workflow/`).
 //! Source: <https://hl7.org/fhir/R4/operations.html>.
 
+mod form;
 mod input;
 pub(super) mod meta;
 mod protocol;
@@ -61,6 +62,7 @@ impl Engine {
                     (Read::ReindexStatus, _) => self.reindex_status(ctx).await,
                     (Read::Timeline, Scope::Instance(at)) => self.timeline(ctx, at).await,
                     (Read::Apply, on) => self.apply_protocol(ctx, on, &input).await,
+                    (Read::Populate, on) => self.populate(ctx, on, &input).await,
                     (Read::Simulate, on) => self.simulate(ctx, on, &input).await,
                     (Read::Report, Scope::Instance(at)) => self.report(ctx, at, &input, page, call.is_get).await,
                     (Read::Everything, on) => self.everything(ctx, on, &input).await,
@@ -264,6 +266,7 @@ impl Call {
             Write::Claim => workflow::claim(ctx, tx, programme, id, params, self.if_match).await,
             Write::Release => workflow::release(ctx, tx, programme, id, params, self.if_match).await,
             Write::Attempt => workflow::attempt(ctx, tx, programme, id, params, self.if_match).await,
+            Write::Extract => workflow::extract(ctx, tx, programme, id, params).await,
             Write::Reconcile => workflow::reconcile(ctx, tx, programme, id, params).await,
             Write::Escalate => workflow::escalate(ctx, tx, programme, &self.target, params).await,
             Write::Screen => workflow::screen_stay(ctx, tx, programme, &self.target, params).await,

@@ -134,9 +134,9 @@ impl Engine {
         };
         let mut actions: BTreeMap<String, (Option<Instant>, Option<Instant>)> = BTreeMap::new();
         for task in self.tasks(ctx, &patient, episode["id"].text()).await? {
-            let Some(action) = element::own_identifier(&task, "task").and_then(|v| v.split('/').nth(1)) else {
-                continue;
-            };
+            // `episode/action/number`; reviews of problems and the like are not the protocol's.
+            let named = element::own_identifier(&task, "task").and_then(|v| v.strip_prefix(episode["id"].text()));
+            let Some(action) = named.and_then(|v| v.split('/').nth(1)) else { continue };
             let due = element::earliest(task["restriction"]["period"]["end"].text(), &TimeZone::UTC);
             actions.entry(action.to_string()).or_default().0 = due;
         }
@@ -186,7 +186,7 @@ impl Engine {
     }
 
     /// Where a parameter leads.
-    fn named(&self, input: &Input, name: &str, types: &[&str]) -> Result<Option<Target>> {
+    pub(super) fn named(&self, input: &Input, name: &str, types: &[&str]) -> Result<Option<Target>> {
         let Some(text) = input.text(name) else { return Ok(None) };
         let reference = Json::from(serde_json::json!({"reference": text}));
         let found = element::leads_to(&reference, &self.house().active().env.base);
@@ -196,7 +196,7 @@ impl Engine {
         }
     }
 
-    async fn visible(&self, ctx: &Ctx, at: &Target) -> Result<Json> {
+    pub(super) async fn visible(&self, ctx: &Ctx, at: &Target) -> Result<Json> {
         self.permit(ctx, Action::Read, Some(at.rtype))?;
         match self.house().store.get(&Limit::of(ctx), at).await? {
             Some(version) if version.is_deleted() => Err(Error::gone(format!("{at} is deleted"))),

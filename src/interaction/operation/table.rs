@@ -114,6 +114,7 @@ pub(in crate::interaction) enum Write {
     Release,
     Attempt,
     Resolve,
+    Extract,
     /// With `preview` it answers what it would write.
     Reconcile,
     /// With `preview` it answers what it would find.
@@ -134,6 +135,7 @@ pub(in crate::interaction) enum Read {
     Report,
     Timeline,
     Apply,
+    Populate,
     Simulate,
     RuleReport,
     Versions,

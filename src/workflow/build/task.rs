@@ -47,6 +47,11 @@ pub fn task(frame: &TaskFrame<'_>, plan: &Plan, action: &Action, intent: &Intent
         task.set("requester", reference(hospital));
     }
     task.set("reasonCode", Json::from(json!({"text": plan.title})));
+    if let Some(form) = &action.questionnaire {
+        let kind =
+            json!({"coding": [{"system": "http://hl7.org/fhir/uv/sdc/CodeSystem/temp", "code": "questionnaire"}]});
+        task.push("input", Json::from(json!({"type": kind, "valueCanonical": form})));
+    }
     offer_to(frame.programme, &mut task, frame.owner.as_ref(), &frame.candidates);
     ordered(&task)
 }
@@ -115,7 +120,7 @@ fn ordered(task: &Json) -> Json {
         "reasonCode",
     ];
     let mut out = Json::object();
-    for name in ORDER.iter().copied().chain(["restriction"]) {
+    for name in ORDER.iter().copied().chain(["restriction", "input"]) {
         if let Some(value) = task.get(name) {
             out.set(name, value.clone());
         }

@@ -7,6 +7,7 @@
 //! Source: own operations, described in `profiles/protocol/README.md`.
 
 mod attempt;
+mod extract;
 mod handing;
 mod params;
 mod resolve;
@@ -24,6 +25,7 @@ use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
 use crate::store::Tx;
 pub(super) use attempt::attempt_in;
+pub(super) use extract::extract_in;
 pub(super) use handing::{claim_in, release_in};
 pub(super) use resolve::resolve_in;
 
@@ -98,6 +100,21 @@ pub async fn resolve(
     if_match: Option<i64>,
 ) -> Result<Json> {
     resolve_in(ctx, &mut Books::new(tx, programme), programme, dtp_id, params, if_match).await
+}
+
+/// `QuestionnaireResponse/{id}/$extract`: makes MedicationStatements as told and AllergyIntolerances to be confirmed of whole
+/// answers to a form of the programme. Answers them as a Bundle. Asked again after an amendment it changes them and adds none.
+///
+/// # Errors
+/// 422 when the answers are not whole, or to another form.
+pub async fn extract(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    programme: &Programme,
+    response_id: &str,
+    params: Option<&Json>,
+) -> Result<Json> {
+    extract_in(ctx, &mut Books::new(tx, programme), programme, response_id, params).await
 }
 
 /// `Encounter/{id}/$reconcile`: compares the medication lists around a stay. Answers the working List: as stored, or, with

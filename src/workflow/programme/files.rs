@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The folders that hold FHIR resources of the programme.
-const FOLDERS: [&str; 6] = ["codes", "medicine", "policy", "protocol", "screening", "structure"];
+const FOLDERS: [&str; 7] = ["codes", "medicine", "policy", "protocol", "questionnaire", "screening", "structure"];
 
 /// Files of these folders that other rooms read in shapes of their own.
 const OTHERS: [&str; 1] = ["policy/access.json"];
@@ -22,6 +22,7 @@ macro_rules! built_in {
 }
 
 built_in! {
+    "codes/answer.json",
     "codes/attempt-outcome.json",
     "codes/business-status.json",
     "codes/destination.json",
@@ -40,6 +41,7 @@ built_in! {
     "codes/task-code.json",
     "codes/task-output-type.json",
     "codes/task-status-reason.json",
+    "codes/valueset-answer.json",
     "codes/valueset-attempt-outcome.json",
     "codes/valueset-business-status.json",
     "codes/valueset-destination.json",
@@ -92,6 +94,10 @@ built_in! {
     "protocol/safemed-45-day.json",
     "protocol/tcm-30-day.json",
     "protocol/zone.json",
+    "questionnaire/first-call.json",
+    "questionnaire/follow-up.json",
+    "questionnaire/pharmacist-review.json",
+    "questionnaire/red-flags.json",
     "screening/classes.json",
     "screening/interactions.json",
     "screening/limits.json",

@@ -230,6 +230,23 @@ impl<R: Records> Round<'_, R> {
         self.write(&at, json, org).await
     }
 
+    /// Answers that a Task puts out are whole, and to the form that it asked for.
+    fn check_answers(&mut self, task: &Json, resource: &Json, at: &str) {
+        if element::type_of(resource) != "QuestionnaireResponse" {
+            return;
+        }
+        let asked: Vec<&str> =
+            task["input"].items().iter().map(|i| i["valueCanonical"].text()).filter(|c| !c.is_empty()).collect();
+        let given = resource["questionnaire"].text();
+        if !asked.is_empty() && !asked.contains(&given) {
+            let text = format!("the Task asks for {}, and these are answers to {given}", asked.join(", "));
+            self.findings.refuse(at, text);
+        }
+        if !crate::workflow::answers::is_whole(resource) {
+            self.findings.refuse(at, format!("the answers are {}: complete them first", resource["status"].text()));
+        }
+    }
+
     /// What a Task puts out belongs to its patient.
     async fn check_output(&mut self, task: &Json) -> Result<()> {
         let base = self.base().to_string();
@@ -240,6 +257,7 @@ impl<R: Records> Round<'_, R> {
             match self.desk.get(&target).await? {
                 None => self.findings.refuse(at, format!("{target} is not known here")),
                 Some(resource) => {
+                    self.check_answers(task, &resource, &at);
                     let of = patient_of(&resource, &base);
                     if of.is_some() && of != patient {
                         self.findings.refuse(at, "the output belongs to another patient than the Task");

@@ -5,6 +5,7 @@
 //! The order of the entries does not matter: stays are taken in the order of their time, everything else by address.
 
 mod abort;
+mod answers;
 mod consent;
 mod contact;
 mod correction;
@@ -163,6 +164,9 @@ impl<R: Records> Round<'_, R> {
         for change in &communications {
             self.spoken(change).await?;
             self.outreach(change).await?;
+        }
+        for change in of("QuestionnaireResponse") {
+            self.answers_given(change).await?;
         }
         for change in &issues {
             self.dtp(change).await?;

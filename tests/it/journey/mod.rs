@@ -1,6 +1,7 @@
 //! The programme, told as stories.
 
 mod access;
+mod answers;
 mod bad_cases;
 mod bad_problems;
 mod consent;

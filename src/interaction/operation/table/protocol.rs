@@ -1,6 +1,6 @@
 //! Operations of protocols and forms.
 
-use super::{Kind, Level, On, Param, Read, Row};
+use super::{Kind, Level, On, Param, Read, Row, Write};
 
 const TASK: &[Param] = &[
     Param::must("action", "string", "The action's id."),
@@ -61,5 +61,35 @@ pub(super) const ROWS: &[Row] = &[
             Param::parts("case", CASE, "An episode."),
         ],
         kind: Kind::Read(Read::Simulate),
+    },
+    Row {
+        name: "populate",
+        on: On::Type("Questionnaire"),
+        levels: &[Level::Type, Level::Instance],
+        base: "",
+        is_whole: false,
+        text: "A form with what is known filled in: one repetition of the medicines' group for each line of the reconciled list that the caller \
+            sees. Answers a QuestionnaireResponse in progress; nothing is stored.",
+        takes: &[
+            Param::one("questionnaire", "canonical", "The form, url|version; of an instance it is that one."),
+            Param::must("subject", "string", "The Patient, as a reference."),
+            Param::one("encounter", "string", "The stay, as a reference; the last one with a list unless given."),
+        ],
+        is_search: false,
+        gives: &[Param::must("return", "QuestionnaireResponse", "The form, filled in.")],
+        kind: Kind::Read(Read::Populate),
+    },
+    Row {
+        name: "extract",
+        on: On::Type("QuestionnaireResponse"),
+        levels: &[Level::Instance],
+        base: "",
+        is_whole: false,
+        text: "Makes MedicationStatements as told and AllergyIntolerances to be confirmed of whole answers to a form of the programme; screening \
+            follows. Asked again after an amendment it changes them and adds none.",
+        takes: &[],
+        is_search: false,
+        gives: &[Param::must("return", "Bundle", "A collection of what the answers say now.")],
+        kind: Kind::Write(Write::Extract),
     },
 ];
