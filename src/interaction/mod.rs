@@ -12,6 +12,7 @@ mod capability;
 mod change;
 mod history;
 mod job;
+mod message;
 mod openapi;
 mod operation;
 mod page;

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod list;
 pub mod medication;
 pub mod medicine;
+pub mod message;
 pub mod operation;
 pub mod outreach;
 pub mod policy;

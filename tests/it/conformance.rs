@@ -17,6 +17,7 @@ const SECTIONS: &[(&str, &[&str], &str)] = &[
     ("R4", &["http.html"], "RESTful API"),
     ("R4", &["async.html"], "Asynchronous requests"),
     ("R4", &["bundle.html"], "Bundles"),
+    ("R4", &["messaging.html"], "Messages"),
     ("R4", &["fhirpatch.html"], "FHIRPath Patch"),
     ("R4", &["search.html", "searchparameter.html", "compartmentdefinition.html"], "Search"),
     (

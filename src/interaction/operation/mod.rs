@@ -44,6 +44,7 @@ impl Engine {
         let row = table::find(&call.name, &call.on).ok_or_else(|| no_such(&call.name))?;
         match row.kind {
             Kind::Write(Write::MetaAdd | Write::MetaDelete) => self.change_meta(ctx, call).await,
+            Kind::Write(Write::Message) => self.process_message(ctx, call).await,
             Kind::Write(_) => {
                 let prefer = call.prefer;
                 let call = self.call(ctx, call, "")?;
@@ -86,6 +87,11 @@ impl Engine {
     pub(super) fn call(&self, ctx: &Ctx, call: Operation, place: &str) -> Result<Call> {
         let row = table::find(&call.name, &call.on).ok_or_else(|| no_such(&call.name))?;
         let (kind, target) = match (row.kind, &call.on) {
+            (Kind::Write(Write::Message), _) => {
+                let text =
+                    "a message is a transaction of its own, not an entry of another; POST it to $process-message";
+                return Err(Error::invalid(text).code("not-supported"));
+            }
             (Kind::Write(kind), Scope::Instance(target)) => (kind, target),
             (Kind::Read(Read::Document), Scope::Instance(target)) => {
                 Input::read(row, call.body, &call.query, &self.house().json)?;
@@ -271,8 +277,8 @@ impl Call {
             Write::Escalate => workflow::escalate(ctx, tx, programme, &self.target, params).await,
             Write::Screen => workflow::screen_stay(ctx, tx, programme, &self.target, params).await,
             Write::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
-            Write::MetaAdd | Write::MetaDelete => {
-                Err(Error::fault("a change of meta is a patch: operation() and transaction() make it one"))
+            Write::MetaAdd | Write::MetaDelete | Write::Message => {
+                Err(Error::fault("operation() and transaction() turn a change of meta, and a message, into writes"))
             }
         }
     }

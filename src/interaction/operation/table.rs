@@ -117,6 +117,8 @@ pub(in crate::interaction) enum Write {
     Extract,
     /// With `preview` it answers what it would write.
     Reconcile,
+    /// A transaction of its own.
+    Message,
     /// With `preview` it answers what it would find.
     Screen,
     Escalate,

@@ -10,6 +10,7 @@ mod doors;
 mod follow_up;
 mod handoff;
 mod load;
+mod message;
 mod order;
 mod protocol;
 pub mod reconcile;

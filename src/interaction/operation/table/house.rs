@@ -80,6 +80,23 @@ pub(super) const ROWS: &[Row] = &[
         kind: Kind::Read(Read::ReindexStatus),
     },
     Row {
+        name: "process-message",
+        on: On::Server,
+        levels: &[Level::System],
+        base: "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message",
+        is_whole: false,
+        text: "Takes the news of a stay - admission, transfer, discharge, what was cancelled or corrected - or of what a patient takes. The \
+            body is the Bundle of type message, or Parameters with it. The same message again changes nothing; an older one replaces \
+            nothing newer.",
+        takes: &[
+            Param::must("content", "Bundle", "The message."),
+            Param::one("async", "boolean", "Must be false: messages are taken while the sender waits."),
+        ],
+        is_search: false,
+        gives: &[Param::must("return", "OperationOutcome", "What became of it.")],
+        kind: Kind::Write(Write::Message),
+    },
+    Row {
         name: "claim",
         on: On::Type("Task"),
         levels: &[Level::Instance],
