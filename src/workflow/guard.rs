@@ -57,7 +57,8 @@ impl Findings {
 }
 
 /// Types that the programme makes and nobody deletes.
-const KEPT: [&str; 7] = ["CarePlan", "Consent", "EpisodeOfCare", "Flag", "List", "Observation", "Task"];
+const KEPT: [&str; 8] =
+    ["CarePlan", "Consent", "EpisodeOfCare", "Flag", "List", "Observation", "RiskAssessment", "Task"];
 
 /// Refuses a write that the caller's role may not make, or that the state of the resource forbids. Pure.
 ///

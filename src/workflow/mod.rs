@@ -30,6 +30,7 @@ pub mod react;
 pub mod reconcile;
 pub mod records;
 pub mod report;
+pub mod risk;
 pub mod screen;
 pub mod task;
 pub mod timeline;

@@ -12,7 +12,7 @@ mod read;
 
 pub use apply::{Compared, Subject, simulation};
 pub use choice::{Choice, Chosen};
-pub use condition::{Case, Condition};
+pub use condition::{Case, Condition, evaluate, parse};
 pub use read::{Shelf, read, seconds};
 
 use super::calendar::{Calendar, Offset};

@@ -49,12 +49,15 @@ struct Scene {
     hospital: Option<Json>,
     around: Vec<Json>,
     medicines: usize,
+    /// What the scores come to.
+    risks: Vec<Json>,
 }
 
 impl Scene {
     fn case(&self, now: Instant) -> Case<'_> {
         let (encounter, hospital) = (self.encounter.as_ref(), self.hospital.as_ref());
-        Case::of(encounter, &self.patient, hospital, self.around.iter(), self.medicines, now)
+        let case = Case::of(encounter, &self.patient, hospital, self.around.iter(), self.medicines, now);
+        Case { risk: self.risks.iter().collect(), ..case }
     }
 }
 
@@ -230,7 +233,13 @@ impl Engine {
             }
         }
         let hospital = hospital.map(|v| v.json()).transpose()?;
-        Ok(Scene { encounter, patient: record, hospital, around, medicines })
+        let mut scene = Scene { encounter, patient: record, hospital, around, medicines, risks: Vec::new() };
+        if let Some(at) = scene.encounter.as_ref().and_then(element::target_of) {
+            let (programme, case) = (&house.programme, scene.case(ctx.now));
+            let scored = programme.scores.iter().map(|s| s.assessment(programme, &at, patient, &case, ctx.now));
+            scene.risks = scored.collect();
+        }
+        Ok(scene)
     }
 
     /// What is about a patient, of some types, as far as the caller may see it.

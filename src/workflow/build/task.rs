@@ -8,6 +8,7 @@ use crate::clock::Instant;
 use crate::fhir::{Json, Target};
 use crate::workflow::discharge::Stay;
 use crate::workflow::element::{self, reference};
+use crate::workflow::policy::PRIORITIES;
 use crate::workflow::protocol::{Action, Intent, Plan};
 use crate::workflow::{Programme, task};
 use serde_json::json;
@@ -27,8 +28,23 @@ pub struct TaskFrame<'a> {
     pub owner: Option<Target>,
     /// Pharmacies that may claim, where no one is named.
     pub candidates: Vec<Target>,
+    /// Why the Tasks are more urgent than the protocol says; `None` where they are not.
+    pub raised: Option<String>,
     /// The clock.
     pub now: Instant,
+}
+
+/// How urgent a Task is, and why: as the protocol says, or one step more where a risk is high. Nothing becomes stat by that.
+#[must_use]
+pub fn urgency(plan: &Plan, action: &Action, raised: Option<&str>) -> (String, String) {
+    let due = format!("Due by {}, action {}", plan.canonical, action.id);
+    let step = PRIORITIES.iter().position(|p| *p == action.priority).and_then(|n| PRIORITIES.get(n + 1));
+    match (raised, step.filter(|next| **next != "stat")) {
+        (Some(risk), Some(next)) => {
+            ((*next).into(), format!("Priority {next} in place of {}: {risk}. {due}.", action.priority))
+        }
+        _ => (action.priority.clone(), format!("Priority {}, as the protocol says. {due}.", action.priority)),
+    }
 }
 
 /// A Task, requested.
@@ -37,6 +53,9 @@ pub fn task(frame: &TaskFrame<'_>, plan: &Plan, action: &Action, intent: &Intent
     let at = frame.at;
     let focus = if action.id == "close-episode" { &at.episode } else { &at.list };
     let mut task = base(action, intent, frame.now);
+    let (priority, why) = urgency(plan, action, frame.raised.as_deref());
+    task.set("priority", priority);
+    task.push("note", Json::from(json!({"text": why})));
     task.set("identifier", Json::from(json!([identifier("task", &format!("{}/{}/{nth}", at.episode.id, action.id))])));
     task.set("basedOn", Json::from(json!([references(&at.plan)])));
     task.set("groupIdentifier", Json::from(identifier("episode", &at.episode.id)));
@@ -120,7 +139,7 @@ fn ordered(task: &Json) -> Json {
         "reasonCode",
     ];
     let mut out = Json::object();
-    for name in ORDER.iter().copied().chain(["restriction", "input"]) {
+    for name in ORDER.iter().copied().chain(["note", "restriction", "input"]) {
         if let Some(value) = task.get(name) {
             out.set(name, value.clone());
         }

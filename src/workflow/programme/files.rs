@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The folders that hold FHIR resources of the programme.
-const FOLDERS: [&str; 7] = ["codes", "medicine", "policy", "protocol", "questionnaire", "screening", "structure"];
+const FOLDERS: [&str; 8] =
+    ["codes", "medicine", "policy", "protocol", "questionnaire", "risk", "screening", "structure"];
 
 /// Files of these folders that other rooms read in shapes of their own.
 const OTHERS: [&str; 1] = ["policy/access.json"];
@@ -38,6 +39,7 @@ built_in! {
     "codes/reconcile-outcome.json",
     "codes/report-section.json",
     "codes/resolution.json",
+    "codes/risk-score.json",
     "codes/task-code.json",
     "codes/task-output-type.json",
     "codes/task-status-reason.json",
@@ -56,6 +58,7 @@ built_in! {
     "codes/valueset-reconcile-outcome.json",
     "codes/valueset-report-section.json",
     "codes/valueset-resolution.json",
+    "codes/valueset-risk-score.json",
     "codes/valueset-task-code.json",
     "codes/valueset-task-output-type.json",
     "codes/valueset-task-status-reason.json",
@@ -98,6 +101,8 @@ built_in! {
     "questionnaire/follow-up.json",
     "questionnaire/pharmacist-review.json",
     "questionnaire/red-flags.json",
+    "risk/hospital.json",
+    "risk/lace.json",
     "screening/classes.json",
     "screening/interactions.json",
     "screening/limits.json",

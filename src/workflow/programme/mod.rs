@@ -11,6 +11,7 @@ use super::eligibility::{self, Criteria, Destinations};
 use super::medicine::Tables;
 use super::policy::Policy;
 use super::protocol::{self, Choice, Plan};
+use super::risk::Score;
 use super::screen::Rules;
 use super::zone::Zones;
 use crate::error::{Error, Kind, Result};
@@ -38,6 +39,8 @@ pub struct Programme {
     pub plans: BTreeMap<String, Arc<Plan>>,
     /// Which of them a discharge is followed up by.
     pub choice: Choice,
+    /// Risk scores that every followed discharge gets.
+    pub scores: Arc<Vec<Score>>,
     /// Zones of patients who say no other: (state, zone).
     pub zones: Zones,
     /// What follows a discharge without a word on medicines.
@@ -158,6 +161,13 @@ impl Programme {
             follow_up,
             plans,
             shelf: Arc::new(shelf),
+            scores: Arc::new(
+                resources
+                    .iter()
+                    .filter(|(file, _)| file.starts_with("risk/"))
+                    .map(|(file, codes)| Score::read(file, codes, complaints))
+                    .collect(),
+            ),
             choice,
             zones: Zones::read("protocol/zone.json", &file("protocol/zone.json"), complaints),
             list_not_sent,

@@ -9,11 +9,22 @@ use crate::fhir::Json;
 use crate::fhir::fhirpath::{Env, Expression, Items, Node, Value};
 use crate::workflow::element;
 use crate::workflow::programme::files::Complaints;
+use jiff::tz::TimeZone;
 use std::sync::Arc;
 
 /// What an expression may name, beside the Encounter that it begins at.
-pub const VARIABLES: [&str; 9] =
-    ["patient", "hospital", "coverage", "diagnoses", "observations", "procedures", "encounters", "risk", "medicines"];
+pub const VARIABLES: [&str; 10] = [
+    "patient",
+    "hospital",
+    "coverage",
+    "diagnoses",
+    "observations",
+    "procedures",
+    "encounters",
+    "risk",
+    "medicines",
+    "days",
+];
 
 /// What is known of a discharge when its protocol is chosen and carried out.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +49,8 @@ pub struct Case<'a> {
     pub risk: Vec<&'a Json>,
     /// `%medicines`: how many lines the discharge list has.
     pub medicines: i64,
+    /// `%days`: of the stay, by the days of the calendar; nothing where a time of it is not known.
+    pub days: Option<i64>,
     /// `now()`.
     pub now: Option<Instant>,
 }
@@ -61,6 +74,11 @@ impl<'a> Case<'a> {
             let ours = |r: &&&Json| element::type_of(r) == rtype && !element::is_of_programme(r);
             around.iter().filter(ours).copied().collect()
         };
+        let days = encounter.and_then(|e| {
+            let at = |name: &str| element::earliest(e["period"][name].text(), &TimeZone::UTC);
+            let day = |at: Instant| at.timestamp().to_zoned(TimeZone::UTC).date();
+            Some(i64::from(day(at("start")?).until(day(at("end")?)).ok()?.get_days()))
+        });
         let mut encounters = of("Encounter");
         encounters.retain(|e| encounter.is_none_or(|this| e["id"] != this["id"]));
         let of_stay = |mut list: Vec<&'a Json>| {
@@ -68,17 +86,21 @@ impl<'a> Case<'a> {
             list.retain(|r| r["encounter"]["reference"].text().rsplit('/').next() == Some(id));
             list
         };
+        // In the order of time: the last one is the latest.
+        let mut observations = of_stay(of("Observation"));
+        observations.sort_by_key(|o| element::earliest(o["effectiveDateTime"].text(), &TimeZone::UTC));
         Self {
             encounter,
             patient: Some(patient),
             hospital,
             coverage: of("Coverage"),
             diagnoses: of("Condition"),
-            observations: of_stay(of("Observation")),
+            observations,
             procedures: of_stay(of("Procedure")),
             encounters,
             risk: Vec::new(),
             medicines: i64::try_from(medicines).unwrap_or(i64::MAX),
+            days,
             now: Some(now),
         }
     }
@@ -164,6 +186,7 @@ pub fn evaluate<T>(
         ("encounters", all(&case.encounters)),
         ("risk", all(&case.risk)),
         ("medicines", Items::One(Value::Integer(case.medicines))),
+        ("days", case.days.map_or(Items::None, |days| Items::One(Value::Integer(days)))),
     ];
     debug_assert!(variables.iter().map(|(name, _)| *name).eq(VARIABLES));
     let now = case.now.map(Instant::timestamp);

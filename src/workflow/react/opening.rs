@@ -8,9 +8,10 @@ use crate::workflow::build::{self, Addresses, TaskFrame};
 use crate::workflow::discharge::Stay;
 use crate::workflow::element::{self, reference, type_of};
 use crate::workflow::list::{self, Lines, Sent};
+use crate::workflow::policy::PRIORITIES;
 use crate::workflow::protocol::{Case, Plan};
 use crate::workflow::records::{Ask, Records};
-use crate::workflow::task;
+use crate::workflow::{risk, task};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -116,16 +117,65 @@ impl<R: Records> Round<'_, R> {
     /// The protocol that a discharge is followed up by, and why that one.
     pub(super) fn chosen(&self, stay: &Stay, scene: &Scene) -> (Arc<Plan>, String) {
         let encounter = self.desk.peek(&stay.encounter);
-        let case = scene.case(encounter, self.now());
+        let risks = self.risks(stay, scene);
+        let mut case = scene.case(encounter, self.now());
+        case.risk = risks.iter().collect();
         let chosen = self.programme.choice.of(&case);
         let plan = chosen.as_ref().and_then(|c| self.programme.plans.get(&c.plan)).unwrap_or(&self.programme.follow_up);
         (plan.clone(), chosen.map(|c| c.because).unwrap_or_default())
     }
 
+    /// What the scores come to, as RiskAssessments.
+    fn risks(&self, stay: &Stay, scene: &Scene) -> Vec<Json> {
+        let case = scene.case(self.desk.peek(&stay.encounter), self.now());
+        let scores = self.programme.scores.iter();
+        scores.map(|s| s.assessment(self.programme, &stay.encounter, &scene.at_patient, &case, self.now())).collect()
+    }
+
+    /// Puts the scores on record; answers where.
+    async fn write_risks(&mut self, stay: &Stay, scene: &Scene, org: i64) -> Result<Vec<Target>> {
+        let mut out = Vec::new();
+        for risk in self.risks(stay, scene) {
+            if let Some(target) = element::target_of(&risk) {
+                self.write(&target, risk, org).await?;
+                out.push(target);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Tasks that nobody has begun become more urgent when the risk turns out high; never less.
+    async fn hasten(&mut self, plan: &Plan, stay: &Stay, at: &Addresses, scene: &Scene) -> Result<()> {
+        let raised = self.raised(stay, scene);
+        let now = self.now().to_seconds_text();
+        for target in self.tasks_of(&at.plan).await? {
+            let waits = |t: &&Json| matches!(t["status"].text(), "requested" | "received" | "accepted");
+            let Some(task) = self.desk.peek(&target).filter(waits) else { continue };
+            let Some(action) = super::handoff::action_of(task).and_then(|id| plan.action(id)) else { continue };
+            let (priority, why) = build::urgency(plan, action, raised.as_deref());
+            let rank = |value: &str| PRIORITIES.iter().position(|p| *p == value);
+            if rank(&priority) > rank(task["priority"].text()) {
+                self.desk.edit(&target, |t| {
+                    t.set("priority", priority);
+                    t.set("note", Json::from(serde_json::json!([{"text": why}])));
+                    t.set("lastModified", now.as_str());
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Why Tasks are more urgent than the protocol says: a risk that is high.
+    fn raised(&self, stay: &Stay, scene: &Scene) -> Option<String> {
+        risk::high(&self.risks(stay, scene))
+    }
+
     /// Opens the Tasks of all actions that the case calls for and that have none.
     pub(super) async fn open_tasks(&mut self, plan: &Plan, stay: &Stay, at: &Addresses, scene: &Scene) -> Result<()> {
         let encounter = self.desk.get(&stay.encounter).await?;
-        let case = scene.case(encounter.as_ref(), self.now());
+        let risks = self.risks(stay, scene);
+        let mut case = scene.case(encounter.as_ref(), self.now());
+        case.risk = risks.iter().collect();
         let called_for: Vec<&str> =
             plan.actions.iter().filter(|a| a.is_called_for(&case)).map(|a| a.id.as_str()).collect();
         for action in called_for {
@@ -202,6 +252,7 @@ impl<R: Records> Round<'_, R> {
         self.open_tasks(plan, stay, at, scene).await?;
         self.list_alert(stay, at, scene).await?;
         let mut shown = vec![patient.clone(), stay.encounter.clone(), record];
+        shown.extend(self.write_risks(stay, scene, org).await?);
         shown.extend([at.episode.clone(), at.plan.clone(), at.list.clone(), record_of_list]);
         let tasks = self.tasks_of(&at.plan).await?;
         shown.extend(tasks.iter().cloned());
@@ -233,6 +284,7 @@ impl<R: Records> Round<'_, R> {
                         patient: &scene.at_patient,
                         owner: scene.owner.clone(),
                         candidates: scene.candidates.clone(),
+                        raised: self.raised(stay, scene),
                         now: self.now(),
                     };
                     let intent = plan.intent(action, stay.end.unwrap_or(self.now()));
@@ -319,7 +371,9 @@ impl<R: Records> Round<'_, R> {
             // What the new data call for; what they call for no more stays: somebody may be at it.
             let plan = self.programme.plan_of(&json).clone();
             self.open_tasks(&plan, &stay, &at, &scene).await?;
+            self.hasten(&plan, &stay, &at, &scene).await?;
         }
+        let risks = self.write_risks(&stay, &scene, org).await?;
         let tasks = self.tasks_of(&at.plan).await?;
         self.assign(&tasks, &scene, &json).await?;
         let related: BTreeSet<Target> = scene.resources.iter().filter_map(element::target_of).collect();
@@ -329,6 +383,7 @@ impl<R: Records> Round<'_, R> {
         };
         shown.extend(tasks.iter().cloned());
         shown.push(record_of_list);
+        shown.extend(risks);
         debug_assert!(type_of(&scene.patient) == "Patient");
         self.share_care(&json, &at.episode.id, &tasks, &shown).await?;
         self.screened(&stay, &at, &scene, &reconciled).await
