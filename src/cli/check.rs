@@ -19,8 +19,10 @@ use files::Item;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+/// Search parameters that definitions refer to.
+static PARAMETERS: LazyLock<Registry> = LazyLock::new(Registry::builtin);
 /// Could not be checked: a wrong argument, a file that cannot be read.
 const UNUSABLE: u8 = 2;
 
@@ -176,14 +178,15 @@ fn item_of(source: &Path, item: &Item, conformance: &Conformance, asked: &[Strin
     Checked { file: source.display().to_string(), name, line: item.line, issues }
 }
 
-/// What R4 says and, where that finds no error, what the profiles say: in the order of the server.
+/// What R4 says and, where that finds no error, what the profiles say, and what a closer look finds: as the server's `$validate`.
 fn issues_of(resource: &Json, conformance: &Conformance, asked: &[String]) -> Vec<Issue> {
-    let mut issues = validate::resource(resource);
+    let mut issues = validate::with_warnings(resource);
     if issues.iter().all(|i| i.severity != Severity::Error) {
         let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
         issues.extend(conformance.issues(resource, &asked));
     }
-    issues
+    issues.extend(conformance.scrutiny(&PARAMETERS, resource));
+    validate::tidy(issues)
 }
 
 /// `Patient/1`, or the type alone.

@@ -18,13 +18,22 @@ use crate::access::Principal;
 use crate::config::UnknownProfile;
 use crate::error::{Error, Issue, Kind, Result, Severity};
 use crate::fhir::profile::{Complaint, Loader, Profiles, canonical};
+use crate::fhir::scrutiny::{self, Known, Parameter};
 use crate::fhir::{Json, validate};
+use crate::search::Registry;
 use crate::workflow::Programme;
 use policy::Policy;
 use std::path::PathBuf;
 
 /// Complaints that a failed start lists at most.
 const MAX_SHOWN: usize = 20;
+
+/// The search parameter of a canonical URL, as the closer look asks for it.
+#[must_use]
+pub fn parameter(registry: &Registry, url: &str) -> Option<Parameter> {
+    let (kind, bases) = registry.by_url(url)?;
+    Some(Parameter { kind: kind.as_str(), bases })
+}
 
 /// The profiles in force, and who must meet which.
 #[derive(Debug)]
@@ -89,6 +98,14 @@ impl Conformance {
     #[must_use]
     pub fn issues(&self, resource: &Json, asked: &[&str]) -> Vec<Issue> {
         self.profiles.check(resource, asked, &|url| self.severity(url, asked))
+    }
+
+    /// Looks closer at a resource than a write does: what R4 asks in prose. `registry`: the search parameters in force.
+    #[must_use]
+    pub fn scrutiny(&self, registry: &Registry, resource: &Json) -> Vec<Issue> {
+        let parameter = |url: &str| parameter(registry, url);
+        let known = Known { rules: &self.policy.rules, profiles: &self.profiles, parameter: &parameter };
+        scrutiny::resource(resource, &known)
     }
 
     /// Holds what a caller is about to store against R4, what it claims, and what policy requires of the caller. Warnings

@@ -168,7 +168,7 @@ fn take(file: &str, size: u64, mut from: impl Read, loader: &mut Loader, budget:
     if file.ends_with("package.json") && resource.get("resourceType").is_none() {
         return manifest(file, &resource);
     }
-    loader.add(file, &resource);
+    loader.add_of_package(file, &resource);
     Ok(())
 }
 

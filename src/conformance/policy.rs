@@ -1,10 +1,13 @@
-//! Which profiles a write must meet beside those that it claims, and which claims are let pass unheard.
+//! Which profiles a write must meet beside those that it claims, which claims are let pass unheard, and how bad it is to break a
+//! rule of the closer look.
 //!
 //! Source: `profiles/policy/profiles.json`, described in `profiles/policy/README.md`.
 
 use crate::access::Principal;
+use crate::error::Severity;
 use crate::fhir::fhirpath::{Expr, Item};
 use crate::fhir::profile::{Complaint, Profiles};
+use crate::fhir::scrutiny::Rules;
 use crate::fhir::{Json, ResourceType};
 use crate::workflow::programme::Concept;
 
@@ -16,6 +19,8 @@ pub(super) struct Policy {
     required: Vec<Row>,
     /// Beginnings of canonicals that are not looked for while no package defines one of them.
     pub(super) ignored: Vec<Box<str>>,
+    /// Severities of the closer look.
+    pub(super) rules: Rules,
 }
 
 /// One row: whoever meets its conditions meets the profile.
@@ -45,8 +50,16 @@ impl Policy {
                 policy.ignored.push(prefix.into());
                 continue;
             }
+            if let Some(rule) = of("rule") {
+                match of("severity").as_deref().and_then(severity) {
+                    Some(severity) if policy.rules.set(&rule, severity) => {}
+                    Some(_) => complain(format!("there is no rule '{rule}'")),
+                    None => complain("severity is error, warning, information or none".into()),
+                }
+                continue;
+            }
             let (Some(resource), Some(profile)) = (of("resource"), of("profile")) else {
-                complain("a row has 'resource' and 'profile', or 'ignored'".into());
+                complain("a row has 'resource' and 'profile', 'ignored', or 'rule' and 'severity'".into());
                 continue;
             };
             let Some(rtype) = ResourceType::parse(&resource) else {
@@ -85,6 +98,16 @@ impl Policy {
                 && row.when.as_ref().is_none_or(|when| is_true(when, resource))
         };
         self.required.iter().filter(holds).map(|row| &*row.profile).collect()
+    }
+}
+
+fn severity(text: &str) -> Option<Option<Severity>> {
+    match text {
+        "error" => Some(Some(Severity::Error)),
+        "warning" => Some(Some(Severity::Warning)),
+        "information" => Some(Some(Severity::Information)),
+        "none" => Some(None),
+        _ => None,
     }
 }
 

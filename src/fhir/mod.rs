@@ -14,6 +14,7 @@ pub mod path;
 pub mod primitive;
 pub mod profile;
 pub mod resource;
+pub mod scrutiny;
 pub mod unit;
 pub mod validate;
 pub mod xhtml;

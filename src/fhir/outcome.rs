@@ -5,6 +5,7 @@
 
 use super::json::{Json, Object};
 use crate::error::{Error, Issue, Severity};
+use std::borrow::Cow;
 
 /// Extensions of an issue: line and column of the body, and who complains.
 /// Source: <https://hl7.org/fhir/R4/extension-operationoutcome-issue-source.html>; `-line` and `-col` as HL7's validator writes them.
@@ -44,6 +45,7 @@ fn outcome(rows: Vec<Json>) -> Json {
 
 fn issue(issue: &Issue) -> Json {
     let rule = if issue.rule.is_empty() { issue.diagnostics.as_str() } else { &issue.rule };
+    let expression = clean(&issue.expression);
     let mut extensions = Vec::new();
     if let Some((line, column)) = issue.position {
         for (name, n) in [("line", line), ("col", column)] {
@@ -56,16 +58,24 @@ fn issue(issue: &Issue) -> Json {
     let mut row = object([
         ("severity", issue.severity.as_str().into()),
         ("code", issue.code.into()),
-        ("details", object([("text", rule.into())])),
-        ("diagnostics", issue.diagnostics.as_str().into()),
+        ("details", object([("text", clean(rule).as_ref().into())])),
+        ("diagnostics", clean(&issue.diagnostics).as_ref().into()),
     ]);
-    if !issue.expression.is_empty() {
-        row.push("expression", issue.expression.as_str());
+    if !expression.is_empty() {
+        row.push("expression", expression.as_ref());
     }
     if let (false, Json::Object(members)) = (extensions.is_empty(), &mut row) {
         members.insert_at(0, "extension", Json::Array(extensions));
     }
     row
+}
+
+/// What a client wrote may be quoted in a text, and a FHIR string holds no control characters but tab and ends of lines.
+///
+/// Source: <https://hl7.org/fhir/R4/datatypes.html#string>.
+fn clean(text: &str) -> Cow<'_, str> {
+    let is_bad = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+    if text.contains(is_bad) { text.replace(is_bad, "").into() } else { text.into() }
 }
 
 fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
@@ -84,6 +94,14 @@ mod tests {
             r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid","details":{"text":"found 1, expected a string"},"diagnostics":"found 1, expected a string","expression":["Patient.id"]}]}"#
         );
         assert_eq!(of_issues(&[])["issue"].items().len(), 1);
+    }
+
+    // `fuzz/found/query-1129-25038`
+    #[test]
+    fn a_control_character_of_the_client_is_not_quoted() {
+        let outcome = of_error(&Error::invalid("the value set a\u{2}b is not known here").at("Patient.x\u{1}"));
+        assert_eq!(outcome["issue"][0]["diagnostics"].text(), "the value set ab is not known here");
+        assert_eq!(super::super::validate::resource(&outcome), []);
     }
 
     /// R4 operationoutcome.html: An issue has severity, code, `details.text`, `diagnostics`, `expression`, line and

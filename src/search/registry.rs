@@ -285,6 +285,15 @@ impl Registry {
         params.binary_search_by(|p| p.code.as_str().cmp(code)).ok().and_then(|at| params.get(at))
     }
 
+    /// The parameter of a canonical URL: its type, and the resource types it is defined on.
+    #[must_use]
+    pub fn by_url(&self, url: &str) -> Option<(ParamType, Vec<ResourceType>)> {
+        let of = |rtype: ResourceType| self.params(rtype).find(|p| p.url == url).map(|p| (p.kind, rtype));
+        let found: Vec<(ParamType, ResourceType)> = ResourceType::all().filter_map(of).collect();
+        let (kind, _) = found.first()?;
+        Some((*kind, found.iter().map(|(_, rtype)| *rtype).collect()))
+    }
+
     /// All parameters of a type, by code.
     pub fn params(&self, rtype: ResourceType) -> impl Iterator<Item = &Param> {
         self.entry(rtype).into_iter().flat_map(|entry| entry.params.iter())

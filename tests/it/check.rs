@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 const BAD: &str = "{\n  \"resourceType\": \"Patient\",\n  \"id\": \"p\",\n  \"gender\": \"femal\"\n}\n";
-const GOOD: &str = "{\"resourceType\":\"Patient\",\"id\":\"q\",\"active\":true}\n";
+/// With a narrative, for want of which there would be a warning (dom-6).
+const GOOD: &str = "{\"resourceType\":\"Patient\",\"id\":\"q\",\"text\":{\"status\":\"generated\",\"div\":\"\
+    <div xmlns=\\\"http://www.w3.org/1999/xhtml\\\">q</div>\"},\"active\":true}\n";
 
 fn baton(dir: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
@@ -70,6 +72,23 @@ fn what_cannot_be_checked_is_another_exit_code_than_what_is_wrong() {
     assert!(help.status.success() && text(&help.stdout).contains("Exit codes"));
 }
 
+/// Own docs/validation.md: `baton check` shows what R4 marks as a warning and what a closer look finds; warnings do not fail.
+#[test]
+fn warnings_are_shown_and_do_not_fail() {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::write(dir.path().join("bare.json"), "{\"resourceType\":\"Patient\",\"name\":[{\"text\":\"<b>x</b>\"}]}")
+        .expect("written");
+    let sized = "{\"resourceType\":\"Patient\",\"photo\":[{\"data\":\"AAAA\",\"size\":4}]}";
+    fs::write(dir.path().join("sized.json"), sized).expect("written");
+    let bare = baton(dir.path(), &["bare.json"]);
+    let said = text(&bare.stdout);
+    assert!(bare.status.success() && said.contains("dom-6") && said.contains("0 errors, 2 warnings"), "{said}");
+    let sized = baton(dir.path(), &["sized.json"]);
+    let said = text(&sized.stdout);
+    assert_eq!(sized.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: Patient.photo[0].size: found the size 4 beside data of 3 bytes"), "{said}");
+}
+
 /// Own docs/validation.md: `baton check` writes JSON and JUnit reports.
 #[test]
 fn machines_read_json_and_test_reports() {
@@ -131,9 +150,10 @@ fn profiles_are_asked_for_by_name_or_claimed_and_come_from_packages() {
     let dir = folder();
     package(dir.path(), NAMED, "1");
     fs::create_dir(dir.path().join("data")).expect("a folder");
-    let claiming =
-        serde_json::json!({"resourceType": "Patient", "id": "c", "meta": {"profile": [NAMED]}, "active": true});
-    let named = serde_json::json!({"resourceType": "Patient", "id": "n", "meta": {"profile": [NAMED]}, "name": [{"text": "x"}]});
+    let mut claiming: Value = serde_json::from_str(GOOD).expect("JSON");
+    claiming["meta"] = serde_json::json!({"profile": [NAMED]});
+    let mut named = claiming.clone();
+    named["name"] = serde_json::json!([{"text": "x"}]);
     fs::write(dir.path().join("data/claiming.json"), claiming.to_string()).expect("written");
     fs::write(dir.path().join("data/named.json"), named.to_string()).expect("written");
     let with = ["--package", "guide"];

@@ -16,7 +16,7 @@ const PAGE: &str = "docs/conformance.md";
 const SECTIONS: &[(&str, &[&str], &str)] = &[
     ("R4", &["http.html"], "RESTful API"),
     ("R4", &["async.html"], "Asynchronous requests"),
-    ("R4", &["bundle.html"], "Bundles"),
+    ("R4", &["bundle.html", "documents.html"], "Bundles"),
     ("R4", &["messaging.html"], "Messages"),
     ("R4", &["fhirpatch.html"], "FHIRPath Patch"),
     ("R4", &["search.html", "searchparameter.html", "compartmentdefinition.html"], "Search"),
@@ -25,7 +25,7 @@ const SECTIONS: &[(&str, &[&str], &str)] = &[
         &["json.html", "datatypes.html", "narrative.html", "extensibility.html"],
         "JSON, data types, narrative, extensions",
     ),
-    ("R4", &["resource.html", "references.html"], "Resources and references"),
+    ("R4", &["resource.html", "references.html", "element.html"], "Resources and references"),
     (
         "R4",
         &["validation.html", "profiling.html", "elementdefinition.html", "structuredefinition.html"],

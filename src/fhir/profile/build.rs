@@ -17,13 +17,24 @@ use crate::fhir::resource::printable;
 /// Where canonical URLs of R4's own types begin.
 pub(super) const R4: &str = "http://hl7.org/fhir/StructureDefinition/";
 const MAX_SET: &str = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet";
+/// What R5 has as `binding.additional`, on R4.
+const ADDITIONAL: [&str; 2] = [
+    "http://hl7.org/fhir/tools/StructureDefinition/additional-binding",
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.binding.additional",
+];
 
 /// A tree that is being built.
 pub(super) struct Tree {
     pub(super) nodes: Vec<Node>,
     /// What could not be used, one sentence each.
     pub(super) notes: Vec<String>,
+    /// The node of each element of the source, in its order.
+    pub(super) laid: Vec<NodeId>,
     is_snapshot: bool,
+    url: Box<str>,
+    /// Nodes whose content reference leads out of the profile, to the base definition: what the profile asks of the element
+    /// that is named is not asked there.
+    outward: Vec<NodeId>,
 }
 
 impl Tree {
@@ -37,16 +48,18 @@ impl Tree {
             Some(base) if !source.is_snapshot => base.to_vec(),
             _ => vec![root],
         };
-        let mut tree = Self { nodes, notes: Vec::new(), is_snapshot: source.is_snapshot };
+        let (is_snapshot, url) = (source.is_snapshot, source.url.clone());
+        let mut tree = Self { nodes, notes: Vec::new(), laid: Vec::new(), is_snapshot, url, outward: Vec::new() };
         for element in &source.elements {
-            tree.lay(element).map_err(|why| format!("{}: {why}", name_of(&source.rtype, &element.steps)))?;
+            let laid = tree.lay(element).map_err(|why| format!("{}: {why}", name_of(&source.rtype, &element.steps)))?;
+            tree.laid.push(laid);
         }
         tree.refer();
         tree.prune(ROOT);
         Ok(tree)
     }
 
-    fn lay(&mut self, element: &Element) -> Result<(), String> {
+    fn lay(&mut self, element: &Element) -> Result<NodeId, String> {
         let mut here = ROOT;
         let mut base = None;
         let mut is_slice = false;
@@ -69,10 +82,11 @@ impl Tree {
                 }
             }
         }
-        if element.steps.is_empty() {
-            return self.root(&element.json);
+        match element.steps.is_empty() {
+            true => self.root(&element.json)?,
+            false => self.ask(here, &element.json, base.filter(|_| !is_slice))?,
         }
-        self.ask(here, &element.json, base.filter(|_| !is_slice))
+        Ok(here)
     }
 
     /// Whether `valueQuantity` is a member by that name of what the element stands in.
@@ -165,6 +179,10 @@ impl Tree {
     fn ask(&mut self, id: NodeId, json: &Json, base: Option<&'static definition::Element>) -> Result<(), String> {
         let is_snapshot = self.is_snapshot;
         let invariants = self.invariants(json);
+        let outward = json["contentReference"].as_str().and_then(|text| text.split_once('#')).map(|(url, _)| url);
+        if outward.is_some_and(|url| !url.is_empty() && *url != *self.url) {
+            self.outward.push(id);
+        }
         let Some(node) = self.nodes.get_mut(id) else { return Ok(()) };
         if let Some(min) = json.get("min") {
             let min = min.as_i64().and_then(|n| usize::try_from(n).ok()).ok_or("min is no number from 0")?;
@@ -268,9 +286,10 @@ impl Tree {
                 let target = to.name.split('.').skip(1).try_fold(ROOT, |here, name| self.find(here, name));
                 if let Some(target) = target {
                     let (child, _) = self.child(id, element.name);
-                    // What says itself what is inside is not told by the reference.
-                    let is_own = |n: &&mut Node| child != target && n.children.is_empty();
-                    if let Some(node) = self.nodes.get_mut(child).filter(is_own) {
+                    // What says itself what is inside, of all items or of its slices, is not told by the reference.
+                    let is_own = |n: &&mut Node| child != target && n.children.is_empty() && n.slices.is_empty();
+                    let is_outward = self.outward.contains(&child);
+                    if let Some(node) = self.nodes.get_mut(child).filter(is_own).filter(|_| !is_outward) {
                         node.refers = Some(target);
                     }
                 }
@@ -361,6 +380,8 @@ fn bind(node: &mut Node, binding: &Json, base: Option<&'static definition::Eleme
     if let Some(set) = max.and_then(|e| e["valueCanonical"].as_str().or(e["valueUri"].as_str())) {
         node.max_set = Some(set.into());
     }
+    let additional = binding["extension"].items().iter().filter(|e| ADDITIONAL.contains(&e["url"].text()));
+    node.additional.extend(additional.filter_map(additional_binding));
     let is_required = match binding["strength"].text() {
         "required" => true,
         "extensible" => false,
@@ -372,6 +393,18 @@ fn bind(node: &mut Node, binding: &Json, base: Option<&'static definition::Eleme
         is_required && url.strip_prefix("http://hl7.org/fhir/ValueSet/") == Some(own.name)
     });
     node.binding = (!is_base).then(|| Binding { is_required, set: set.into() });
+}
+
+/// An additional binding that holds everywhere; those of a context of use only are not judged.
+fn additional_binding(extension: &Json) -> Option<Binding> {
+    let part = |name: &str| extension["extension"].items().iter().find(|e| e["url"].text() == name);
+    let is_required = match part("purpose")?["valueCode"].text() {
+        "required" | "maximum" => true,
+        "extensible" => false,
+        _ => return None,
+    };
+    let set = part("valueSet")?["valueCanonical"].as_str()?.into();
+    part("usage").is_none().then_some(Binding { is_required, set })
 }
 
 fn read_slicing(json: &Json) -> Result<Slicing, String> {

@@ -1,10 +1,10 @@
 //! The walk of a resource along the tree of a profile.
 
-use super::Profiles;
 use super::canonical;
 use super::item::Item;
 use super::model::{Node, NodeId, ProfileId, ROOT};
 use super::refer::{Scope, is_a};
+use super::{Profile, Profiles};
 use crate::error::{Issue, Severity};
 use crate::fhir::Json;
 use crate::fhir::definition::Type;
@@ -40,8 +40,7 @@ pub(super) fn run(
     nested: usize,
 ) -> Vec<Issue> {
     let name = resource["resourceType"].as_str().filter(|name| name.len() < 64).unwrap_or_default();
-    let (known, issues) = (HashMap::new(), Vec::new());
-    let mut check = Check { profiles, issues, unknown, known, visits: 0, depth: 0, nested };
+    let mut check = Check::new(profiles, unknown, nested);
     check.resource(resource, asked, &Path::root(name), &Scope::of(resource));
     let mut seen = HashSet::new();
     check.issues.retain(|i| seen.insert((i.expression.clone(), i.diagnostics.clone())));
@@ -49,15 +48,16 @@ pub(super) fn run(
 }
 
 impl<'a> Check<'a> {
+    pub(super) fn new(profiles: &'a Profiles, unknown: &'a dyn Fn(&str) -> Option<Severity>, nested: usize) -> Self {
+        Self { profiles, issues: Vec::new(), unknown, known: HashMap::new(), visits: 0, depth: 0, nested }
+    }
+
     /// Adds an issue of a profile.
     pub(super) fn say(&mut self, severity: Severity, of: ProfileId, code: &'static str, path: &Path<'_>, what: &str) {
         if self.issues.len() >= MAX_ISSUES {
             return;
         }
-        let profile = self.profiles.list.get(of).map_or(String::new(), |p| match &p.version {
-            Some(version) => format!("{}|{version}", p.url),
-            None => p.url.to_string(),
-        });
+        let profile = self.profiles.list.get(of).map_or(String::new(), Profile::canonical);
         let issue = Issue::error(code, path.to_string(), what).of_profile(&profile);
         self.issues.push(Issue { severity, ..issue });
     }
@@ -169,8 +169,10 @@ impl<'a> Check<'a> {
         if !item.value.is_null() {
             self.value(of, node, item, path);
         }
+        // A rule on `Bundle.entry.resource` is of the Bundle, a rule on a resource as such of that resource.
+        let own = if id == ROOT && !node.invariants.is_empty() { scope.inside(item) } else { None };
         for invariant in &node.invariants {
-            match invariant.holds(self.profiles, item, scope, self.nested) {
+            match invariant.holds(self.profiles, item, own.as_ref().unwrap_or(scope), self.nested) {
                 Ok(true) => {}
                 Ok(false) => {
                     let what = format!("{} ({})", invariant.human.trim(), invariant.key);

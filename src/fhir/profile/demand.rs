@@ -170,6 +170,9 @@ impl<'a> Check<'a> {
         } else if let Some(set) = &node.max_set {
             self.binding(of, &Binding { is_required: true, set: set.clone() }, None, item, path);
         }
+        for binding in &node.additional {
+            self.binding(of, binding, None, item, path);
+        }
     }
 
     fn binding(&mut self, of: ProfileId, binding: &Binding, max: Option<&str>, item: &Item<'a>, path: &Path<'_>) {

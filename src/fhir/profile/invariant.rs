@@ -44,7 +44,8 @@ impl Invariant {
         })
     }
 
-    /// Whether it holds for an element; what it says nothing about holds.
+    /// Whether it holds for an element; what it says nothing about holds. `scope`: of what holds the element, or, of a rule of
+    /// a resource itself, that resource's own.
     ///
     /// # Errors
     /// Why it cannot be worked out on this element.
@@ -59,13 +60,8 @@ impl Invariant {
         let kind = item.kind.map_or(Kind::Unknown, |kind| Kind::of(kind, item.value));
         let host = Host { profiles, scope, nested };
         let context = Node { json: item.value, half, kind };
-        let around = Node::resource(scope.container);
-        let resource = match kind {
-            Kind::Structure(_) if item.value.get("resourceType").is_some() => context,
-            _ => around,
-        };
-        let env = Env { hooks: &host, root: around, ..Env::of(scope.container) };
-        let env = Env { context, resource, ..env };
+        let env = Env { hooks: &host, root: Node::resource(scope.container), ..Env::of(scope.resource) };
+        let env = env.on(context);
         self.expression.holds(&env).map(|holds| holds.unwrap_or(true)).map_err(|why| why.to_string())
     }
 }

@@ -7,12 +7,13 @@
 //!
 //! [`source`] what is kept of a definition · [`build`] its tree · [`link`] what tells slices · [`check`] the walk ·
 //! [`slicing`] items to slices · [`refer`] references inside what is at hand · [`terms`] codes · [`extension`] where they
-//! may stand.
+//! may stand · [`examine`] definitions that are not in force.
 //! Source: <https://hl7.org/fhir/R4/profiling.html>, <https://hl7.org/fhir/R4/validation.html>.
 
 mod build;
 mod check;
 mod demand;
+mod examine;
 mod extension;
 mod invariant;
 mod item;
@@ -20,6 +21,7 @@ mod link;
 mod model;
 mod refer;
 mod route;
+mod shelf;
 mod slicing;
 mod source;
 mod terms;
@@ -27,11 +29,13 @@ mod terms;
 mod tests;
 mod value;
 
+pub use examine::{Fault, Slot};
 pub use model::Profile;
 
 use crate::error::{Issue, Severity};
 use crate::fhir::{Json, json};
 use model::{Node, ProfileId};
+use shelf::Shelf;
 use source::{Read, Source};
 use std::collections::HashMap;
 use terms::Terms;
@@ -45,6 +49,9 @@ pub struct Profiles {
     list: Vec<Profile>,
     by_url: HashMap<Box<str>, Vec<ProfileId>>,
     terms: Terms,
+    /// Type and profile: `ImplementationGuide.global` of packages.
+    globals: Vec<(Box<str>, Box<str>)>,
+    shelf: Shelf,
 }
 
 /// What is wrong with a file, or worth a note in the log.
@@ -63,6 +70,8 @@ pub struct Complaint {
 pub struct Loader {
     sources: Vec<Source>,
     terms: Terms,
+    globals: Vec<(Box<str>, Box<str>)>,
+    shelf: Shelf,
     complaints: Vec<Complaint>,
 }
 
@@ -79,7 +88,8 @@ impl Loader {
         loader
     }
 
-    /// Takes a resource in; what is no StructureDefinition, ValueSet or CodeSystem is passed over. `file`: for complaints.
+    /// Takes a resource in; what is no StructureDefinition, ValueSet, CodeSystem or ImplementationGuide is passed over. `file`: for
+    /// complaints.
     pub fn add(&mut self, file: &str, resource: &Json) {
         let complain = |text: String, is_fatal| Complaint { file: file.into(), text, is_fatal };
         match resource["resourceType"].text() {
@@ -101,14 +111,24 @@ impl Loader {
                 Err(text) => self.complaints.push(complain(text, true)),
             },
             "ValueSet" | "CodeSystem" => drop(self.terms.add(resource)),
+            "ImplementationGuide" => {
+                let global = |g: &Json| (g["type"].text().into(), g["profile"].text().into());
+                self.globals.extend(resource["global"].items().iter().map(global));
+            }
             _ => {}
         }
+    }
+
+    /// As [`add`](Self::add), of a package, whose terminology is kept for questions, too.
+    pub fn add_of_package(&mut self, file: &str, resource: &Json) {
+        self.shelf.add(resource);
+        self.add(file, resource);
     }
 
     /// Compiles all of it. A profile with a fatal complaint is left out.
     #[must_use]
     pub fn compile(self) -> (Profiles, Vec<Complaint>) {
-        let Self { sources, terms, mut complaints } = self;
+        let Self { sources, terms, globals, shelf, mut complaints } = self;
         let mut by_url: HashMap<&str, Vec<usize>> = HashMap::new();
         for (n, source) in sources.iter().enumerate() {
             by_url.entry(&source.url).or_default().push(n);
@@ -123,7 +143,7 @@ impl Loader {
             maker.make(n);
         }
         complaints.append(&mut maker.complaints);
-        let mut profiles = Profiles { terms, ..Profiles::default() };
+        let mut profiles = Profiles { terms, globals, shelf, ..Profiles::default() };
         let made = std::mem::take(&mut maker.made);
         for (source, made) in sources.iter().zip(made) {
             let Made::Tree(nodes) = made else { continue };
@@ -255,6 +275,31 @@ impl Profiles {
     /// All profiles: R4's first.
     pub fn all(&self) -> impl Iterator<Item = &Profile> {
         self.list.iter()
+    }
+
+    /// The profiles that guides declare global for a type.
+    pub fn globals(&self, rtype: &str) -> impl Iterator<Item = &str> {
+        self.globals.iter().filter(move |(of, _)| **of == *rtype).map(|(_, profile)| &**profile)
+    }
+
+    /// A CodeSystem, ValueSet or ConceptMap of a package; without a version the highest.
+    #[must_use]
+    pub fn term(&self, rtype: &str, url: &str, version: Option<&str>) -> Option<Json> {
+        self.shelf.find(rtype, url, version)
+    }
+
+    /// URLs of the code systems of packages.
+    pub fn code_systems(&self) -> impl Iterator<Item = &str> {
+        self.shelf.systems()
+    }
+
+    /// Profiles of a resource type that are in force and not R4's own: canonical and version, in order.
+    #[must_use]
+    pub fn supported(&self, rtype: &str) -> Vec<String> {
+        let own = self.list.iter().filter(|p| *p.rtype == *rtype && &*p.file != "R4");
+        let mut all: Vec<String> = own.map(Profile::canonical).collect();
+        all.sort_unstable();
+        all
     }
 
     /// How many value sets and code systems are there beside R4's tables.

@@ -29,6 +29,17 @@ pub struct Profile {
     pub(super) nodes: Vec<Node>,
 }
 
+impl Profile {
+    /// `url|version`, or the URL alone.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{}|{version}", self.url),
+            None => self.url.to_string(),
+        }
+    }
+}
+
 /// One context of use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Context {
@@ -60,6 +71,8 @@ pub(super) struct Node {
     pub(super) binding: Option<Binding>,
     /// The largest set that a derived binding may have: extension `elementdefinition-maxValueSet`.
     pub(super) max_set: Option<Box<str>>,
+    /// Bindings beside that one: an extension of R5's making.
+    pub(super) additional: Vec<Binding>,
     pub(super) invariants: Vec<Invariant>,
     pub(super) slicing: Option<Slicing>,
     pub(super) slices: Vec<Slice>,
@@ -81,6 +94,7 @@ impl Node {
             && self.max_length.is_none()
             && self.binding.is_none()
             && self.max_set.is_none()
+            && self.additional.is_empty()
             && self.invariants.is_empty()
             && self.slices.is_empty()
             && self.children.is_empty()

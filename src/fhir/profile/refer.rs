@@ -21,7 +21,10 @@ struct Entries<'a> {
 /// Where a check is: the resource that contains, and the Bundle around it.
 #[derive(Debug, Clone)]
 pub(super) struct Scope<'a> {
+    /// `%rootResource`.
     pub(super) container: &'a Json,
+    /// `%resource`: the contained resource, else the container.
+    pub(super) resource: &'a Json,
     entries: Option<Rc<Entries<'a>>>,
     /// `fullUrl` of the entry.
     url: &'a str,
@@ -47,16 +50,19 @@ impl<'a> Scope<'a> {
     /// Of a resource by itself.
     pub(super) fn of(resource: &'a Json) -> Self {
         let entries = (resource["resourceType"].text() == "Bundle").then(|| Rc::new(Entries::of(resource)));
-        Self { container: resource, entries, url: "" }
+        Self { container: resource, resource, entries, url: "" }
     }
 
-    /// Of what is inside an item, where that is another: a resource in a Bundle or in Parameters, an entry.
+    /// Of what is inside an item, where that is another: a resource in a Bundle or in Parameters, a contained one, an entry.
     pub(super) fn inside(&self, item: &Item<'a>) -> Option<Self> {
-        if item.kind == Some(Type::Resource) && item.key != "contained" && !std::ptr::eq(item.value, self.container) {
+        if item.kind == Some(Type::Resource) && !std::ptr::eq(item.value, self.resource) {
+            if item.key == "contained" {
+                return Some(Self { resource: item.value, ..self.clone() });
+            }
             let own = Self::of(item.value);
             return Some(match own.entries {
                 Some(_) => own,
-                None => Self { container: item.value, ..self.clone() },
+                None => Self { container: item.value, resource: item.value, ..self.clone() },
             });
         }
         (item.key == "entry").then(|| Self { url: item.value["fullUrl"].text(), ..self.clone() })
@@ -108,7 +114,8 @@ pub(super) fn follow<'a>(item: Item<'a>, steps: &[Step], scope: &Scope<'a>) -> V
 pub(super) fn resolve<'a>(item: &Item<'a>, scope: &Scope<'a>) -> Option<Item<'a>> {
     let text = item.value.as_str().or_else(|| item.value["reference"].as_str());
     if let Some(found) = text.and_then(|text| scope.resolve(text)) {
-        return Some(Item::resource(found));
+        let key = if text.is_some_and(|t| t.starts_with('#')) { "contained" } else { "" };
+        return Some(Item { key, ..Item::resource(found) });
     }
     let by_type = item.value["type"].as_str().and_then(ResourceType::parse);
     text.and_then(reference_type).or(by_type).map(Item::named)

@@ -150,7 +150,11 @@ fn is_compiled(name: &str) -> bool {
     let value = ["fixed", "pattern", "minValue", "maxValue"]
         .iter()
         .any(|p| name.strip_prefix(p).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase())));
-    value || matches!(name, "min" | "max" | "type" | "maxLength" | "binding" | "constraint" | "slicing")
+    value
+        || matches!(
+            name,
+            "min" | "max" | "type" | "maxLength" | "binding" | "constraint" | "slicing" | "contentReference"
+        )
 }
 
 fn stripped(json: &Json) -> Json {

@@ -10,6 +10,8 @@ use crate::fhir::path::Path;
 use crate::fhir::primitive::Primitive;
 use crate::fhir::resource::printable;
 
+/// Characters of a string: <https://hl7.org/fhir/R4/datatypes.html#string>.
+const MAX_STRING: usize = 1 << 20;
 const EXT_1: &str = "ext-1: an extension has a value or extensions, not both";
 
 impl Walk<'_> {
@@ -27,6 +29,13 @@ impl Walk<'_> {
                 {
                     let what = format!("found '{}', expected {}", printable(code), one_of(set, code));
                     self.error("code-invalid", bound(set), path, what);
+                }
+            }
+            (Primitive::String | Primitive::Markdown, Json::String(text)) if text.len() > MAX_STRING => {
+                let length = text.chars().count();
+                if length > MAX_STRING {
+                    let what = format!("found {length} characters, expected at most {MAX_STRING}; shorten it");
+                    self.error("too-long", "a string has at most 1,048,576 characters", path, what);
                 }
             }
             (Primitive::Uri | Primitive::Url | Primitive::Canonical, Json::String(text)) => self.link(text),

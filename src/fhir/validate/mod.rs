@@ -8,6 +8,7 @@
 mod bundle;
 #[cfg(test)]
 pub(super) mod corpus;
+mod half;
 mod invariant;
 #[cfg(test)]
 mod invariants;
@@ -20,6 +21,8 @@ mod reference;
 mod tests;
 mod tidy;
 mod walk;
+
+pub use tidy::tidy;
 
 use super::Json;
 use super::path::Path;
@@ -54,7 +57,7 @@ fn walked(resource: &Json, warnings: bool) -> Vec<Issue> {
 fn walk<'j>(resource: &'j Json, mut walk: walk::Walk<'j>) -> Vec<Issue> {
     let name = resource["resourceType"].as_str().filter(|name| name.len() < 64).unwrap_or_default();
     walk.resource(resource, &Path::root(name), walk::Place::Own);
-    tidy::tidy(walk.issues)
+    tidy(walk.issues)
 }
 
 /// Refuses a resource that is not valid. What is returned blocks nothing: warnings and remarks.

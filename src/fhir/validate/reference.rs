@@ -39,6 +39,27 @@ impl<'j> Frame<'j> {
 }
 
 impl Walk<'_> {
+    /// What a contained resource may not have (dom-2, dom-4, dom-5).
+    pub(super) fn contained(&mut self, members: &Object, path: &Path<'_>) {
+        if members.get("contained").is_some() {
+            let what = "a contained resource contains another (dom-2); contain both in the outer one";
+            self.broken("dom-2: a contained resource contains no other", &path.member("contained"), what);
+        }
+        for name in ["versionId", "lastUpdated", "security"] {
+            if members.get("meta").is_some_and(|meta| meta.get(name).is_some()) {
+                let key = if name == "security" { "dom-5" } else { "dom-4" };
+                let what = format!(
+                    "found {name}; a contained resource has no version, time or security label ({key}); remove it"
+                );
+                let rule = match name {
+                    "security" => "dom-5: a contained resource has no security label",
+                    _ => "dom-4: a contained resource has no meta.versionId or meta.lastUpdated",
+                };
+                self.broken(rule, &path.member("meta").member(name), &what);
+            }
+        }
+    }
+
     /// After the walk: ids of contained resources are theirs alone, and each is referred to (dom-3).
     pub(super) fn close_frame(&mut self, path: &Path<'_>) {
         let contained = std::mem::take(&mut self.frame.contained);

@@ -8,7 +8,8 @@ const FORM: [&str; 6] = ["structure", "required", "value", "code-invalid", "not-
 /// Errors before warnings; of these the rules of R4's structure before invariants, and both before profiles, each in the
 /// order of the text. Issues that say of an element what was said of it before are left out: a profile that asks again for
 /// what R4 asks, an invariant that fails because the element is malformed, two profiles of the same mind.
-pub(super) fn tidy(mut issues: Vec<Issue>) -> Vec<Issue> {
+#[must_use]
+pub fn tidy(mut issues: Vec<Issue>) -> Vec<Issue> {
     let rank = |i: &Issue| match (&i.profile, i.code) {
         (Some(_), _) => 2,
         (None, "invariant") => 1,

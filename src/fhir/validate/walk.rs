@@ -1,10 +1,11 @@
 //! The walk over a resource by its structure: one pass, nothing allocated while nothing is wrong.
 
+use super::half::has_extensions;
 use super::invariant::{self, Rule};
 use super::nearest::nearest;
 use super::reference::Frame;
 use crate::error::Issue;
-use crate::fhir::definition::{self, Element, Found, Structure, StructureKind, Type};
+use crate::fhir::definition::{self, Found, Structure, StructureKind, Type};
 use crate::fhir::fhirpath::{Env, Kind, Node};
 use crate::fhir::json::{Json, Object};
 use crate::fhir::path::Path;
@@ -17,7 +18,6 @@ const MAX_ISSUES: usize = 100;
 
 const TYPE: &str = "a resource names its type in resourceType";
 const REPEATS: &str = "an element that repeats is an array, any other is none";
-const HALVES: &str = "values and their extensions lie in arrays of the same length, with null where there is none";
 const NARRATIVE: &str = "a narrative is XHTML without what runs or calls out (txt-1, txt-2)";
 
 /// Where a resource stands.
@@ -161,27 +161,6 @@ impl<'j> Walk<'j> {
         }
     }
 
-    /// What a contained resource may not have (dom-2, dom-4, dom-5).
-    fn contained(&mut self, members: &Object, path: &Path<'_>) {
-        if members.get("contained").is_some() {
-            let what = "a contained resource contains another (dom-2); contain both in the outer one";
-            self.broken("dom-2: a contained resource contains no other", &path.member("contained"), what);
-        }
-        for name in ["versionId", "lastUpdated", "security"] {
-            if members.get("meta").is_some_and(|meta| meta.get(name).is_some()) {
-                let key = if name == "security" { "dom-5" } else { "dom-4" };
-                let what = format!(
-                    "found {name}; a contained resource has no version, time or security label ({key}); remove it"
-                );
-                let rule = match name {
-                    "security" => "dom-5: a contained resource has no security label",
-                    _ => "dom-4: a contained resource has no meta.versionId or meta.lastUpdated",
-                };
-                self.broken(rule, &path.member("meta").member(name), &what);
-            }
-        }
-    }
-
     /// Walks the members of an object; gives the elements that are there, as bits by position.
     fn object(&mut self, members: &'j Object, structure: &'static Structure, path: &Path<'_>) -> u128 {
         let mut seen = 0_u128;
@@ -279,41 +258,6 @@ impl<'j> Walk<'j> {
         }
     }
 
-    /// The `_x` half of a primitive: id and extensions, aligned with the values.
-    fn extensions(&mut self, values: Option<&Json>, value: &'j Json, element: &Element, path: &Path<'_>) {
-        let Some(structure) = definition::structure("Element") else { return };
-        if !element.many {
-            if values.is_none() || !is_only_an_id(value) {
-                self.complex(value, structure, path);
-            }
-            return;
-        }
-        let Json::Array(items) = value else {
-            let what = format!("found {}, expected an array beside the array of values", describe(value));
-            return self.error("structure", HALVES, path, what);
-        };
-        if items.iter().all(Json::is_null) {
-            return self.error("structure", HALVES, path, "found an array without extensions; leave it out");
-        }
-        if let Some(Json::Array(values)) = values
-            && values.len() != items.len()
-        {
-            let what = format!("found {} entries beside {} values; fill up with null", items.len(), values.len());
-            self.error("structure", HALVES, path, what);
-        }
-        for (n, item) in items.iter().enumerate() {
-            let here = path.item(n);
-            if !item.is_null() {
-                let has_value = values.is_some_and(|v| v.items().get(n).is_some_and(|v| !v.is_null()));
-                if !has_value || !is_only_an_id(item) {
-                    self.complex(item, structure, &here);
-                }
-            } else if values.is_none_or(|v| v.items().get(n).is_none_or(Json::is_null)) {
-                self.error("structure", HALVES, &here, "found null where the value is absent, too; remove both");
-            }
-        }
-    }
-
     fn value(&mut self, value: &'j Json, found: Found, path: &Path<'_>, item: Option<usize>) {
         let element = found.element;
         match found.kind {
@@ -384,7 +328,7 @@ impl<'j> Walk<'j> {
         }
     }
 
-    fn complex(&mut self, value: &'j Json, structure: &'static Structure, path: &Path<'_>) {
+    pub(super) fn complex(&mut self, value: &'j Json, structure: &'static Structure, path: &Path<'_>) {
         let Json::Object(members) = value else {
             let what = format!("found {}, expected an object of type {}", describe(value), structure.name);
             return self.error("structure", format!("{} is an object", structure.name), path, what);
@@ -406,15 +350,6 @@ impl<'j> Walk<'j> {
     }
 }
 
-/// `id` of an element and `url` of an Extension are attributes in XML: they take no extensions.
-fn has_extensions(structure: &Structure, name: &str) -> bool {
-    match name {
-        "id" => structure.kind == StructureKind::Resource,
-        "url" => structure.name != "Extension",
-        _ => true,
-    }
-}
-
 /// A value for the sender's eyes, short.
 pub(super) fn describe(value: &Json) -> String {
     match value {
@@ -426,9 +361,4 @@ pub(super) fn describe(value: &Json) -> String {
         Json::Array(_) => "an array".into(),
         Json::Object(_) => "an object".into(),
     }
-}
-
-/// Whether the `_x` half of a primitive holds an id alone: allowed beside a value (ele-1 counts both halves).
-fn is_only_an_id(json: &Json) -> bool {
-    json.as_object().is_some_and(|o| o.len() == 1) && json["id"].as_str().is_some_and(|id| !id.is_empty())
 }

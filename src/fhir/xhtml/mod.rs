@@ -324,13 +324,24 @@ fn style(plain: &str) -> Option<&'static str> {
 }
 
 /// Where the links of a `div` stand: the values of `href` and `src`, in order. Stops where the XML is not well-formed.
+#[must_use]
 pub fn links(div: &str) -> Vec<Range<usize>> {
+    values(div, ["href", "src"])
+}
+
+/// Where what a link can lead to stands: the values of `id` and `name`, in order.
+#[must_use]
+pub fn anchors(div: &str) -> Vec<Range<usize>> {
+    values(div, ["id", "name"])
+}
+
+fn values(div: &str, of: [&str; 2]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut scan = Scan::new(div);
     while let Ok(Some(event)) = scan.next() {
         if matches!(event, Event::Open { .. }) {
-            let links = scan.attributes.iter().filter(|(name, _)| matches!(scan.get(name), "href" | "src"));
-            found.extend(links.map(|(_, value)| value.clone()));
+            let those = scan.attributes.iter().filter(|(name, _)| of.contains(&scan.get(name)));
+            found.extend(those.map(|(_, value)| value.clone()));
         }
     }
     found

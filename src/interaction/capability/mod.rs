@@ -1,7 +1,7 @@
 //! capabilities: the CapabilityStatement, made of what is really there.
 //!
 //! Interactions come from the map of paths, operations from their table, types and search parameters from the registry,
-//! compartments from what is published.
+//! compartments from what is published, profiles from those in force beside R4's own.
 //! Source: <https://hl7.org/fhir/R4/http.html#capabilities>, <https://hl7.org/fhir/R4/capabilitystatement.html>.
 
 mod terminology;
@@ -175,6 +175,10 @@ fn resource(house: &House, active: &Active, rtype: ResourceType) -> Value {
     if let Some(out) = out.as_object_mut() {
         if !search.is_empty() {
             out.insert("searchParam".into(), search.into());
+        }
+        let supported = house.conformance.profiles().supported(rtype.as_str());
+        if !supported.is_empty() {
+            out.insert("supportedProfile".into(), supported.into());
         }
         let operations = operations(|row| row.is_of(rtype));
         if !operations.is_empty() {

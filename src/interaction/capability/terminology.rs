@@ -25,6 +25,7 @@ const MOST: usize = 1_000;
 pub(super) async fn capabilities(house: &House, active: &Active) -> Result<Bytes> {
     let rtype = known("CodeSystem");
     let mut systems: BTreeSet<String> = definition::code_systems().map(str::to_owned).collect();
+    systems.extend(house.conformance.profiles().code_systems().map(str::to_owned));
     systems.extend(published::of_type(house, active, rtype).map(|p| p.json["url"].text().to_owned()));
     let plan = Plan { types: vec![rtype], cond: Cond::All(Vec::new()), sort: Vec::new(), count: MOST, total: false };
     // What every caller may read.

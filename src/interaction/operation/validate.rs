@@ -2,7 +2,8 @@
 //!
 //! On a type and on an instance, of the resource sent (bare, or in Parameters) or, on an instance, of the one stored. With a
 //! `mode` the write is rehearsed through the same door and rolled back, so that the programme's rules, references and the
-//! caller's rights speak, too. The answer is 200 with an OperationOutcome whatever is found.
+//! caller's rights speak, too. Beside what a write refuses it tells R4's warnings and what a closer look finds (`fhir::scrutiny`).
+//! The answer is 200 with an OperationOutcome whatever is found.
 //! Source: <https://hl7.org/fhir/R4/resource-operation-validate.html>.
 
 use super::super::request::{At, Body, Operation, Scope, When};
@@ -69,7 +70,7 @@ impl Engine {
         let subject = asked.resource.as_ref().or(stored.as_ref());
         match subject {
             Some(resource) => {
-                issues = validate::resource(resource);
+                issues = validate::with_warnings(resource);
                 of_type(rtype, resource, &mut issues);
             }
             None if asked.mode == Some(Mode::Delete) => {}
@@ -85,11 +86,14 @@ impl Engine {
                 issues.extend(self.house().conformance.issues(resource, &profiles));
             }
         }
+        // What a write would not refuse does not keep it from being rehearsed.
+        let closer = subject.map(|r| self.house().conformance.scrutiny(&self.house().active().registry, r));
         let is_good = issues.iter().all(|i| i.severity != Severity::Error);
         if let (Some(mode), true) = (asked.mode, is_good) {
             let body = asked.resource.or(stored).unwrap_or_default();
             issues.extend(self.would(ctx, mode, rtype, at, body, call.when).await?);
         }
+        issues.extend(closer.unwrap_or_default());
         Ok(answer(rtype, issues, &asked.inner, &text))
     }
 
@@ -232,8 +236,8 @@ fn of_type(rtype: ResourceType, resource: &Json, issues: &mut Vec<Issue>) {
     }
 }
 
-fn answer(rtype: ResourceType, mut issues: Vec<Issue>, inner: &str, text: &Bytes) -> Answer {
-    issues.sort_by_key(|i| i.severity);
+fn answer(rtype: ResourceType, issues: Vec<Issue>, inner: &str, text: &Bytes) -> Answer {
+    let mut issues = validate::tidy(issues);
     json::locate(text, inner, &mut issues);
     let outcome = match issues.iter().any(|i| i.severity == Severity::Error) {
         true => outcome::of_issues(&issues),

@@ -2,8 +2,8 @@
 //!
 //! Everything is read through the caller's limit and at the moment of the search, so that its pages agree.
 //! Source: <https://hl7.org/fhir/R4/search.html#token>, `#list`. Own rule: of several resources with one canonical URL the
-//! active one that was written last is meant, unless the version is named. The programme's own (`profiles/codes`) and those of
-//! R4's required bindings are there without being stored.
+//! active one that was written last is meant, unless the version is named. The programme's own (`profiles/codes`), those of
+//! packages and those of R4's required bindings are there without being stored.
 
 use crate::access::Limit;
 use crate::error::Result;
@@ -106,7 +106,7 @@ pub(in crate::interaction) async fn read(
     })
 }
 
-/// What is there without being stored: of the programme, and of R4's required bindings.
+/// What is there without being stored: of the programme, of packages, and of R4's required bindings.
 fn built_in(house: &House, rtype: ResourceType, url: &str, version: Option<&str>) -> Option<Arc<Json>> {
     let of_r4 = || match rtype.as_str() {
         "CodeSystem" => definition::code_system(url),
@@ -114,7 +114,8 @@ fn built_in(house: &House, rtype: ResourceType, url: &str, version: Option<&str>
         _ => None,
     };
     let is_it = |r: &Arc<Json>| version.is_none_or(|v| r["version"].text() == v);
-    house.programme.term(rtype.as_str(), url, version).or_else(|| of_r4().filter(is_it))
+    let of_packages = || house.conformance.profiles().term(rtype.as_str(), url, version).map(Arc::new);
+    house.programme.term(rtype.as_str(), url, version).or_else(of_packages).or_else(|| of_r4().filter(is_it))
 }
 
 /// References to this server without its address.

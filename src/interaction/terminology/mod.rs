@@ -1,6 +1,7 @@
 //! The terminology operations, on the ValueSets, CodeSystems and ConceptMaps that are here.
 //!
-//! Here are those that are stored and that the caller may see, the programme's own and those of R4's required bindings. What is
+//! Here are those that are stored and that the caller may see, the programme's own, those of packages and those of R4's required
+//! bindings. What is
 //! not here is asked of the terminology server of the settings, where there is one.
 //! Not for: what belongs to a value set or how codes relate (`search/terminology`).
 //! Source: <https://hl7.org/fhir/R4/terminology-service.html>. Statuses: 404 for a resource that is not here, 422 `not-supported` for one

@@ -68,6 +68,26 @@ async fn a_package_that_a_site_drops_in_is_in_force_and_a_bad_one_stops_the_star
         .to_string()
     };
     std::fs::write(package.join("named.json"), definition("1")).expect("a file");
+    let system = "http://guide.example/CodeSystem/c";
+    for (name, term) in [
+        (
+            "c",
+            json!({"resourceType": "CodeSystem", "url": system, "status": "active", "content": "complete", "hierarchyMeaning": "is-a",
+            "concept": [{"code": "a", "display": "Above", "concept": [{"code": "b", "display": "Below"}]}]}),
+        ),
+        (
+            "v",
+            json!({"resourceType": "ValueSet", "url": "http://guide.example/ValueSet/v", "status": "active",
+            "compose": {"include": [{"system": system, "filter": [{"property": "concept", "op": "is-a", "value": "a"}]}]}}),
+        ),
+        (
+            "m",
+            json!({"resourceType": "ConceptMap", "url": "http://guide.example/ConceptMap/m", "status": "active", "group": [{
+            "source": system, "target": "urn:other", "element": [{"code": "b", "target": [{"code": "z", "equivalence": "equal"}]}]}]}),
+        ),
+    ] {
+        std::fs::write(package.join(format!("{name}.json")), term.to_string()).expect("a file");
+    }
     let client = server.everyone();
     let patient = json!({"resourceType": "Patient", "meta": {"profile": [url]}});
     client.create(&patient).await.refuses(400, "not-found", "Patient.meta.profile[0]");
@@ -78,6 +98,20 @@ async fn a_package_that_a_site_drops_in_is_in_force_and_a_bad_one_stops_the_star
     let refused = client.create(&patient).await;
     assert_eq!(complains(&refused), format!("{url}|2"));
     refused.refuses(400, "required", "Patient.name");
+    // Its terminology answers, and the statement names its profile.
+    for (question, part) in [
+        (format!("CodeSystem/$lookup?system={system}&code=b"), "\"Below\""),
+        (format!("CodeSystem/$subsumes?system={system}&codeA=a&codeB=b"), "\"subsumes\""),
+        (format!("CodeSystem/$validate-code?url={system}&code=b"), "true"),
+        ("ValueSet/$expand?url=http://guide.example/ValueSet/v&filter=bel".into(), "\"Below\""),
+        (format!("ValueSet/$validate-code?url=http://guide.example/ValueSet/v&system={system}&code=b"), "true"),
+        (format!("ConceptMap/$translate?url=http://guide.example/ConceptMap/m&system={system}&code=b"), "\"z\""),
+        ("metadata?mode=terminology".into(), system),
+        ("metadata".into(), "http://guide.example/StructureDefinition/named|2"),
+    ] {
+        let answer = client.send("GET", &question, "", &[]).await;
+        assert!(answer.status == 200 && answer.body.to_string().contains(part), "{question}: {}", answer.body);
+    }
 
     server.kill();
     std::fs::write(package.join("named.json"), definition("none")).expect("a file");

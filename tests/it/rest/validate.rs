@@ -104,7 +104,8 @@ async fn a_mode_rehearses_the_write_with_the_rules_of_the_programme(server: Test
     assert!((400..500).contains(&refused.status), "{refused:?}");
     let paths = |answer: &Answer| {
         let issues = answer.body["issue"].as_array().cloned().unwrap_or_default();
-        issues.iter().map(|i| (i["code"].clone(), i["diagnostics"].clone())).collect::<Vec<_>>()
+        let issues = issues.iter().filter(|i| i["severity"] == "error"); // a write does not hear R4's warnings
+        issues.map(|i| (i["code"].clone(), i["diagnostics"].clone())).collect::<Vec<_>>()
     };
     assert_eq!(paths(&said), paths(&refused));
     assert!(!errors(&said).is_empty());
