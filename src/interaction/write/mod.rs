@@ -2,7 +2,7 @@
 //!
 //! [`ask`] what was asked for, checked without the database · [`criteria`] conditional interactions · [`resolve`] which
 //! resource each write is about, and references · [`prepare`] the costly part, outside the transaction · [`commit`] the
-//! transaction · [`judge`] whether one write may be done · [`keep`] what an operation made · [`outward`] references to other resources · [`referrer`] references to what is deleted. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
+//! transaction · [`judge`] whether one write may be done · [`mod@keep`] what an operation made · [`outward`] references to other resources · [`referrer`] references to what is deleted. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
 //! prepares again.
 //! Source: <https://hl7.org/fhir/R4/http.html>.
 
