@@ -93,7 +93,8 @@ async fn claims(api: &Api, cast: &Cast, transcript: Transcript, patient: &str) -
 async fn reports(api: &Api, cast: &Cast, transcript: Transcript, patient: &str, task: &Json) -> Result<String, String> {
     transcript.chapter("3. Mara, a technician, calls Samir Haddad and finds a drug therapy problem");
     let mara = cast.of("mara")?;
-    let known = format!("DetectedIssue?patient={patient}");
+    // Screening may have found problems of its own.
+    let known = format!("DetectedIssue?patient={patient}&author=Practitioner/mara-lind");
     if let Some(issue) = one(api, mara, &known).await? {
         transcript.says(&format!("  Reported already: {} is {}.", path(&issue), issue["status"].text()));
         return Ok(path(&issue));
