@@ -120,7 +120,8 @@ async fn what_is_too_much_is_refused_and_named(server: TestServer) {
 async fn what_is_deep_and_long_by_leave_is_read_again(server: TestServer) {
     let client = server.everyone();
     let mut body = nested(50);
-    body["name"] = json!([{"text": "x".repeat(2 << 20)}]);
+    // A string has at most 1 MiB whatever the limit; data may have more.
+    body["photo"] = json!([{"contentType": "image/png", "data": "eHh4".repeat(1 << 19)}]);
     let made = client.create(&body).await.is(201);
     client.update(&made.body).await.is(200);
     let path = made.reference();
