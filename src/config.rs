@@ -210,6 +210,8 @@ limits! {
     page_seconds, "page-seconds", "BATON_PAGE_SECONDS", 3_600, 60..=86_400;
     /// Versions that one step of a reindex takes: more is faster, fewer leaves more room for other writers
     reindex_batch, "reindex-batch", "BATON_REINDEX_BATCH", 100, 1..=10_000;
+    /// Seconds between two looks for reviews that are overdue and claims that were not begun; 0: this node does not look
+    look_seconds, "look-seconds", "BATON_LOOK_SECONDS", 60, 0..=3_600;
     /// Seconds that a user's access token is good
     user_token_seconds, "user-token-seconds", "BATON_USER_TOKEN_SECONDS", 900, 30..=3_600;
     /// Seconds that a system's access token is good

@@ -39,7 +39,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         return follow(&Store::open_to_read(&how).await?).await;
     }
     let opened = open::server(&settings, &settings.root(settings.listen), arguments.all).await?;
-    let worker = Worker::new(opened.engine);
+    let worker = Worker::new(opened.engine, 0);
     let done = work(&opened.store, &worker).await;
     opened.store.close().await;
     done

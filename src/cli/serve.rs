@@ -36,7 +36,7 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
         tracing::warn!("--auth off: whoever reaches this port may do everything; for tests and trials only");
     }
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
-    let (worker, jobs) = (Worker::new(opened.engine.clone()), opened.engine.clone());
+    let (worker, jobs) = (Worker::new(opened.engine.clone(), settings.limits.look_seconds), opened.engine.clone());
     let house = http::House {
         engine: opened.engine,
         auth,

@@ -15,6 +15,8 @@ pub const UCUM: &str = "http://unitsofmeasure.org";
 
 /// Characters of a code that is looked at, and codes that are remembered.
 const LONGEST: usize = 60;
+/// Characters of a code that may be one at all: annotations are free text.
+const LONGEST_CODE: usize = 1_000;
 const REMEMBERED: usize = 1_024;
 
 /// What a unit is in base units.
@@ -45,6 +47,12 @@ pub fn of(code: &str) -> Option<Unit> {
     let unit = unit.map(|u| Unit { base: u.unit.as_str().into(), factor: u.factor, offset: u.offset });
     known.put(code.into(), unit.clone());
     unit
+}
+
+/// Whether UCUM's grammar and tables have a code, annotations and logarithmic units among them.
+#[must_use]
+pub fn is_code(code: &str) -> bool {
+    !code.is_empty() && code.len() <= LONGEST_CODE && octofhir_ucum::validate(code).is_ok()
 }
 
 impl Unit {

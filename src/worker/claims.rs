@@ -12,16 +12,13 @@ use crate::fhir::{Json, Target, json};
 use crate::interaction::{Body, Request, Verb, Wire, route};
 use serde_json::json;
 
-/// Seconds between two looks.
-const EVERY_SECONDS: i64 = 60;
-
 /// Tasks that one step gives back.
 const BATCH: usize = 100;
 
 impl Worker {
     pub(super) async fn claims(&self, now: Instant) -> Result<Did> {
         let looked = Instant(self.claims_looked.load(std::sync::atomic::Ordering::Relaxed));
-        if looked.plus_seconds(EVERY_SECONDS) > now && looked <= now {
+        if !self.looks(looked, now) {
             return Ok(Did::Nothing);
         }
         let ctx = Ctx {

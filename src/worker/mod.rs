@@ -40,6 +40,8 @@ pub enum Did {
 /// A worker of one process.
 pub struct Worker {
     engine: Engine,
+    /// Seconds between two looks at what time has made due; 0: this worker does not look.
+    look_seconds: i64,
     /// Holds leases under this name.
     id: String,
     /// When claims were looked at last, in microseconds.
@@ -49,11 +51,12 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker that writes through the engine's store.
+    /// A worker that writes through the engine's store, and looks every `look_seconds` at what time has made due (0: never).
     #[must_use]
-    pub fn new(engine: Engine) -> Self {
+    pub fn new(engine: Engine, look_seconds: u64) -> Self {
         Self {
             engine,
+            look_seconds: i64::try_from(look_seconds).unwrap_or(i64::MAX),
             id: uuid::Uuid::new_v4().to_string(),
             claims_looked: std::sync::atomic::AtomicI64::new(i64::MIN),
             overdue_looked: std::sync::atomic::AtomicI64::new(i64::MIN),
@@ -69,14 +72,22 @@ impl Worker {
             Did::Nothing => {}
             did => return Ok(did),
         }
-        match self.claims(now).await? {
-            Did::Nothing => {}
-            did => return Ok(did),
+        if self.look_seconds > 0 {
+            match self.claims(now).await? {
+                Did::Nothing => {}
+                did => return Ok(did),
+            }
+            match self.overdue(now).await? {
+                Did::Nothing => {}
+                did => return Ok(did),
+            }
         }
-        match self.overdue(now).await? {
-            Did::Nothing => self.purge(now).await,
-            did => Ok(did),
-        }
+        self.purge(now).await
+    }
+
+    /// Whether a look at `looked` was long enough ago.
+    fn looks(&self, looked: Instant, now: Instant) -> bool {
+        looked > now || looked.plus_seconds(self.look_seconds) <= now
     }
 
     /// Works until told to stop.

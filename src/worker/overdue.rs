@@ -12,8 +12,6 @@ use crate::interaction::{Verb, Wire, route};
 use crate::workflow::escalation;
 use std::sync::atomic::Ordering;
 
-/// Seconds between two looks at what is overdue.
-const EVERY_SECONDS: i64 = 60;
 /// Seconds between two screenings of all that is followed up.
 const SCREEN_SECONDS: i64 = 86_400;
 /// When all was screened last, in `setting`.
@@ -26,7 +24,7 @@ const MOST_PAGES: usize = 50;
 impl Worker {
     pub(super) async fn overdue(&self, now: Instant) -> Result<Did> {
         let looked = Instant(self.overdue_looked.load(Ordering::Relaxed));
-        if looked.plus_seconds(EVERY_SECONDS) > now && looked <= now {
+        if !self.looks(looked, now) {
             return Ok(Did::Nothing);
         }
         let ctx = Ctx {

@@ -178,7 +178,7 @@ pub struct CodeSet {
     pub name: &'static str,
     /// Code system and its codes, sorted; at least one system.
     pub systems: Vec<(&'static str, Vec<&'static str>)>,
-    /// What a code looks like, where no list of all codes can be (media types).
+    /// What a code looks like, where no list of all codes can be (media types, units).
     form: Option<fn(&str) -> bool>,
 }
 
@@ -195,7 +195,11 @@ impl CodeSet {
     /// Whether a code of this system.
     #[must_use]
     pub fn has_coding(&self, system: &str, code: &str) -> bool {
-        self.systems.iter().any(|(s, codes)| *s == system && codes.binary_search(&code).is_ok())
+        self.systems.iter().any(|(s, _)| *s == system)
+            && match self.form {
+                Some(fits) => fits(code),
+                None => self.systems.iter().any(|(s, codes)| *s == system && codes.binary_search(&code).is_ok()),
+            }
     }
 
     /// The system, where there is just one and its codes are listed.

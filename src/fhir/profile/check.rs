@@ -138,7 +138,7 @@ impl<'a> Check<'a> {
         }
         match (node.max, items.first()) {
             (Some(0), Some(first)) => {
-                let what = format!("found '{}'{which}, which may not be here; leave it out", printable(first.key));
+                let what = format!("found '{}'{which}, which may not be here; leave it out", printable(first.json_key));
                 first.at(parent, |path| self.error(of, "structure", path, &what));
                 return;
             }

@@ -10,8 +10,10 @@ static NULL: Json = Json::Null;
 /// A value where it stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item<'a> {
-    /// Its JSON name.
+    /// Its FHIRPath name: of a choice `value`, whatever its type.
     pub(super) key: &'a str,
+    /// Its JSON name: `valueString`.
+    pub(super) json_key: &'a str,
     /// Its place in an array.
     pub(super) index: Option<usize>,
     /// `null` of a primitive that has extensions alone.
@@ -26,7 +28,7 @@ pub(super) struct Item<'a> {
 impl<'a> Item<'a> {
     /// A resource by itself.
     pub(super) fn resource(value: &'a Json) -> Self {
-        Self { key: "", index: None, value, extra: &NULL, kind: Some(Type::Resource), named: None }
+        Self { key: "", json_key: "", index: None, value, extra: &NULL, kind: Some(Type::Resource), named: None }
     }
 
     /// What a reference names that could not be followed.
@@ -59,7 +61,15 @@ impl<'a> Item<'a> {
             // A primitive: its value, and what its other half has.
             (value, extra) => match (name, extra) {
                 ("value", _) if !value.is_null() => {
-                    vec![Item { key: "value", index: None, value, extra: &NULL, kind: self.kind, named: None }]
+                    vec![Item {
+                        key: "value",
+                        json_key: "value",
+                        index: None,
+                        value,
+                        extra: &NULL,
+                        kind: self.kind,
+                        named: None,
+                    }]
                 }
                 (_, Json::Object(object)) => members(object, definition::structure("Element"), name),
                 _ => Vec::new(),
@@ -104,7 +114,8 @@ fn members<'a>(object: &'a Object, structure: Option<&'static Structure>, name: 
         } else {
             (&NULL, value)
         };
-        let item = |index, value, extra| Item { key: plain, index, value, extra, kind, named: None };
+        let key = found.filter(|f| f.element.choice).map_or(plain, |f| f.element.name);
+        let item = |index, value, extra| Item { key, json_key: plain, index, value, extra, kind, named: None };
         match (value, extra) {
             (Json::Array(values), _) => {
                 items.extend(values.iter().enumerate().map(|(n, value)| item(Some(n), value, &extra[n])));

@@ -6,8 +6,8 @@
 //! Source: <https://hl7.org/fhir/R4/valueset.html#compositions>, <https://hl7.org/fhir/R4/codesystem.html#hierarchy>.
 
 use super::canonical;
-use crate::fhir::Json;
 use crate::fhir::definition::{self, CodeSet};
+use crate::fhir::{Json, unit};
 use std::collections::{HashMap, HashSet};
 
 /// Value sets inside value sets at most.
@@ -178,6 +178,7 @@ impl Terms {
         match self.systems.get(system) {
             Some(system) if system.concepts.contains_key(code) => Answer::In,
             Some(system) if system.is_complete => Answer::Out,
+            None if system == unit::UCUM => Answer::of(unit::is_code(code)),
             _ => Answer::Unknown,
         }
     }

@@ -242,7 +242,7 @@ fn each_rule_passes_a_good_resource_and_names_the_fault_of_a_bad_one() {
         (
             vital(json!({"value": 70, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"})),
             vital(json!({"value": 70, "unit": "kg"})),
-            "bodyweight Observation.valueQuantity.system",
+            "bodyweight Observation.value.system",
         ),
     ] {
         assert_eq!(found(&good, &Rules::default()), Vec::<String>::new(), "{good}");

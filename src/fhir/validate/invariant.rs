@@ -170,18 +170,20 @@ impl Invariant {
 
 impl Invariant {
     /// What was found, what the rule asks for, what to do.
-    pub(super) fn told(&'static self, element: &Json) -> String {
+    pub(super) fn told(&'static self, element: Node<'_>) -> String {
         let mut found = Vec::new();
         let mut missing = Vec::new();
         for name in self.expression.footprint().members.into_iter().take(8) {
             let choice = |key: &str| key.strip_prefix(name).is_some_and(crate::fhir::fhirpath::is_datatype);
-            let member = element.as_object().and_then(|o| o.iter().find(|(key, _)| *key == name || choice(key)));
+            let is_element = |structure: &Structure| structure.element(name).is_some();
+            let member = element.json.as_object().and_then(|o| o.iter().find(|(key, _)| *key == name || choice(key)));
             match member {
                 Some((key, Json::String(text))) => found.push(format!("{key} \"{}\"", printable(text))),
                 Some((key, Json::Number(text))) => found.push(format!("{key} {}", printable(text))),
                 Some((key, Json::Bool(b))) => found.push(format!("{key} {b}")),
                 Some((key, _)) => found.push(key.to_owned()),
-                None if element.as_object().is_some() => missing.push(name),
+                // What the rule reads further inside is not an element of this one.
+                None if matches!(element.kind, Kind::Structure(s) if is_element(s)) => missing.push(name),
                 None => {}
             }
         }

@@ -105,7 +105,7 @@ fn a_broken_rule_is_refused_with_its_key_and_its_element() {
         ),
         (
             r#""RiskAssessment","status":"final","subject":{"display":"x"},"prediction":[{"probabilityRange":{"low":{"value":1,"code":"mg","system":"http://unitsofmeasure.org"}}}]"#,
-            "ras-1 RiskAssessment.prediction[0].probabilityRange",
+            "ras-1 RiskAssessment.prediction[0].probability",
         ),
         (
             r#""FamilyMemberHistory","status":"completed","patient":{"display":"x"},"relationship":{"text":"x"},"ageAge":{"value":0,"code":"a","system":"http://unitsofmeasure.org"}"#,

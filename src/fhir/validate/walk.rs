@@ -77,9 +77,7 @@ impl<'j> Walk<'j> {
         }
         for (position, rules) in rules.inside.iter().filter(|(position, _)| seen & (1 << position) != 0) {
             let Some(element) = structure.elements.get(usize::from(*position)) else { continue };
-            let is_it = |key: &&str| structure.member(key).is_some_and(|found| found.position == *position);
-            let key = json.as_object().and_then(|o| o.iter().map(|(key, _)| key).find(is_it));
-            let here = path.member(key.unwrap_or(element.name));
+            let here = path.member(element.name);
             for (n, value) in node.values(element.name).into_iter().enumerate() {
                 let item = here.item(n);
                 for rule in rules {
@@ -98,7 +96,7 @@ impl<'j> Walk<'j> {
         {
             return;
         }
-        let what = invariant.told(env.context.json);
+        let what = invariant.told(env.context);
         let issue = if invariant.is_error { Issue::error } else { Issue::warning }("invariant", path.to_string(), what);
         self.issues.push(issue.rule(format!("{}: {}", invariant.key, invariant.human)));
     }

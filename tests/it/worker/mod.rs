@@ -64,7 +64,7 @@ impl Node {
     async fn start(settings: &Settings) -> Self {
         let opened = baton::cli::open::server(settings, "http://worker.example", false).await.expect("a node starts");
         let at = Instant::now().plus_seconds(60 * NODES.fetch_add(1, Ordering::Relaxed));
-        Self { worker: Worker::new(opened.engine.clone()), engine: opened.engine, store: opened.store, at }
+        Self { worker: Worker::new(opened.engine.clone(), 60), engine: opened.engine, store: opened.store, at }
     }
 
     async fn stop(self) {

@@ -96,7 +96,7 @@ async fn of_two_nodes_one_works_and_the_other_takes_over_when_it_is_gone(setting
     let node = Node::start(&settings).await;
     patients(&node, 0, 10).await;
     node.put(&parameter("kin", "Patient", "string", "Patient.contact.name")).await;
-    let other = Worker::new(node.engine.clone());
+    let other = Worker::new(node.engine.clone(), 60);
     let now = Instant::now();
     for _ in 0..4 {
         assert_ne!(node.worker.step(now).await.unwrap(), Did::Nothing);

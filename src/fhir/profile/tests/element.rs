@@ -97,7 +97,7 @@ fn what_is_asked_of_an_element() {
             json!([["Observation.value[x]", {"type": [{"code": "Quantity"}]}]]),
             json!({"valueQuantity": {"value": 1}}),
             json!({"valueString": "a"}),
-            "Observation.valueString",
+            "Observation.value",
         ),
         (
             "min of a choice",
@@ -113,7 +113,7 @@ fn what_is_asked_of_an_element() {
             json!([["Observation.value[x]:valueQuantity", {}], ["Observation.value[x]:valueQuantity.code", {"min": 1}]]),
             json!({"valueQuantity": {"value": 1, "code": "g"}}),
             json!({"valueQuantity": {"value": 1}}),
-            "Observation.valueQuantity.code",
+            "Observation.value.code",
         ),
         (
             "least",
@@ -121,7 +121,7 @@ fn what_is_asked_of_an_element() {
             json!([["Observation.value[x]", {"type": [{"code": "integer"}], "minValueInteger": 3}]]),
             json!({"valueInteger": 3}),
             json!({"valueInteger": 2}),
-            "Observation.valueInteger",
+            "Observation.value",
         ),
         (
             "most",

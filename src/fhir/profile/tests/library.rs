@@ -167,5 +167,5 @@ fn r4s_own_profiles_are_there() {
     assert_eq!(errors_of(&profiles, &weight, &[]), Vec::<String>::new());
     weight["code"]["coding"][0]["code"] = "1-1".into();
     weight["valueQuantity"].as_object_mut().unwrap().remove("code");
-    assert_eq!(errors_of(&profiles, &weight, &[]), ["Observation.code.coding", "Observation.valueQuantity.code"]);
+    assert_eq!(errors_of(&profiles, &weight, &[]), ["Observation.code.coding", "Observation.value.code"]);
 }

@@ -75,7 +75,7 @@ fn what_is_asked_through_other_definitions() {
             json!([]),
             json!({"extension": [{"url": r4("patient-birthPlace"), "valueAddress": {"city": "a"}}]}),
             json!({"extension": [{"url": r4("patient-birthPlace"), "valueString": "a"}]}),
-            "Patient.extension[0].valueString",
+            "Patient.extension[0].value",
         ),
         (
             "where an extension stands",
@@ -91,7 +91,7 @@ fn what_is_asked_through_other_definitions() {
             json!([]),
             json!({"extension": [{"url": r4("patient-citizenship"), "extension": [{"url": "code", "valueCodeableConcept": {"text": "a"}}]}]}),
             json!({"extension": [{"url": r4("patient-citizenship"), "extension": [{"url": "code", "valueString": "a"}]}]}),
-            "Patient.extension[0].extension[0].valueString",
+            "Patient.extension[0].extension[0].value",
         ),
         (
             "modifier extensions",

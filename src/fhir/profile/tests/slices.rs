@@ -113,7 +113,7 @@ fn what_is_asked_of_slices() {
             json!([["Observation.value[x]", by("type", "$this", "closed")], ["Observation.value[x]:words", {"type": [{"code": "string"}], "maxLength": 2}]]),
             json!({"valueString": "ab"}),
             json!({"valueInteger": 1}),
-            "Observation.valueInteger",
+            "Observation.value",
         ),
         (
             "slices by the type of a target",
