@@ -295,7 +295,7 @@ fn the_programmes_own_profiles_have_good_and_bad_samples() {
                 (
                     "/extension/0/valueCodeableConcept",
                     code("resolution", "gone"),
-                    "DetectedIssue.extension[0].valueCodeableConcept",
+                    "DetectedIssue.extension[0].value",
                 ),
             ],
         ),

@@ -157,7 +157,8 @@ fn show_object<'j>(
             continue;
         }
         if let Some(step) = step(structure, key, value) {
-            show_value(value, &step, &path.member(key), show);
+            let name = structure.member(key).filter(|f| f.element.choice).map_or(key, |f| f.element.name);
+            show_value(value, &step, &path.member(name), show);
         }
     }
 }
@@ -224,7 +225,7 @@ mod tests {
             [
                 ("Task.for.reference", "Patient/1"),
                 ("Task.contained[0].subject.reference", "#"),
-                ("Task.input[0].valueReference.reference", "urn:uuid:2"),
+                ("Task.input[0].value.reference", "urn:uuid:2"),
             ]
         );
         let bundle = format!(r#"{{"resourceType":"Bundle","entry":[{{"fullUrl":"{OLD}","resource":{task}}}]}}"#);

@@ -117,19 +117,19 @@ impl Check<'_> {
         let fits = TYPES.iter().find(|(k, _)| *k == kind).is_none_or(|(_, values)| values.contains(&name));
         if !fits {
             self.findings
-                .refuse(format!("{at}.{name}"), format!("'{}' is a {kind}: not {name}", question["linkId"].text()));
+                .refuse(format!("{at}.value"), format!("'{}' is a {kind}: not {name}", question["linkId"].text()));
             return;
         }
         let longest = question["maxLength"].as_i64().and_then(|m| usize::try_from(m).ok());
         if let (Some(longest), Some(text)) = (longest, value.as_str())
             && text.chars().count() > longest
         {
-            self.findings.refuse(format!("{at}.{name}"), format!("the answer has more than {longest} characters"));
+            self.findings.refuse(format!("{at}.value"), format!("the answer has more than {longest} characters"));
         }
         let is_open = kind == "open-choice" && name == "valueString";
         if matches!(kind, "choice" | "open-choice") && !is_open && !self.is_choice(question, name, value) {
             let text = format!("the answer is none of the choices of '{}'", question["linkId"].text());
-            self.findings.refuse(format!("{at}.{name}"), text);
+            self.findings.refuse(format!("{at}.value"), text);
         }
     }
 

@@ -168,13 +168,13 @@ fn answers_against_their_form_as_a_table() {
             "another type",
             with(|r| r["item"][2]["item"][1]["answer"] = json!([{"valueString": "yes"}])),
             422,
-            format!("{at}.item[2].item[1].answer[0].valueString"),
+            format!("{at}.item[2].item[1].answer[0].value"),
         ),
         (
             "none of the options",
             with_medicine(medicine("m", "sometimes", &[])),
             422,
-            format!("{at}.item[2].item[2].answer[0].valueCoding"),
+            format!("{at}.item[2].item[2].answer[0].value"),
         ),
         (
             "in the value set",
@@ -186,7 +186,7 @@ fn answers_against_their_form_as_a_table() {
             "not in the value set",
             with_medicine(medicine("m", "not-taking", &[item("medicine.why-not", reason("weather"))])),
             422,
-            format!("{at}.item[2].item[4].answer[0].valueCoding"),
+            format!("{at}.item[2].item[4].answer[0].value"),
         ),
         (
             "two answers to one question",
@@ -199,7 +199,7 @@ fn answers_against_their_form_as_a_table() {
             "too long",
             with_medicine(medicine(&"m".repeat(401), "as-written", &[])),
             422,
-            format!("{at}.item[2].item[0].answer[0].valueString"),
+            format!("{at}.item[2].item[0].answer[0].value"),
         ),
         (
             "an answer without a value",

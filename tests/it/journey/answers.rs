@@ -137,7 +137,7 @@ async fn bad_answers_are_refused_by_every_door(server: TestServer) {
         (changed("/item/0/linkId", json!("spoke-to")), "QuestionnaireResponse.item[0].linkId"),
         (
             changed("/item/1/item/0/answer", json!([{"valueString": "no"}])),
-            "QuestionnaireResponse.item[1].item[0].answer[0].valueString",
+            "QuestionnaireResponse.item[1].item[0].answer[0].value",
         ),
         (changed("/item/0/answer", json!([coded("dog")])), "QuestionnaireResponse.item[0].answer[0].valueCoding"),
     ] {

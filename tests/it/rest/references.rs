@@ -100,7 +100,7 @@ async fn an_operation_takes_no_reference_that_its_caller_may_not_see(server: Tes
     let technician = server.technician();
     let attempt = format!("{path}/$attempt");
     let nobody = technician.operation(&attempt, &call(format!("Patient/{NOBODY}")), None).await;
-    nobody.refuses(422, "not-found", "Parameters.parameter[1].valueReference.reference");
+    nobody.refuses(422, "not-found", "Parameters.parameter[1].value.reference");
     let another = technician.operation(&attempt, &call(hidden.clone()), None).await;
     assert_eq!(without(&nobody, NOBODY), without(&another, hidden.trim_start_matches("Patient/")));
     let patient = task["for"]["reference"].as_str().expect("a patient").to_owned();
