@@ -292,11 +292,7 @@ fn the_programmes_own_profiles_have_good_and_bad_samples() {
                 ("/status", json!("preliminary"), "DetectedIssue.status"),
                 ("/mitigation", json!([{"action": {"text": "stopped"}}]), "DetectedIssue.mitigation[0].author"),
                 ("/extension", json!([{"url": "urn:other", "valueCode": "a"}]), "DetectedIssue.extension"),
-                (
-                    "/extension/0/valueCodeableConcept",
-                    code("resolution", "gone"),
-                    "DetectedIssue.extension[0].value",
-                ),
+                ("/extension/0/valueCodeableConcept", code("resolution", "gone"), "DetectedIssue.extension[0].value"),
             ],
         ),
         (

@@ -133,6 +133,17 @@ fn by_order(before: &[Step], names: &[&str], slice: Option<&str>) -> Vec<Step> {
     steps
 }
 
+/// Where R4's own definitions have extensions whose definitions in 4.0.1 forget the place; a later release names it.
+const ALSO: [(&str, &str); 7] = [
+    ("http://hl7.org/fhir/StructureDefinition/structuredefinition-normative-version", "CodeSystem"),
+    ("http://hl7.org/fhir/StructureDefinition/structuredefinition-normative-version", "ElementDefinition"),
+    ("http://hl7.org/fhir/StructureDefinition/structuredefinition-normative-version", "OperationDefinition"),
+    ("http://hl7.org/fhir/StructureDefinition/structuredefinition-normative-version", "ValueSet"),
+    ("http://hl7.org/fhir/StructureDefinition/regex", "ElementDefinition.type"),
+    ("http://hl7.org/fhir/StructureDefinition/regex", "ElementDefinition.type.code"),
+    ("http://hl7.org/fhir/StructureDefinition/valueset-concept-comments", "CodeSystem.concept"),
+];
+
 fn contexts(resource: &Json) -> Vec<Context> {
     let of = |context: &Json| {
         let expression = context["expression"].text();
@@ -142,7 +153,9 @@ fn contexts(resource: &Json) -> Vec<Context> {
             _ => Context::Expression,
         }
     };
-    resource["context"].items().iter().map(of).collect()
+    let url = resource["url"].text();
+    let also = ALSO.iter().filter(|(of, _)| *of == url).map(|(_, place)| Context::Element((*place).into()));
+    resource["context"].items().iter().map(of).chain(also).collect()
 }
 
 /// Members of an ElementDefinition that ask something of data.

@@ -139,7 +139,7 @@ async fn bad_answers_are_refused_by_every_door(server: TestServer) {
             changed("/item/1/item/0/answer", json!([{"valueString": "no"}])),
             "QuestionnaireResponse.item[1].item[0].answer[0].value",
         ),
-        (changed("/item/0/answer", json!([coded("dog")])), "QuestionnaireResponse.item[0].answer[0].valueCoding"),
+        (changed("/item/0/answer", json!([coded("dog")])), "QuestionnaireResponse.item[0].answer[0].value"),
     ] {
         technician.create(&bad).await.refuses(422, "business-rule", at);
         let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [

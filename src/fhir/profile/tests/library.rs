@@ -169,3 +169,35 @@ fn r4s_own_profiles_are_there() {
     weight["valueQuantity"].as_object_mut().unwrap().remove("code");
     assert_eq!(errors_of(&profiles, &weight, &[]), ["Observation.code.coding", "Observation.value.code"]);
 }
+
+/// R4 extensibility.html#context: Extensions of R4's own definitions stand where those have them, and nowhere else.
+#[test]
+fn what_r4s_own_definitions_carry_may_stand_there() {
+    let profiles = Profiles::of_r4();
+    let since = json!([{"url": r4("structuredefinition-normative-version"), "valueCode": "4.0.0"}]);
+    let comments = json!([{"url": r4("valueset-concept-comments"), "valueString": "x"}]);
+    let regex = json!([{"url": r4("regex"), "valueString": "a+"}]);
+    let system = json!({"resourceType": "CodeSystem", "status": "draft", "content": "complete"});
+    let type_of =
+        |extension: &Value| json!([{"id": "X.a", "path": "X.a", "type": [{"extension": extension, "code": "string"}]}]);
+    let structure = json!({"resourceType": "StructureDefinition", "url": "http://x.example/X", "name": "X", "status": "draft",
+        "kind": "logical", "abstract": false, "type": "http://x.example/X", "baseDefinition": r4("Element"), "derivation": "specialization"});
+    let with = |base: &Value, more: Value| {
+        let mut out = base.clone();
+        for (name, value) in more.as_object().unwrap() {
+            out[name] = value.clone();
+        }
+        out
+    };
+    let concept = |inner: &Value| json!({"concept": [{"code": "a", "concept": [{"code": "b", "extension": inner}]}]});
+    for (resource, wrong) in [
+        (with(&system, json!({"extension": since})), vec![]),
+        (with(&system, concept(&comments)), vec![]),
+        (with(&structure, json!({"differential": {"element": type_of(&regex)}})), vec![]),
+        (json!({"resourceType": "Patient", "extension": since}), vec!["Patient.extension[0]"]),
+        (with(&system, json!({"extension": regex})), vec!["CodeSystem.extension[0]"]),
+        (with(&system, concept(&since)), vec!["CodeSystem.concept[0].concept[0].extension[0]"]),
+    ] {
+        assert_eq!(errors_of(&profiles, &resource, &[]), wrong, "{resource}");
+    }
+}
