@@ -2,14 +2,10 @@
 
 use crate::access::Policy;
 use crate::config::{AuthMode, Limits, Settings};
-use crate::conformance::Conformance;
 use crate::error::Result;
-use crate::fhir::{Json, json};
-use crate::interaction::{Declared, Engine, Parts, declare};
+use crate::interaction::{Declared, Engine, Parts, Sources, declare, in_force};
 use crate::search::{Caps, Env, Live, registry};
-use crate::store::{self, Store, Tx, Work};
-use crate::workflow::Programme;
-use futures_util::future::BoxFuture;
+use crate::store::{self, Store};
 use std::sync::Arc;
 
 /// An engine and what it is made of.
@@ -73,36 +69,6 @@ pub async fn server(settings: &Settings, root: &str, all: bool) -> Result<Opened
     open(settings, root, Some(Declared { files, zone: settings.zone.clone(), all })).await
 }
 
-/// Where the versions that were in force are kept, in `setting`.
-const PINNED: &str = "protocols";
-
-/// Protocols, activities and forms that were in force: running episodes go on by them, whatever the files say now.
-async fn kept(store: &Store) -> Result<Vec<Json>> {
-    let Some(text) = store.setting(PINNED).await? else { return Ok(Vec::new()) };
-    Ok(json::parse(text.as_bytes())?["entry"].items().iter().map(|e| e["resource"].clone()).collect())
-}
-
-fn pinned(programme: &Programme) -> String {
-    let mut bundle = Json::from(serde_json::json!({"resourceType": "Bundle", "type": "collection"}));
-    for resource in programme.pinned() {
-        let mut entry = Json::object();
-        entry.set("resource", Json::clone(resource));
-        bundle.push("entry", entry);
-    }
-    bundle.to_string()
-}
-
-/// Keeps what is in force.
-struct Keep(String);
-
-impl Work for Keep {
-    type Out = ();
-
-    fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { tx.set_setting(PINNED, &self.0).await })
-    }
-}
-
 async fn open(settings: &Settings, root: &str, declared: Option<Declared>) -> Result<Opened> {
     let is_server = declared.is_some();
     let store = store(settings).await?;
@@ -111,18 +77,18 @@ async fn open(settings: &Settings, root: &str, declared: Option<Declared>) -> Re
     let env = active.env.clone();
     let live = Arc::new(Live::new(active));
     let policy = Arc::new(Policy::load(settings.profiles.as_deref())?);
-    let secret = store.secret("workflow").await?;
-    let kept = kept(&store).await?;
-    let programme = Programme::load_over(settings.profiles.as_deref(), Arc::clone(&live), env.clone(), &secret, &kept)?;
-    if is_server && programme.pinned().count() > kept.len() {
-        store.write(Keep(pinned(&programme))).await?;
-    }
-    let conformance = Conformance::load(&programme, &settings.packages, settings.unknown_profile)?;
+    let sources = Sources {
+        profiles: settings.profiles.clone(),
+        packages: settings.packages.clone(),
+        unknown_profile: settings.unknown_profile,
+    };
+    let (programme, conformance) = in_force(&store, &live, &env, &sources, is_server).await?;
     let parts = Parts {
         store: store.clone(),
         live,
         programme,
-        conformance: Arc::new(conformance),
+        conformance,
+        sources,
         policy: Arc::clone(&policy),
         env,
         limits: settings.limits.clone(),

@@ -5,6 +5,7 @@ use crate::auth::AuthState;
 use crate::config::{AuthMode, ServeArgs, Settings};
 use crate::error::{Error, Result};
 use crate::http;
+use crate::interaction::Engine;
 use crate::worker::{self, Worker};
 use std::net::TcpListener;
 
@@ -37,6 +38,7 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
     }
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let (worker, jobs) = (Worker::new(opened.engine.clone(), settings.limits.look_seconds), opened.engine.clone());
+    let reloading = opened.engine.clone();
     let house = http::House {
         engine: opened.engine,
         auth,
@@ -45,12 +47,37 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
         base: format!("{root}/fhir").into(),
     };
     let (stop, stopped) = tokio::sync::watch::channel(false);
+    let hangup = tokio::spawn(reload_on_hangup(reloading, stopped.clone()));
     let jobs = tokio::spawn(worker::job::run(jobs, stopped.clone()));
     let worker = tokio::spawn(worker.run(stopped));
     let served = http::serve(house, listener, workers, |stop| ready(stop, &root)).await;
     stop.send(true).ok(); // a worker that is gone needs no telling
     worker.await.ok();
     jobs.await.ok();
+    hangup.await.ok();
     opened.store.close().await;
     served
+}
+
+/// SIGHUP: the profiles are read anew. What is wrong with them is in the log, and what was in force stays.
+async fn reload_on_hangup(engine: Engine, mut stop: tokio::sync::watch::Receiver<bool>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => {
+            tracing::warn!(%error, "SIGHUP cannot be listened to; $reload-profiles does the same");
+            return;
+        }
+    };
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = hangup.recv() => {}
+        }
+        if let Err(error) = engine.reload().await {
+            let wrong: Vec<String> =
+                error.issues.iter().map(|i| format!("{} ({})", i.diagnostics, i.expression)).collect();
+            tracing::error!(%error, wrong = wrong.join("; "), "the profiles are not reloaded; what was in force stays in force");
+        }
+    }
 }

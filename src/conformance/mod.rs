@@ -1,8 +1,8 @@
 //! Which profiles are in force here, and what is asked of a write: the claims of the resource, and the site's policy.
 //!
 //! For: every write and `$validate`. R4's own profiles, those of `profiles/structure`, and packages that a site drops in
-//! (setting `packages`) are read and compiled once at start; a file that cannot be used stops the start with its name, so
-//! that nothing takes the place of what is in force.
+//! (setting `packages`) are read and compiled at start and by `$reload-profiles`; a file that cannot be used stops that with its
+//! name, so that nothing takes the place of what is in force.
 //! Not for: how a profile is held against a resource (`fhir::profile`), or what R4 asks (`fhir::validate`).
 //!
 //! StructureDefinitions that are posted are stored like any resource and judge nothing (own rule): every server of a

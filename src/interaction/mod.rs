@@ -20,6 +20,7 @@ pub(crate) mod parameter;
 mod published;
 mod read;
 mod reading;
+mod reload;
 mod request;
 mod route;
 mod search;
@@ -30,6 +31,7 @@ mod write;
 
 pub use answer::{Answer, Done, Progress, Stamp};
 pub use parameter::{Declared, declare};
+pub use reload::{Reloaded, Sources, in_force};
 pub use request::{At, Body, JobAsk, Match, Media, Operation, Prefer, Preference, Request, Scope, Unless, When};
 pub use route::{Verb, Wire, allowed, route, unknown as unknown_path};
 
@@ -48,8 +50,10 @@ use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
 /// The one door. Cheap to clone. With a mark it carries out a job of the background: what it writes is part of that.
+///
+/// Each interaction goes from its begin to its end by the house that was in force when it came.
 #[derive(Clone)]
-pub struct Engine(Arc<House>, Option<Mark>);
+pub struct Engine(Arc<House>, Option<Mark>, Arc<reload::Slot>);
 
 /// What an engine is made of.
 pub struct Parts {
@@ -60,7 +64,9 @@ pub struct Parts {
     /// Protocol and policy.
     pub programme: Programme,
     /// Profiles in force.
-    pub conformance: Arc<Conformance>,
+    pub conformance: Conformance,
+    /// Where both were read, and are read again.
+    pub sources: Sources,
     /// Role matrix.
     pub policy: Arc<Policy>,
     /// Address of this server.
@@ -78,11 +84,14 @@ pub struct Parts {
 }
 
 /// What the interactions share.
+#[derive(Clone)]
 pub(crate) struct House {
     pub(crate) store: Store,
     pub(crate) live: Arc<Live>,
-    pub(crate) programme: Programme,
-    pub(crate) conformance: Arc<Conformance>,
+    /// Others ask [`Engine::programme`], which is the one in force.
+    programme: Arc<Programme>,
+    conformance: Arc<Conformance>,
+    sources: Arc<Sources>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) keys: Keys,
     pub(crate) env: Env,
@@ -91,11 +100,11 @@ pub(crate) struct House {
     pub(crate) delete_referenced: DeleteReferenced,
     /// Those of [`Limits`] that the reader of JSON takes.
     pub(crate) json: json::Limits,
-    remote: Option<terminology::Remote>,
+    remote: Option<Arc<terminology::Remote>>,
     has_auth: bool,
-    pages: page::Signer,
+    pages: Arc<page::Signer>,
     /// A job was added by this process.
-    job_added: tokio::sync::Notify,
+    job_added: Arc<tokio::sync::Notify>,
 }
 
 impl House {
@@ -116,6 +125,7 @@ impl Engine {
             live,
             programme,
             conformance,
+            sources,
             policy,
             env,
             limits,
@@ -126,29 +136,30 @@ impl Engine {
         } = parts;
         let pages = page::Signer::new(&store.secret("page-links").await?, limits.page_seconds);
         let keys = store.keys();
-        let remote = terminology_server.map(|base| terminology::Remote::new(&base, &limits)).transpose()?;
+        let remote =
+            terminology_server.map(|base| terminology::Remote::new(&base, &limits).map(Arc::new)).transpose()?;
         let json =
             json::Limits { depth: Limits::size(limits.json_depth), string_bytes: Limits::size(limits.string_bytes) };
-        Ok(Self(
-            Arc::new(House {
-                store,
-                live,
-                programme,
-                conformance,
-                policy,
-                keys,
-                env,
-                limits,
-                references,
-                delete_referenced,
-                json,
-                remote,
-                has_auth,
-                pages,
-                job_added: tokio::sync::Notify::new(),
-            }),
-            None,
-        ))
+        let house = Arc::new(House {
+            store,
+            live,
+            programme: Arc::new(programme),
+            conformance: Arc::new(conformance),
+            sources: Arc::new(sources),
+            policy,
+            keys,
+            env,
+            limits,
+            references,
+            delete_referenced,
+            json,
+            remote,
+            has_auth,
+            pages: Arc::new(pages),
+            job_added: Arc::default(),
+        });
+        let slot = Arc::new(reload::Slot::new(Arc::clone(&house)));
+        Ok(Self(house, None, slot))
     }
 
     pub(crate) fn house(&self) -> &House {
@@ -157,7 +168,7 @@ impl Engine {
 
     /// The same door for a job of the background.
     fn marked(&self, mark: Mark) -> Self {
-        Self(Arc::clone(&self.0), Some(mark))
+        Self(Arc::clone(&self.0), Some(mark), Arc::clone(&self.2))
     }
 
     /// Waits until this process was given a job.
@@ -170,6 +181,10 @@ impl Engine {
     /// # Errors
     /// Everything that can go wrong, with its kind: http and Bundle entries make the status of it.
     pub async fn handle(&self, ctx: &Ctx, request: Request) -> Result<Answer> {
+        self.in_force().handle_here(ctx, request).await
+    }
+
+    async fn handle_here(&self, ctx: &Ctx, request: Request) -> Result<Answer> {
         // Counted, not copied: of a request that fails, the issues name line and column of its text.
         let text = request.text();
         let answer = self.carry_out(ctx, request).await;
@@ -200,7 +215,7 @@ impl Engine {
 
     /// The same, boxed: a Bundle's entries come back here.
     fn handle_entry<'a>(&'a self, ctx: &'a Ctx, request: Request) -> BoxFuture<'a, Result<Answer>> {
-        Box::pin(self.handle(ctx, request))
+        Box::pin(self.handle_here(ctx, request))
     }
 
     /// Scope and role.

@@ -83,6 +83,18 @@ impl Live {
             *slot = Arc::new(active);
         }
     }
+
+    /// Forgets what the server has published about itself: it has changed, and is made again when somebody asks. To be called
+    /// after the change.
+    pub fn forget_published(&self) {
+        let mut slot = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let now = &**slot;
+        *slot = Arc::new(Active {
+            building: now.building.clone(),
+            own: now.own.clone(),
+            ..Active::new(now.generation, now.registry.clone(), now.env.clone())
+        });
+    }
 }
 
 #[cfg(test)]
@@ -98,5 +110,13 @@ mod tests {
         assert_eq!(live.now().generation, 3);
         live.advance(active(4));
         assert_eq!((live.now().generation, kept.generation), (4, 3), "who has a snapshot keeps it");
+    }
+
+    #[test]
+    fn what_was_published_is_made_again_after_a_change() {
+        let live = Live::new(Active::new(3, Registry::builtin(), Env::utc("http://b/fhir")));
+        live.now().statement.set(Bytes::from_static(b"old")).unwrap();
+        live.forget_published();
+        assert_eq!((live.now().generation, live.now().statement.get()), (3, None));
     }
 }

@@ -47,7 +47,7 @@ impl Worker {
 
     async fn give_back(&self, ctx: &Ctx, task: &Json) -> Result<bool> {
         let at = Target::new(known("Task"), task["id"].text());
-        let reason = self.engine.house().programme.coded("task-status-reason", "lease-ended");
+        let reason = self.engine.programme().coded("task-status-reason", "lease-ended");
         let mut parameters = Json::from(json!({"resourceType": "Parameters"}));
         let mut part = Json::from(json!({"name": "reason"}));
         part.set("valueCodeableConcept", reason);

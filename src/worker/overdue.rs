@@ -40,7 +40,7 @@ impl Worker {
             format!("CommunicationRequest?status=active&occurrence=lt{before}"),
         ] {
             for resource in self.all(&ctx, &query).await? {
-                let programme = &self.engine.house().programme;
+                let programme = &self.engine.programme();
                 if escalation::due_at(programme, &resource).is_some_and(|due| due <= now)
                     && self.call(&ctx, &resource, "$escalate").await?
                 {

@@ -45,6 +45,7 @@ impl Engine {
         match row.kind {
             Kind::Write(Write::MetaAdd | Write::MetaDelete) => self.change_meta(ctx, call).await,
             Kind::Write(Write::Message) => self.process_message(ctx, call).await,
+            Kind::Write(Write::Reload) => self.reload_profiles(ctx, call).await,
             Kind::Write(_) => {
                 let prefer = call.prefer;
                 let call = self.call(ctx, call, "")?;
@@ -90,6 +91,10 @@ impl Engine {
             (Kind::Write(Write::Message), _) => {
                 let text =
                     "a message is a transaction of its own, not an entry of another; POST it to $process-message";
+                return Err(Error::invalid(text).code("not-supported"));
+            }
+            (Kind::Write(Write::Reload), _) => {
+                let text = "$reload-profiles stores nothing that a transaction could hold together; POST it by itself";
                 return Err(Error::invalid(text).code("not-supported"));
             }
             (Kind::Write(kind), Scope::Instance(target)) => (kind, target),
@@ -277,8 +282,8 @@ impl Call {
             Write::Escalate => workflow::escalate(ctx, tx, programme, &self.target, params).await,
             Write::Screen => workflow::screen_stay(ctx, tx, programme, &self.target, params).await,
             Write::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
-            Write::MetaAdd | Write::MetaDelete | Write::Message => {
-                Err(Error::fault("operation() and transaction() turn a change of meta, and a message, into writes"))
+            Write::MetaAdd | Write::MetaDelete | Write::Message | Write::Reload => {
+                Err(Error::fault("operation() and transaction() carry these out themselves"))
             }
         }
     }

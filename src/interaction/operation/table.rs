@@ -119,6 +119,8 @@ pub(in crate::interaction) enum Write {
     Reconcile,
     /// A transaction of its own.
     Message,
+    /// Nothing that is stored: what the server goes by.
+    Reload,
     /// With `preview` it answers what it would find.
     Screen,
     Escalate,

@@ -37,6 +37,8 @@ pub struct Programme {
     pub follow_up: Arc<Plan>,
     /// All protocols by `url|version`: those of the files, and those that were in force before.
     pub plans: BTreeMap<String, Arc<Plan>>,
+    /// Those of the files.
+    current: std::collections::BTreeSet<String>,
     /// Which of them a discharge is followed up by.
     pub choice: Choice,
     /// Risk scores that every followed discharge gets.
@@ -71,6 +73,8 @@ pub struct Programme {
     shelf: Arc<protocol::Shelf>,
     /// PlanDefinitions, ActivityDefinitions and Questionnaires, old versions after those of the files.
     definitions: Vec<Arc<Json>>,
+    /// What each file says, as a digest.
+    files: BTreeMap<String, u64>,
 }
 
 /// A concept of an own code system.
@@ -146,6 +150,7 @@ impl Programme {
             }
         }
         let choice = Choice::read("protocol/choice.json", &file("protocol/choice.json"), &plans, complaints);
+        let current = plans.keys().cloned().collect();
         plans.extend(before);
         let follow_up = choice.last().and_then(|c| plans.get(c).cloned()).unwrap_or_default();
         let mut plan = |name: &str| protocol::read(name, &file(name), &shelf, complaints);
@@ -160,6 +165,7 @@ impl Programme {
         Self {
             follow_up,
             plans,
+            current,
             shelf: Arc::new(shelf),
             scores: Arc::new(
                 resources
@@ -191,6 +197,11 @@ impl Programme {
                 .map(|(_, r)| Arc::new(r.clone()))
                 .collect(),
             structures: of("StructureDefinition").map(|(file, r)| (file.clone(), Arc::new(r.clone()))).collect(),
+            files: resources
+                .iter()
+                .filter(|(name, _)| !kept::is_kept(name))
+                .map(|(n, r)| (n.clone(), digest(r)))
+                .collect(),
             definitions: kept::KINDS.iter().flat_map(|rtype| of(rtype)).map(|(_, r)| Arc::new(r.clone())).collect(),
             live,
             env,
@@ -219,6 +230,20 @@ impl Programme {
     /// What running episodes go by: protocols, activities and forms, those of the files and those that were in force before.
     pub fn pinned(&self) -> impl Iterator<Item = &Arc<Json>> {
         self.definitions.iter().filter(|r| kept::is_versioned(r))
+    }
+
+    /// Those protocols that a new discharge may be followed up by, and those that only episodes go by which began by them:
+    /// `url|version`.
+    #[must_use]
+    pub fn protocols(&self) -> (Vec<&str>, Vec<&str>) {
+        self.plans.keys().map(String::as_str).partition(|canonical| self.current.contains(*canonical))
+    }
+
+    /// Files that say something else than in `before`, are new, or are gone: folder/name.
+    #[must_use]
+    pub fn changed_since<'a>(&'a self, before: &'a Self) -> Vec<&'a str> {
+        let all: std::collections::BTreeSet<&String> = self.files.keys().chain(before.files.keys()).collect();
+        all.into_iter().filter(|name| self.files.get(*name) != before.files.get(*name)).map(String::as_str).collect()
     }
 
     /// All PlanDefinitions, ActivityDefinitions and Questionnaires, old versions last.
@@ -298,6 +323,13 @@ impl Programme {
         });
         Self::load(None, LIVE.clone(), env, "test").unwrap()
     }
+}
+
+fn digest(resource: &Json) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = std::hash::DefaultHasher::new();
+    resource.to_bytes().hash(&mut hasher);
+    hasher.finish()
 }
 
 fn element_is(concept: &Json, code: &str) -> bool {

@@ -153,6 +153,18 @@ impl TestServer {
         }
     }
 
+    /// SIGHUP, as an operator sends it.
+    pub fn hangup(&self) {
+        let id = self.child.as_ref().expect("a running server").id().to_string();
+        let sent = Command::new("kill").args(["-HUP", &id]).status().expect("kill runs");
+        assert!(sent.success(), "SIGHUP to {id}");
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
     /// How it was started.
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -163,7 +175,7 @@ impl TestServer {
     }
 
     fn log_tail(&self) -> String {
-        let log = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }

@@ -14,6 +14,7 @@ mod message;
 mod order;
 mod protocol;
 pub mod reconcile;
+mod reload;
 mod report;
 pub mod rules;
 mod screening;

@@ -10,7 +10,7 @@ use std::path::Path;
 const BASE: &str = "http://baton.example/fhir";
 
 /// The sample is posted by its hospital; the Patient's id.
-async fn posted(server: &TestServer, name: &str) -> String {
+pub async fn posted(server: &TestServer, name: &str) -> String {
     let sample = discharge(name, server.now());
     let answer = server.user(sample.hospital).post(&sample.bundle).await.ok();
     let entries = answer.body["entry"].as_array().expect("entries");
@@ -19,7 +19,7 @@ async fn posted(server: &TestServer, name: &str) -> String {
     at.split('/').next().expect("an id").to_string()
 }
 
-async fn task(server: &TestServer, patient: &str, code: &str) -> Value {
+pub async fn task(server: &TestServer, patient: &str, code: &str) -> Value {
     let found = server.everyone().search(&format!("Task?patient={patient}&code={TASK_CODE}|{code}")).await;
     assert_eq!(found.len(), 1, "{code}: {found:#?}");
     found[0].clone()

@@ -97,6 +97,24 @@ pub(super) const ROWS: &[Row] = &[
         kind: Kind::Write(Write::Message),
     },
     Row {
+        name: "reload-profiles",
+        on: On::Server,
+        levels: &[Level::System],
+        base: "",
+        is_whole: false,
+        text: "Reads the profiles of the site anew - protocols, choice, calendars, forms, scores, screening, rules, packages - and puts all \
+            of them in force, or none: 422 with file and element of each mistake, and what was in force stays. Episodes go on by the \
+            versions that they began by. For administrators; of this process alone, as SIGHUP.",
+        takes: &[],
+        is_search: false,
+        gives: &[
+            Param::many("protocol", "canonical", "A protocol in force."),
+            Param::many("kept", "canonical", "An earlier version, for episodes that began by it."),
+            Param::many("changed", "string", "A file that says something else now, is new, or is gone."),
+        ],
+        kind: Kind::Write(Write::Reload),
+    },
+    Row {
         name: "claim",
         on: On::Type("Task"),
         levels: &[Level::Instance],
