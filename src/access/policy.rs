@@ -414,6 +414,7 @@ mod tests {
         }
     }
 
+    /// security R28: A scope takes away and never adds.
     #[test]
     fn a_scope_takes_away_and_never_adds() {
         let policy = Policy::built_in().unwrap();

@@ -383,6 +383,7 @@ mod tests {
     use crate::fhir::resource::known;
 
     /// Security contract, requirement 24 and attack row 15.
+    /// security R24: The grammar of scopes as a table.
     #[test]
     fn the_grammar_of_smart_scopes_as_a_table() {
         for (text, reads_as) in [
@@ -436,6 +437,7 @@ mod tests {
     }
 
     /// Requirement 25: what each interaction needs.
+    /// security R25: What each interaction needs as a table.
     #[test]
     fn what_each_interaction_needs_as_a_table() {
         let task = Some(known("Task"));

@@ -110,6 +110,7 @@ impl KeyRing {
 mod tests {
     use super::*;
 
+    /// security R6: Published keys have no private member.
     #[test]
     fn the_published_keys_have_no_private_member() {
         let stored = [SigningKey::generate(Instant(2)).unwrap(), SigningKey::generate(Instant(1)).unwrap()];

@@ -33,6 +33,10 @@ async fn asked(auth: &Auth, headers: &[&str]) -> Result<Role, Error> {
     Ok(caller.principal.role)
 }
 
+/// security A30: Id tokens, assertions, tokens of others, changed, expired and garbled ones are 401, and no text holds a token.
+/// security R50: Type, issuer, audience, times, client, user and role are held; a shortage of scope is 403 insufficient_scope.
+/// security R51: Two headers, Basic and bare tokens are 401.
+/// security leak 22: A token of another kind opens nothing.
 async fn row_30_only_our_own_access_tokens_pass(auth: Auth) {
     let good = auth.token("system/Patient.rs").await;
     assert_eq!(auth.who(&good).await, Ok(Role::HospitalSystem));
@@ -180,6 +184,8 @@ async fn row_30_only_our_own_access_tokens_pass(auth: Auth) {
     assert!(auth.state.challenge(&error).unwrap().contains("insufficient_scope"));
 }
 
+/// security A67: A user disabled, moved or lowered and a client disabled or moved lose access within a minute.
+/// security leak 21: A user who moves takes no old right along.
 async fn row_67_a_change_holds_within_a_minute(mut auth: Auth) {
     let long = 900;
     let phil = auth.state.token_for_user("phil", None, long, auth.now).await.unwrap();
@@ -242,6 +248,7 @@ async fn row_67_a_change_holds_within_a_minute(mut auth: Auth) {
     assert_eq!(auth.who(&ehr).await, Err(401));
 }
 
+/// security A67: A licence that ends ends the right.
 async fn row_67_a_role_that_ends_ends_the_right(mut auth: Auth) {
     let token = auth.state.token_for_user("phil", None, 3600, auth.now).await.unwrap();
     assert_eq!(auth.who(&token).await, Ok(Role::Pharmacist));
@@ -258,6 +265,7 @@ async fn row_67_a_role_that_ends_ends_the_right(mut auth: Auth) {
     assert_eq!(auth.state.token_for_user("phil", None, 60, auth.now).await.unwrap_err().kind.status(), 403);
 }
 
+/// security A66: Keys survive a restart; those of another node verify at once.
 async fn keys_survive_a_restart_and_are_made_once(auth: Auth) {
     let token = auth.token("system/Patient.rs").await;
     let jwks = auth.state.jwks();

@@ -33,6 +33,9 @@ both_databases_with_auth!(
     secrets_are_compared_whole_and_refused_alike,
 );
 
+/// security R23: A system's token lives 300 s and comes without a refresh token.
+/// security R41: A signed assertion of the exact type gets a token.
+/// security R42: ES384 and RS384 are taken; a `jwk` or `x5c` in the header is ignored.
 async fn good_assertions_get_a_token(auth: Auth) {
     for (what, assertion) in [
         ("ES384", sign(ES_HEADER, &fresh(&auth), &auth.keys.ec, ES384)),
@@ -69,6 +72,16 @@ async fn good_assertions_get_a_token(auth: Auth) {
     }
 }
 
+/// security A1: `none` in every spelling and empty signatures are refused.
+/// security A2: HMAC keyed with our or the client's public key is refused.
+/// security A3: The key says the algorithm; zero, DER and mixed signatures are refused.
+/// security A4: A key id that is unknown, missing, double, a path, SQL or 10 kB is refused.
+/// security A5: `jku` and `x5u` are refused and nothing is fetched.
+/// security A6: A key in the header does not verify.
+/// security A7: `crit` is refused.
+/// security R42: Another `typ` or algorithm, or no key id, is refused.
+/// security R44: Two keys of one id are none.
+/// security R45: A signature of another key or algorithm is refused.
 async fn rows_1_to_7_algorithms_keys_and_headers(auth: Auth) {
     let good = fresh(&auth);
     let ec_jwk = public(&auth.keys.ec, ES384, "ec");
@@ -166,6 +179,13 @@ impl baton::store::Work for PutClient {
     }
 }
 
+/// security A8: Times that are past, too far, missing, fractions or text are refused.
+/// security A9: An audience that is another, a prefix, missing or one of several is refused.
+/// security A10: Issuer, subject and client that differ, are unknown or disabled get one answer.
+/// security A12: Members that stand twice are refused.
+/// security R43: The client is known and active before any key is looked at.
+/// security R46: The audience is the token endpoint, as a text or an array of one.
+/// security R47: exp is within 330 s; nbf and iat are not of the future.
 async fn rows_8_to_10_and_12_claims(auth: Auth) {
     let now = auth.now.0 / 1_000_000;
     type Change = Box<dyn FnOnce(&mut Value)>;
@@ -245,6 +265,8 @@ async fn rows_8_to_10_and_12_claims(auth: Auth) {
     assert_eq!(auth.ask(&form("signer"), None).await.status, 200, "the refusal did not use the assertion up");
 }
 
+/// security A11: An assertion passes once: in a race, after a restart, and as long as its time runs.
+/// security R48: What is remembered is stored after the signature holds, by issuer and jti.
 async fn row_11_an_assertion_is_used_once(auth: Auth) {
     let assertion = sign(ES_HEADER, &fresh(&auth), &auth.keys.ec, ES384);
     // 16 at once: one wins
@@ -277,6 +299,9 @@ fn body_of(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
+/// security A13: Two ways of authentication and parameters that stand twice are 400.
+/// security R19: JSON, queries and other grant types are refused.
+/// security R20: One way of authentication a request.
 async fn row_13_one_method_each_parameter_once(auth: Auth) {
     let assertion = sign(ES_HEADER, &fresh(&auth), &auth.keys.ec, ES384);
     let basic = format!("Basic {}", STANDARD.encode(format!("ehr:{SECRET}")));
@@ -344,6 +369,7 @@ async fn row_13_one_method_each_parameter_once(auth: Auth) {
     }
 }
 
+/// security R20: A secret passes whole or not at all, Basic is form-decoded, and refusals do not differ.
 async fn secrets_are_compared_whole_and_refused_alike(auth: Auth) {
     let ask = async |id: &str, secret: &str| {
         let form = [

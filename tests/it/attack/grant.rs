@@ -12,6 +12,11 @@ async fn ask(auth: &Auth, scope: &str) -> baton::auth::OAuthAnswer {
 }
 
 /// `ehr` is registered for `system/Patient.cruds system/*.rs system/Task.c`.
+/// security A14: What a system asks beyond its registration is dropped; nothing left is invalid_scope.
+/// security A15: Scopes out of order, endless or look-alike are dropped or 400.
+/// security R24: Version 1 stays version 1; what is no scope is dropped whole.
+/// security R29: A system gets `system/` scopes of its registration only.
+/// security R30: `openid`, `launch` and `offline_access` are no rights to data.
 async fn rows_14_and_15_scopes(auth: Auth) {
     let many = |n: usize| (0..n).map(|i| format!("system/Type{i}.rs")).collect::<Vec<_>>().join(" ");
     for (what, scope, granted) in [
@@ -55,6 +60,7 @@ async fn rows_14_and_15_scopes(auth: Auth) {
     }
 }
 
+/// security R50: A client of an organisation that is switched off gets no token.
 async fn a_switched_off_organisation_gets_no_token(auth: Auth) {
     assert_eq!(ask(&auth, "system/Patient.rs").await.status, 200);
     auth.put(json!({"resourceType": "Organization", "id": "st-anna", "active": false, "name": "St. Anna"}).into())

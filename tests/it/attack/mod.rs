@@ -1,11 +1,14 @@
 //! The authorization server and its tokens against attackers: the numbered rows of the security contract, as tables.
 //!
-//! Called through the library, without HTTP: what http adds is in `journey`. Both databases, a clock of the test's own.
+//! Tokens are called for through the library, without HTTP: what http adds is in `journey`; both databases, a clock of the
+//! test's own. What a server is sent stands in `input` (FHIR) and `raw` (bytes on a socket).
 
 mod bearer;
 mod client;
 mod grant;
+mod input;
 mod key;
+mod raw;
 
 use crate::harness::{Database, Settings, with_database};
 use baton::access::{Policy, Role};

@@ -70,6 +70,8 @@ async fn get(client: &Client, path: &str, authorization: &str) -> Answer {
     client.send("GET", path, "", &[("Authorization", authorization)]).await
 }
 
+/// security R8: `metadata` needs no token; all that is clinical does.
+/// security R50: No token is 401 with a challenge.
 async fn nothing_clinical_without_a_token(server: TestServer) {
     let open = server.everyone();
     for path in ["metadata", ".well-known/smart-configuration", "/auth/jwks", "/livez", "/readyz"] {
@@ -97,6 +99,7 @@ async fn nothing_clinical_without_a_token(server: TestServer) {
     assert!(answer.header("www-authenticate").contains("error=\"invalid_token\""));
 }
 
+/// security R28: A scope narrows what the role may.
 async fn a_system_gets_a_token_and_its_scopes_hold(server: TestServer) {
     let answer = ask(&server, "lakeside-ehr", "system/Patient.rs system/Task.rs").await.is(200);
     assert_eq!((answer.header("cache-control"), answer.header("pragma")), ("no-store", "no-cache"));
@@ -135,6 +138,7 @@ async fn a_person_gets_a_token_on_the_machine_while_the_server_runs(server: Test
     assert!(!succeeded && text.contains("no active user 'nobody'"), "{text}");
 }
 
+/// security A31: Ids of another organisation are 404 on every route, with real tokens.
 async fn one_hospital_does_not_see_the_other(server: TestServer) {
     let everyone = server.everyone();
     let lakeside = system(&server, "lakeside-ehr", "system/*.cruds").await;
@@ -163,6 +167,7 @@ async fn one_hospital_does_not_see_the_other(server: TestServer) {
     }
 }
 
+/// security A65: A server with the secrets of the demo refuses to listen beyond loopback.
 async fn published_secrets_do_not_leave_the_machine(mut server: TestServer) {
     server.kill();
     let flags = ["serve", "--listen", "127.0.0.1:0", "--base-url", "https://baton.example.org"];

@@ -117,6 +117,7 @@ async fn case_12_who_is_no_candidate_or_claims_for_another_is_refused(server: Te
 }
 
 both_databases!(case_12_of_two_plain_claims_at_once_one_wins);
+/// security A57: Of two claims at once one wins.
 async fn case_12_of_two_plain_claims_at_once_one_wins(server: TestServer) {
     let (_, call) = discharged(&server).await;
     let (elm, harbour) = (server.pharmacy(), server.other_pharmacy());
@@ -244,6 +245,7 @@ async fn case_8_a_hospital_does_not_change_the_stay_of_another(server: TestServe
 }
 
 both_databases!(case_13_forbidden_steps_are_refused_by_every_door);
+/// security A58: Steps that are not allowed are refused by every door.
 async fn case_13_forbidden_steps_are_refused_by_every_door(server: TestServer) {
     let (patient, call) = discharged(&server).await;
     let everyone = server.everyone();
@@ -297,6 +299,8 @@ async fn case_13_forbidden_steps_are_refused_by_every_door(server: TestServer) {
 }
 
 both_databases!(case_15_what_a_task_is_about_never_changes);
+/// security A58: What a Task is about never changes.
+/// security leak 21: A Task is not moved to another patient.
 async fn case_15_what_a_task_is_about_never_changes(server: TestServer) {
     let (patient, call) = discharged(&server).await;
     let elsewhere = json!({"reference": format!("Patient/{patient}")});

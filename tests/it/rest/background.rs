@@ -54,6 +54,7 @@ async fn count(client: &Client, number: &str) -> u64 {
 /// R4 async.html: `Prefer: respond-async` answers 202 with Content-Location; the status is 202 with progress, then 200
 /// with the output.
 /// Own docs/writes.md: A job is seen by its caller only; everybody else gets 404.
+/// security leak 14: A job of the background and its result are its caller's own.
 async fn a_bundle_of_the_background_is_carried_out_once_and_only_its_caller_sees_it(server: TestServer) {
     let client = server.hospital();
     for kind in ["transaction", "batch"] {

@@ -14,6 +14,7 @@ both_databases!(
 
 /// R4 datatypes.html#decimal: Decimals keep their digits: 1.00, 0.10, 1E-24, twenty places.
 /// R4 json.html#primitive: Extensions of primitives and arrays padded with null come back as they were sent.
+/// security A44: Decimals keep their digits.
 pub(super) async fn what_was_sent_comes_back_digit_for_digit(server: TestServer) {
     let client = server.everyone();
     let sent = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"_effectiveDateTime":{"extension":[{"url":"http://x.example/a","valueDecimal":1.00}]},
@@ -65,6 +66,7 @@ pub(super) async fn prefer_decides_what_comes_back(server: TestServer) {
 /// R4 operationoutcome.html: All faults of a resource are told in one answer, each with its element.
 /// R4 json.html: A member that stands twice, broken JSON, and what is no object are 400.
 /// R4 http.html#create: A resource of another type than the address is 400.
+/// security A45: A member that stands twice is 400.
 async fn every_issue_of_a_bad_resource_comes_at_once(server: TestServer) {
     let client = server.everyone();
     let bad = json!({"resourceType": "Patient", "gender": "mal", "birthDate": "1950-13-01", "famly": "x", "name": []});
@@ -85,6 +87,7 @@ async fn every_issue_of_a_bad_resource_comes_at_once(server: TestServer) {
 
 /// R4 narrative.html: A narrative with scripts, event handlers or outside images is refused with 422, one that is no
 /// XHTML with 400.
+/// security A50: Scripts, event handlers and outside images in a narrative are refused, in Bundles too.
 async fn a_narrative_that_runs_or_calls_out_breaks_a_rule_and_one_that_is_no_xhtml_is_malformed(server: TestServer) {
     let client = server.everyone();
     for (inner, status, code) in [

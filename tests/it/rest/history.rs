@@ -101,6 +101,8 @@ pub(super) async fn a_since_poller_sees_each_version_once_while_others_write(ser
 
 /// R4 http.html#history: What the reader may not read is neither in pages nor in the total, and pages are full all the
 /// same.
+/// security leak 3: A page of a history is full whatever stands between.
+/// security leak 8: A page of the system's history holds what its reader may read.
 async fn a_page_of_the_systems_history_is_full_whatever_its_reader_may_not_read(server: TestServer) {
     let pharmacy = server.pharmacy();
     for n in 0..6 {

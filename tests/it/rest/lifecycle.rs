@@ -11,6 +11,7 @@ both_databases!(a_patch_changes_what_it_names_and_nothing_else,);
 /// R4 http.html#concurrency: Of 32 updates at once with the same `If-Match` one is 200, the others are 412; the
 /// version goes up by one.
 /// R4 http.html#versioning: The ETag is `W/"n"` with the `meta.versionId` of the resource.
+/// security A57: Of 32 updates with one ETag one wins.
 pub(super) async fn of_32_parallel_updates_with_the_same_etag_one_wins(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();

@@ -53,6 +53,11 @@ fn nested(levels: usize) -> Value {
     body
 }
 
+/// security A41: A Bundle over the limit is 413 before any of it is done.
+/// security A43: JSON too deep and strings too long are refused.
+/// security A52: Lists of values, parameters, chains and `_has` have caps.
+/// security A53: `_count` has a cap.
+/// security A61: Heads and URLs over the limit are 431 and 414.
 async fn what_is_too_much_is_refused_and_named(server: TestServer) {
     let client = server.everyone();
     let mut long = patient("long");
@@ -158,6 +163,8 @@ async fn half_a_request(server: &TestServer, text: &str) -> String {
     String::from_utf8_lossy(&said).into_owned()
 }
 
+/// security A42: A body that comes too slowly is 408.
+/// security A61: A head that does not end is not waited for.
 async fn a_slow_sender_is_not_waited_for(server: TestServer) {
     let start = Instant::now();
     let said = half_a_request(

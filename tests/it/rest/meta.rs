@@ -65,6 +65,7 @@ async fn an_update_keeps_tags_and_security_labels_and_replaces_profiles(server: 
 }
 
 /// R4 resource.html#meta: `versionId` and `lastUpdated` are the server's, whatever a client sends or patches.
+/// security A55: Version, time and the like come from the server.
 async fn what_the_server_writes_is_not_the_clients(server: TestServer) {
     let client = server.everyone();
     let mut body = patient("1");

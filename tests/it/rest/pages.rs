@@ -63,6 +63,8 @@ pub(super) async fn pages_walk_a_snapshot_while_others_write(server: TestServer)
 
 /// R4 http.html#paging: The `next` link of a search by POST can be read by GET.
 /// Own docs/search.md: A page link works for its caller only and cannot be changed: 404.
+/// security A37: A page link of another, or a changed one, is 404.
+/// security leak 9: A page link is bound to its caller.
 pub(super) async fn a_page_link_is_its_callers_own_and_cannot_be_changed(server: TestServer) {
     let client = server.hospital();
     for n in 0..3 {
@@ -103,6 +105,7 @@ async fn includes_come_once_are_marked_and_do_not_count(server: TestServer) {
 /// as an `outcome` entry.
 /// R4 search.html#conformance: The `self` link shows the parameters that were used.
 /// R4 search.html#count: `_count=0` only counts.
+/// security A36: An unknown parameter is 400, or left out of search and self link.
 pub(super) async fn a_search_says_what_it_did(server: TestServer) {
     let client = server.everyone();
     client.create(&patient("s")).await.is(201);
@@ -139,6 +142,7 @@ async fn a_part_of_a_resource_is_marked_as_such(server: TestServer) {
 }
 
 /// Own docs/settings.md: A page link is good for `page-seconds`; after that it is 410 with what to do.
+/// security A37: An old page link is 410.
 async fn a_page_link_is_good_for_its_time(server: TestServer) {
     let client = server.everyone();
     for n in 0..3 {

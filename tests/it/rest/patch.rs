@@ -71,6 +71,7 @@ async fn both_forms_change_what_they_name_and_nothing_else(server: TestServer) {
 /// R4 http.html#patch: A patch that does not fit the resource is 422, one that cannot be read 400; the operation is
 /// named and nothing is stored.
 /// R4 http.html#patch: XML Patch and other media types are 415.
+/// security A56: A patch that does not fit stores nothing.
 async fn a_patch_that_does_not_fit_stores_nothing_and_names_its_operation(server: TestServer) {
     let client = server.everyone();
     let path = client.send("POST", "Observation", TEXT, &[]).await.is(201).reference();
@@ -188,6 +189,7 @@ async fn a_patch_in_a_transaction_may_refer_to_what_the_transaction_makes(server
 }
 
 /// Own docs/writes.md: The rules of the programme hold for every form of a patch.
+/// security A56: A patch reaches nothing that its caller may not change.
 async fn a_technician_cannot_decide_by_any_patch(server: TestServer) {
     let dtp = crate::harness::client::reference(&crate::journey::rules::reported(&server).await);
     let technician = server.technician();

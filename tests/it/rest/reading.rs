@@ -278,6 +278,8 @@ const MARK: &str = "Zebrowski";
 
 /// Own docs/reading.md: No operation that reads along gives what the caller may not read, and none tells that it is
 /// there.
+/// security leak 7: Compartments, `$everything` and their like bring nothing of another's.
+/// security leak 16: A document holds only what its caller may read.
 async fn nothing_of_another_organisation_is_read_along(server: TestServer) {
     let (own, other) = (server.hospital(), server.other_hospital());
     // The hospital's own ids; a server gives each organisation's writes their owner.

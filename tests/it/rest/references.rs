@@ -63,6 +63,7 @@ async fn every_door(server: &TestServer, client: &Client, own: &str, id: &str) -
 
 /// R4 references.html#literal: A reference to nothing is 422 with its path, by every door.
 /// Own docs/writes.md: A reference to what the writer may not see is answered like one to nothing.
+/// security leak 12: A reference to what the writer may not see is refused like one to nothing.
 async fn a_reference_to_what_the_writer_may_not_see_is_answered_like_one_to_nothing(server: TestServer) {
     let (client, other) = (server.hospital(), server.other_hospital());
     let own = client.create(&patient("own")).await.is(201).reference();
@@ -84,6 +85,7 @@ async fn a_reference_to_what_the_writer_may_not_see_is_answered_like_one_to_noth
 }
 
 /// Own docs/writes.md: The same holds for references in parameters of operations.
+/// security leak 17: Operations take no reference that their caller may not see.
 async fn an_operation_takes_no_reference_that_its_caller_may_not_see(server: TestServer) {
     let story = crate::journey::discharge("04-duplicate-therapy", server.now());
     server.user(story.hospital).post(&story.bundle).await.ok();

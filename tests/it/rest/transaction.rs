@@ -209,6 +209,7 @@ pub(super) async fn a_conditional_reference_may_name_a_resource_of_the_same_bund
 
 /// R4 http.html#trules: References to an entry with `ifNoneExist` that had a match lead to the match.
 /// R4 http.html#ccreate: A transaction of conditional creates that is posted again creates nothing.
+/// security A57: A Bundle sent again creates nothing.
 pub(super) async fn the_same_bundle_again_creates_nothing_and_points_at_the_same(server: TestServer) {
     let client = server.everyone();
     let mut who = post(patient("again"), "urn:uuid:c757873d-ec9a-4326-a141-556f43239570");

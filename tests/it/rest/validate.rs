@@ -112,6 +112,7 @@ async fn a_mode_rehearses_the_write_with_the_rules_of_the_programme(server: Test
 }
 
 /// R4 resource-operation-validate.html: Without a resource the stored one is validated, for who may see it.
+/// security leak 17: `$validate` of an instance is for who may see it.
 async fn a_stored_resource_is_validated_for_who_may_see_it(server: TestServer) {
     let hospital = server.hospital();
     let path = hospital.create(&patient("v")).await.is(201).reference();

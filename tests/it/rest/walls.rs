@@ -147,6 +147,18 @@ const ROUTES: [(&str, &str, &str, (&str, &str)); 51] = [
 
 /// R4 security.html: What another organisation owns is answered like what never was, by every route, count and
 /// criterion.
+/// security A31: Another's id is answered like one that never was, on 51 routes.
+/// security A32: Chains and `_has` over another's rows find nothing.
+/// security A33: Includes bring nothing of another's.
+/// security A34: Conditional writes find nothing of another's.
+/// security leak 1: Read, vread, history, HEAD, conditional read and parts.
+/// security leak 3: Totals and counts count what can be seen.
+/// security leak 4: Includes of every shape.
+/// security leak 5: Chains and `_has`.
+/// security leak 6: Sorting, `:missing` and `:not`.
+/// security leak 8: Histories of type and system.
+/// security leak 10: Conditional writes.
+/// security leak 11: Entries of batch and transaction.
 async fn what_another_organisation_owns_is_answered_like_what_never_was(server: TestServer) {
     let (client, other) = (server.hospital(), server.other_hospital());
     let (_, seen) = own(&client, "Abelson", "a-4711", "ape-code").await;

@@ -18,6 +18,7 @@ both_databases!(
 /// R4 http.html#mime-type: JSON is answered for all its media types and `_format`; `_format` goes over `Accept`.
 /// R4 http.html#mime-type: XML asked for is 406, XML sent 415, with a sentence.
 /// R4 http.html#pretty: `_pretty=true` gives lines.
+/// security A49: XML is 415: no parser with a DTD is there.
 async fn json_is_spoken_in_all_its_names_and_xml_is_refused(server: TestServer) {
     let client = server.everyone();
     let path = client.create(&patient("1")).await.is(201).reference();
@@ -49,6 +50,8 @@ async fn json_is_spoken_in_all_its_names_and_xml_is_refused(server: TestServer) 
 }
 
 /// Own docs/settings.md: A body over the limit is 413, a URL over it 414, JSON too deep 400; the server stays up.
+/// security A42: A body over the limit is 413.
+/// security A43: 200,000 levels are 400, and the server stays up.
 async fn what_is_too_big_or_too_deep_is_refused(server: TestServer) {
     let client = server.everyone();
     let huge = vec![b' '; (16 << 20) + 1];
@@ -95,6 +98,7 @@ async fn a_head_is_a_get_without_its_body(server: TestServer) {
 
 /// R4 http.html#summary: An unknown path is 404, a method that the path does not take 405 with `Allow`, an unknown
 /// operation 404; each with an OperationOutcome.
+/// security A59: TRACE and methods that a path does not take are 405.
 async fn unknown_paths_and_methods_answer_with_an_outcome(server: TestServer) {
     let client = server.everyone();
     client.read("Nonsense/1").await.refuses(404, "not-found", "");
@@ -141,6 +145,7 @@ async fn metadata_lists_what_is_there(server: TestServer) {
 }
 
 /// R4 http.html#custom: `X-Request-Id` comes back; one that is unsafe is replaced.
+/// security A64: A request id that could break a log line is replaced.
 async fn probes_and_request_ids(server: TestServer) {
     let client = server.everyone();
     client.read("/livez").await.is(200);

@@ -221,6 +221,7 @@ async fn texts_are_found_by_their_words(server: TestServer) {
 }
 
 /// R4 search.html#content: No text of a query breaks the full-text search.
+/// security A54: No text breaks a full-text query.
 async fn no_words_break_the_full_text(server: TestServer) {
     let client = server.everyone();
     for (words, status) in [

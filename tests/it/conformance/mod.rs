@@ -1,10 +1,12 @@
 //! `docs/conformance.md`: the rules that the tests prove, written from the tests.
 //!
 //! A test names its rules in the lines right above it: `/// R4 http.html#read: A read of what was deleted is 410.` The book
-//! (`R4`, `RFC 6902`, `FHIRPath`, or `Own` with a page of `docs`), the section, a sentence that may go on in the next lines.
+//! (`R4`, `RFC 6902`, `FHIRPath`, `Own` with a page of `docs`, or `security` with a row of `security.tsv`), the section, a sentence that may go on in the next lines.
 //! A rule can so not outlive its test. The test below fails where a rule stands above nothing that runs, where it names a page
 //! that is none, and where the page is not what the tests say; with `BATON_BLESS=1` it writes the page instead.
 //! `.ci/run` then looks for each test of the page in what has run.
+
+mod security;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -100,12 +102,16 @@ fn root() -> &'static Path {
 /// The rule that begins on a line of documentation.
 fn begun(line: &str) -> Option<Rule> {
     let (head, sentence) = line.split_once(": ")?;
-    let (book, section) = head.rsplit_once(' ')?;
+    let (book, section) = match head.split_once(' ')? {
+        (book @ security::BOOK, row) => (book, row),
+        _ => head.rsplit_once(' ')?,
+    };
     let is_number = |n: &str| n.parse::<u16>().is_ok();
     let is_book = match book {
         "R4" => section.contains(".html"),
         "FHIRPath" => section.starts_with('#'),
         "Own" => section.starts_with("docs/"),
+        security::BOOK => true,
         rfc => rfc.strip_prefix("RFC ").is_some_and(is_number) && section.starts_with("section-"),
     };
     let rule = || Rule { book: book.into(), section: section.into(), sentence: sentence.into() };
@@ -378,16 +384,22 @@ fn written(rows: &[Row], listed: &BTreeSet<String>, wrong: &mut Vec<String>) -> 
 
 #[test]
 fn the_page_on_conformance_is_what_the_tests_prove() {
-    let (rows, listed, mut wrong) = collected();
+    let (mut rows, listed, mut wrong) = collected();
+    rows.retain(|(rule, _)| rule.book != security::BOOK);
     let page = written(&rows, &listed, &mut wrong);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let place = root().join(PAGE);
+    is_committed(PAGE, &page);
+}
+
+/// Whether a page is what the tests say; with `BATON_BLESS=1` it is written instead.
+fn is_committed(name: &str, page: &str) {
+    let place = root().join(name);
     if std::env::var_os("BATON_BLESS").is_some() {
-        std::fs::write(&place, &page).expect("the page is written");
+        std::fs::write(&place, page).expect("the page is written");
     }
     let committed = std::fs::read_to_string(&place).unwrap_or_default();
     let first = page.lines().zip(committed.lines()).find(|(now, then)| now != then);
-    assert!(committed == page, "{PAGE} is not what the tests say; write it with BATON_BLESS=1. First: {first:?}");
+    assert!(committed == page, "{name} is not what the tests say; write it with BATON_BLESS=1. First: {first:?}");
 }
 
 #[test]
