@@ -279,11 +279,10 @@ pub(super) fn oauth(face: &Face, answer: OAuthAnswer) -> HttpResponse {
     out.body(answer.body)
 }
 
-/// One line a request that went wrong or took long: ids and durations, never paths with ids of patients in queries.
-pub(super) fn log(request: &HttpRequest, face: &Face, status: u16, took: Duration) {
+/// One line a request that took long, in detail of every one: `path` is its shape, as a path may hold what a caller chose.
+pub(super) fn log(request: &HttpRequest, path: &str, face: &Face, status: u16, took: Duration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let method = request.method().as_str();
-    let path = request.path();
     if took >= SLOW {
         tracing::warn!(request.id = &*face.request_id, method, path, status, duration_ms, "slow request");
     } else {

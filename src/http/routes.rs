@@ -6,6 +6,7 @@ use crate::access::Ctx;
 use crate::auth::{self, Asked, TokenRequest};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
+use crate::fhir::ResourceType;
 use crate::interaction::{self, Answer, Verb};
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -46,7 +47,7 @@ pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResp
         }
     }
     shared.metrics.count(request.method(), answer.status().as_u16(), started.elapsed());
-    respond::log(&request, &face, answer.status().as_u16(), started.elapsed());
+    respond::log(&request, &shape(path), &face, answer.status().as_u16(), started.elapsed());
     answer
 }
 
@@ -65,6 +66,22 @@ const OWN: [(&str, &str, &str, &str); 7] = [
 fn own_methods(path: &str) -> Option<&'static str> {
     let (_, method, ..) = OWN.iter().find(|(own, ..)| *own == path)?;
     Some(if *method == "GET" { "GET, HEAD" } else { method })
+}
+
+/// A path as the log may have it: `/fhir/Patient/-/_history`. Ids, and all that this server does not know, are left out: whoever
+/// calls may have put a number of a patient there.
+fn shape(path: &str) -> String {
+    let is_route = own_methods(path).is_some() || !interaction::allowed(below(path)).is_empty();
+    let is_known = |segment: &str| {
+        segment.is_empty()
+            || ResourceType::parse(segment).is_some()
+            || matches!(segment, "fhir" | "metadata" | "_history" | "_search" | "_async" | "result" | "*")
+            || (is_route && segment.starts_with('$'))
+    };
+    if own_methods(path).is_some() {
+        return path.to_owned();
+    }
+    path.split('/').map(|segment| if is_known(segment) { segment } else { "-" }).collect::<Vec<_>>().join("/")
 }
 
 /// A path without the FHIR base.
@@ -173,4 +190,26 @@ async fn token(shared: &Shared, request: &HttpRequest, payload: web::Payload, fa
 
 fn smart_configuration(shared: &Shared, face: &Face) -> HttpResponse {
     respond::document(face, &auth::discovery::smart_configuration(&shared.house.auth.parties))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shape;
+
+    #[test]
+    fn a_path_in_the_log_is_its_shape() {
+        for (path, shown) in [
+            ("/fhir", "/fhir"),
+            ("/fhir/Patient", "/fhir/Patient"),
+            ("/fhir/Patient/mrn-4711/_history/2", "/fhir/Patient/-/_history/-"),
+            ("/fhir/Patient/mrn-4711/$everything", "/fhir/Patient/-/$everything"),
+            ("/fhir/Patient/mrn-4711/$smith", "/fhir/Patient/-/-"),
+            ("/fhir/Smith/1", "/fhir/-/-"),
+            ("/auth/token", "/auth/token"),
+            ("/livez", "/livez"),
+            ("/Smith", "/-"),
+        ] {
+            assert_eq!(shape(path), shown, "{path}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod client;
 mod grant;
 mod input;
 mod key;
+mod logs;
 mod raw;
 
 use crate::harness::{Database, Settings, with_database};

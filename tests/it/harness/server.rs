@@ -20,6 +20,8 @@ pub struct Settings {
     pub database_url: String,
     /// Further arguments of `baton serve`.
     pub arguments: Vec<String>,
+    /// Further variables of its environment.
+    pub environment: Vec<(&'static str, &'static str)>,
     /// The seed file to load first; `None` for an empty server.
     pub seed: Option<PathBuf>,
     is_ours: bool,
@@ -36,7 +38,14 @@ impl Settings {
             None => format!("sqlite:{}", dir.path().join("baton.db").display()),
         };
         let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/demo/seed.json");
-        Some(Self { dir, database_url, arguments: Vec::new(), seed: Some(seed), is_ours: server.is_some() })
+        Some(Self {
+            dir,
+            database_url,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            seed: Some(seed),
+            is_ours: server.is_some(),
+        })
     }
 
     /// For a PostgreSQL that the test itself starts and kills.
@@ -121,6 +130,7 @@ impl TestServer {
             .args(["--look-seconds", "0"])
             .args(&self.settings.arguments)
             .env("NO_COLOR", "1")
+            .envs(self.settings.environment.iter().copied())
             .current_dir(self.settings.dir.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
@@ -172,6 +182,11 @@ impl TestServer {
 
     fn log_path(&self) -> PathBuf {
         self.settings.dir.path().join("serve.log")
+    }
+
+    /// All that it wrote to its log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
     fn log_tail(&self) -> String {
