@@ -184,11 +184,6 @@ impl TestServer {
         self.settings.dir.path().join("serve.log")
     }
 
-    /// All that it wrote to its log so far.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
-    }
-
     fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
