@@ -171,6 +171,23 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port on loopback").port()
 }
 
+/// The URL of the cluster that [`shared`] started, if it did.
+static THROW_AWAY: OnceLock<String> = OnceLock::new();
+
+/// Whether a database is on the cluster of the tests' own, where nobody minds what is left behind.
+pub fn is_throw_away(database_url: &str) -> bool {
+    let server = database_url.rsplit_once('/').map(|(server, _)| server);
+    server.is_some() && server == THROW_AWAY.get().map(String::as_str)
+}
+
+/// Puts a copy of a database that nobody is connected to in the place of another.
+pub fn copy(from: &str, to: &str) {
+    let (server, name) = to.rsplit_once('/').expect("a URL with a database");
+    let template = from.rsplit_once('/').map_or(from, |(_, name)| name);
+    execute(&format!("{server}/postgres"), &format!("DROP DATABASE {name}"));
+    execute(&format!("{server}/postgres"), &format!("CREATE DATABASE {name} TEMPLATE {template}"));
+}
+
 /// The tests' PostgreSQL, started by the first test that asks. `None`: skip (said aloud), or a failure where it is required.
 pub fn shared() -> Option<&'static str> {
     static URL: OnceLock<Option<String>> = OnceLock::new();
@@ -180,6 +197,7 @@ pub fn shared() -> Option<&'static str> {
         }
         let cluster = Cluster::start(false)?;
         let url = cluster.url();
+        THROW_AWAY.get_or_init(|| url.clone());
         std::mem::forget(cluster);
         Some(url)
     });

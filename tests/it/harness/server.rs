@@ -3,8 +3,8 @@
 use super::{Client, Database, postgres, watchdog};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// `server.advance(hours(49))`.
@@ -37,7 +37,7 @@ impl Settings {
             Some(server) => postgres::fresh_database(server),
             None => format!("sqlite:{}", dir.path().join("baton.db").display()),
         };
-        let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/demo/seed.json");
+        let seed = demo_seed();
         Some(Self {
             dir,
             database_url,
@@ -55,6 +55,38 @@ impl Settings {
         settings
     }
 
+    /// Seeds the database; that of the demo's seed is made once and copied.
+    fn fill(&self) {
+        let Some(seed) = &self.seed else { return };
+        let file = self.dir.path().join("baton.db");
+        if *seed == demo_seed() && self.database_url == format!("sqlite:{}", file.display()) && !file.exists() {
+            // The database, and its log of writes.
+            static MADE: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
+            let files = [file.clone(), self.dir.path().join("baton.db-wal")];
+            let made = MADE.get_or_init(|| {
+                self.load(seed);
+                files.clone().map(|file| std::fs::read(file).expect("`baton seed` has made it"))
+            });
+            return files.iter().zip(made).for_each(|(file, made)| std::fs::write(file, made).expect("a copy"));
+        }
+        if *seed == demo_seed() && self.is_ours && postgres::is_throw_away(&self.database_url) {
+            static MADE: OnceLock<String> = OnceLock::new();
+            let made = MADE.get_or_init(|| {
+                let mut template = Self::new(Database::Postgres).expect("this one is there");
+                template.is_ours = false; // it stays as long as the cluster
+                template.load(seed);
+                template.database_url.clone()
+            });
+            return postgres::copy(made, &self.database_url);
+        }
+        self.load(seed);
+    }
+
+    fn load(&self, seed: &Path) {
+        let (succeeded, text) = self.run(&["seed", &seed.display().to_string()]);
+        assert!(succeeded, "baton seed: {text}");
+    }
+
     /// Runs a `baton` command to its end with this database; (succeeded, what it printed).
     pub fn run(&self, arguments: &[&str]) -> (bool, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
@@ -67,6 +99,10 @@ impl Settings {
         let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
         (out.status.success(), text)
     }
+}
+
+fn demo_seed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/demo/seed.json")
 }
 
 impl Drop for Settings {
@@ -93,10 +129,7 @@ impl TestServer {
     pub async fn start(settings: Settings) -> Self {
         // Of tests that run at the same time the first one chooses; the choice is the same.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        if let Some(seed) = &settings.seed {
-            let (succeeded, text) = settings.run(&["seed", &seed.display().to_string()]);
-            assert!(succeeded, "baton seed: {text}");
-        }
+        settings.fill();
         let mut server = Self {
             base: String::new(),
             child: None,
