@@ -162,6 +162,7 @@ fn ctx() -> Ctx {
         now: Instant::now(),
         request_id: "fuzz".into(),
         base: "http://127.0.0.1:8080/fhir".into(),
+        address: None,
     }
 }
 

@@ -461,6 +461,7 @@ impl Asker {
             now: Clock::now(),
             request_id: "queries".into(),
             base: "http://127.0.0.1:8080/fhir".into(),
+            address: None,
         };
         (ctx, name, fill(path), fill(query))
     }

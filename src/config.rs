@@ -212,6 +212,8 @@ limits! {
     reindex_batch, "reindex-batch", "BATON_REINDEX_BATCH", 100, 1..=10_000;
     /// Seconds between two looks for reviews that are overdue and claims that were not begun; 0: this node does not look
     look_seconds, "look-seconds", "BATON_LOOK_SECONDS", 60, 0..=3_600;
+    /// Days that the audit is kept: never less than six years
+    audit_days, "audit-days", "BATON_AUDIT_DAYS", 2_557, 2_192..=36_500;
     /// Seconds that a user's access token is good
     user_token_seconds, "user-token-seconds", "BATON_USER_TOKEN_SECONDS", 900, 30..=3_600;
     /// Seconds that a system's access token is good

@@ -24,13 +24,15 @@ pub enum Role {
     Analyst,
     /// Manages directory and protocol; no clinical read.
     Admin,
-    /// `--auth off` without `X-Baton-Actor`: everything of every organisation.
+    /// Reads the audit, and nothing clinical: of their organisation, or of all where they have none.
+    Auditor,
+    /// `--auth off` without `X-Baton-Actor`: everything of every organisation, but for the audit.
     SuperUser,
 }
 
 impl Role {
     /// All roles with their names as `profiles/policy`, tokens and seed files write them.
-    pub const ALL: [(Role, &'static str); 10] = [
+    pub const ALL: [(Role, &'static str); 11] = [
         (Role::HospitalSystem, "hospital-system"),
         (Role::PharmacySystem, "pharmacy-system"),
         (Role::Technician, "technician"),
@@ -40,6 +42,7 @@ impl Role {
         (Role::RuleEngine, "rule-engine"),
         (Role::Analyst, "analyst"),
         (Role::Admin, "admin"),
+        (Role::Auditor, "auditor"),
         (Role::SuperUser, "super-user"),
     ];
 
@@ -73,6 +76,8 @@ pub struct Principal {
     pub scopes: Option<String>,
     /// Logical id of the patient in context, where the token is bound to one.
     pub patient: Option<String>,
+    /// `jti` of the access token, for the audit; never the token.
+    pub token: Option<String>,
 }
 
 impl Principal {
@@ -87,6 +92,7 @@ impl Principal {
             client: "auth-off".into(),
             scopes: None,
             patient: None,
+            token: None,
         }
     }
 
@@ -114,6 +120,8 @@ pub struct Ctx {
     pub request_id: Arc<str>,
     /// FHIR base without a slash at the end: `http://127.0.0.1:8080/fhir`.
     pub base: Arc<str>,
+    /// Network address of the caller, for the audit; `None` inside the house.
+    pub address: Option<Arc<str>>,
 }
 
 impl Ctx {

@@ -9,7 +9,7 @@ use crate::clock::Instant;
 /// What rows a read may return.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Limit {
-    /// Everything: the super-user of `--auth off`, and Baton's own protocol inside a write.
+    /// Everything: the super-user of `--auth off`, Baton's own protocol inside a write, the auditor of the whole site.
     Everything,
     /// Rows of one organisation, rows shared with it and not expired at `now`, and the directory.
     Organization {
@@ -27,7 +27,8 @@ impl Limit {
     #[must_use]
     pub fn of(ctx: &Ctx) -> Self {
         match (ctx.principal.role, &ctx.principal.org) {
-            (Role::SuperUser | Role::RuleEngine, _) => Self::Everything,
+            // Whose auditor has no organisation audits all of them; the matrix gives the role AuditEvent and the directory only.
+            (Role::SuperUser | Role::RuleEngine, _) | (Role::Auditor, None) => Self::Everything,
             (_, Some(org)) => Self::Organization { org: org.clone(), now: ctx.now },
             (_, None) => Self::Directory,
         }

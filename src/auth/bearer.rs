@@ -269,7 +269,8 @@ impl AuthState {
         }
         standing::person(&self.store, &self.policy, &user, role, now).await?;
         let scopes = self.effective(claims, &client, Level::User);
-        Ok(principal(&user, role, claims.client_id.clone(), Some(scopes)))
+        let token = Some(claims.jti.clone());
+        Ok(Principal { token, ..principal(&user, role, claims.client_id.clone(), Some(scopes)) })
     }
 
     async fn look_at_client(&self, claims: &Claims, client: &Client, role: Role) -> Result<Principal> {
@@ -287,6 +288,7 @@ impl AuthState {
             client: client.id.clone(),
             scopes: Some(self.effective(claims, client, Level::System)),
             patient: None,
+            token: Some(claims.jti.clone()),
         })
     }
 
@@ -375,5 +377,6 @@ fn principal(user: &User, role: Role, client: String, scopes: Option<String>) ->
         client,
         scopes,
         patient: None,
+        token: None,
     }
 }

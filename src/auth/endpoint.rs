@@ -11,6 +11,8 @@ use crate::access::Role;
 use crate::access::scope::{Level, Scopes};
 use crate::clock::Instant;
 use crate::error::{Error, Kind};
+use crate::store::Audit;
+use crate::store::audit::Happening;
 use serde_json::json;
 use std::borrow::Cow;
 
@@ -149,7 +151,11 @@ pub fn form_decode(text: &str) -> Option<String> {
 pub async fn token(state: &AuthState, request: &TokenRequest<'_>, now: Instant) -> OAuthAnswer {
     match grant(state, request, now).await {
         Ok(answer) => answer,
-        Err(error) => error.answer(),
+        Err(error) => {
+            let status = i64::from(error.status);
+            state.store.note(Audit::happening(Happening::TokenRefused, now, "", "", status).because(error.error));
+            error.answer()
+        }
     }
 }
 
@@ -212,6 +218,11 @@ async fn grant(state: &AuthState, request: &TokenRequest<'_>, now: Instant) -> R
     };
     let (token, _) = mint(&*state.keys()?, &state.parties, &grant, now)?;
     tracing::info!(client = client.id, scope = grant.scope, "an access token was made");
+    let mut row = Audit::happening(Happening::TokenIssued, now, &client.id, "", 200);
+    row.org = client.org.as_ref().map_or(0, |id| state.store.org_key(id));
+    row.detail.org = client.org;
+    row.detail.role = client.role;
+    state.store.note(row);
     Ok(OAuthAnswer::new(
         200,
         &json!({"access_token": token, "token_type": "Bearer", "expires_in": grant.seconds, "scope": grant.scope}),

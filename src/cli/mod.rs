@@ -2,6 +2,7 @@
 //!
 //! Not for: what they do beyond starting it; a command is a page in this folder.
 
+pub mod audit;
 pub mod check;
 pub mod demo;
 pub mod load;
@@ -52,6 +53,8 @@ enum Command {
     Migrate(migrate::Arguments),
     /// Make the rows that searches need, where some are missing, and show how far it is
     Reindex(reindex::Arguments),
+    /// Look whether the audit is whole, and write it out
+    Audit(audit::Arguments),
 }
 
 /// Runs the command that the process was started with.
@@ -70,6 +73,10 @@ pub fn main() -> ExitCode {
         Command::Reindex(arguments) => finish(reindex::run(arguments)),
         Command::Seed(arguments) => finish(seed::run(arguments)),
         Command::Token(arguments) => finish(token::run(arguments)),
+        Command::Audit(arguments) => match block_on(audit::run(arguments)) {
+            Ok(Ok(code)) => code,
+            Ok(Err(error)) | Err(error) => failed(&error.to_string()),
+        },
         Command::Load(arguments) => match block_on(load::run(*arguments)) {
             Ok(Ok(code)) => code,
             Ok(Err(text)) => failed(&text),

@@ -39,6 +39,7 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let (worker, jobs) = (Worker::new(opened.engine.clone(), settings.limits.look_seconds), opened.engine.clone());
     let reloading = opened.engine.clone();
+    let sealing = opened.engine.clone();
     let house = http::House {
         engine: opened.engine,
         auth,
@@ -49,12 +50,14 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let hangup = tokio::spawn(reload_on_hangup(reloading, stopped.clone()));
     let jobs = tokio::spawn(worker::job::run(jobs, stopped.clone()));
+    let sealing = tokio::spawn(worker::seal::run(sealing, stopped.clone()));
     let worker = tokio::spawn(worker.run(stopped));
     let served = http::serve(house, listener, workers, |stop| ready(stop, &root)).await;
     stop.send(true).ok(); // a worker that is gone needs no telling
     worker.await.ok();
     jobs.await.ok();
     hangup.await.ok();
+    sealing.await.ok();
     opened.store.close().await;
     served
 }

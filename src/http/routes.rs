@@ -8,6 +8,8 @@ use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::ResourceType;
 use crate::interaction::{self, Answer, Verb};
+use crate::store::Audit;
+use crate::store::audit::Happening;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -145,13 +147,27 @@ async fn ctx(shared: &Shared, request: &HttpRequest, face: &Face) -> Result<Ctx>
     let text = |name: &str| request.headers().get(name).map(|v| v.to_str().unwrap_or_default());
     let authorization = request.headers().get_all("authorization").map(|v| v.to_str().unwrap_or_default()).collect();
     let asked = Asked { authorization, actor: text("x-baton-actor"), now: text("x-baton-now") };
-    let caller = shared.house.auth.authenticate(&asked, Instant::now()).await?;
+    let caller = match shared.house.auth.authenticate(&asked, Instant::now()).await {
+        Ok(caller) => caller,
+        Err(error) => {
+            let row = Audit::happening(Happening::Denied, Instant::now(), "", "", i64::from(error.kind.status()));
+            let row = row.from_address(address(request).as_deref()).because("no caller");
+            shared.house.store.note(Audit { request_id: face.request_id.to_string(), ..row });
+            return Err(error);
+        }
+    };
     Ok(Ctx {
         principal: caller.principal,
         now: caller.now,
         request_id: face.request_id.clone(),
         base: shared.house.base.clone(),
+        address: address(request),
     })
+}
+
+/// Where a request comes from, as the connection says.
+fn address(request: &HttpRequest) -> Option<std::sync::Arc<str>> {
+    request.peer_addr().map(|peer| peer.ip().to_string().into())
 }
 
 /// Nobody: enough for `metadata`.
@@ -162,6 +178,7 @@ fn anonymous(shared: &Shared, face: &Face) -> Ctx {
         now: Instant::now(),
         request_id: face.request_id.clone(),
         base: shared.house.base.clone(),
+        address: None,
     }
 }
 

@@ -77,19 +77,21 @@ pub struct Answer {
     pub location: Option<Target>,
     /// Media type of a body that is no FHIR JSON.
     pub media: Option<&'static str>,
+    /// `version.pk` of what it shows of patients: for the audit.
+    pub seen: Vec<i64>,
 }
 
 impl Answer {
     /// 200 with a body that is no version of a resource.
     #[must_use]
     pub fn of(body: impl Into<Bytes>) -> Self {
-        Self { done: Done::Ok, body: body.into(), stamp: None, location: None, media: None }
+        Self { done: Done::Ok, body: body.into(), stamp: None, location: None, media: None, seen: Vec::new() }
     }
 
     /// An end without a body.
     #[must_use]
     pub fn empty(done: Done) -> Self {
-        Self { done, body: Bytes::new(), stamp: None, location: None, media: None }
+        Self { done, body: Bytes::new(), stamp: None, location: None, media: None, seen: Vec::new() }
     }
 
     /// `Type/id/_history/n` of what was written.

@@ -114,7 +114,7 @@ pub(super) fn answer(outcome: Outcome, prefer: Prefer, sent: Option<&[u8]>) -> A
         (Done::NoContent, false) => Done::Ok,
         (done, _) => done,
     };
-    Answer { done, body, stamp, location, media: None }
+    Answer { done, body, stamp, location, media: None, seen: Vec::new() }
 }
 
 /// Scope of an interaction on one type: what searches and histories are judged by.

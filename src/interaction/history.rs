@@ -3,6 +3,7 @@
 //! Source: <https://hl7.org/fhir/R4/http.html#history>.
 
 use super::answer::Answer;
+use super::audit::shown;
 use super::bundle::{Link, Writer};
 use super::page::{PARAMETER, query_text};
 use super::request::Scope;
@@ -95,7 +96,7 @@ impl Engine {
         for version in &page.rows {
             out.version(version);
         }
-        Ok(Answer::of(out.end()))
+        Ok(Answer { seen: shown(&page.rows), ..Answer::of(out.end()) })
     }
 
     /// First and last microsecond of a date or time.

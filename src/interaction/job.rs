@@ -37,6 +37,10 @@ struct Caller {
     request_id: String,
     base: String,
     prefer: Option<String>,
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    address: Option<String>,
 }
 
 const PREFERS: [(&str, Prefer); 3] =
@@ -57,6 +61,8 @@ impl Caller {
             request_id: ctx.request_id.to_string(),
             base: ctx.base.to_string(),
             prefer: PREFERS.iter().find(|(_, p)| Some(*p) == prefer).map(|(name, _)| (*name).to_owned()),
+            token: p.token.clone(),
+            address: ctx.address.as_deref().map(Into::into),
         }
     }
 
@@ -71,12 +77,14 @@ impl Caller {
             client: self.client,
             scopes: self.scopes,
             patient: self.patient,
+            token: self.token,
         };
         let ctx = Ctx {
             principal: principal.into(),
             now: Instant(self.now),
             request_id: self.request_id.into(),
             base: self.base.into(),
+            address: self.address.map(Into::into),
         };
         Ok((ctx, prefer))
     }

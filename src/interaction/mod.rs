@@ -6,6 +6,7 @@
 //! Source: <https://hl7.org/fhir/R4/http.html>.
 
 mod answer;
+mod audit;
 mod batch;
 mod bundle;
 mod capability;
@@ -187,7 +188,14 @@ impl Engine {
     async fn handle_here(&self, ctx: &Ctx, request: Request) -> Result<Answer> {
         // Counted, not copied: of a request that fails, the issues name line and column of its text.
         let text = request.text();
+        let asked = audit::Asked::of(&request);
+        if asked.is_some() {
+            self.0.store.admit().await?;
+        }
         let answer = self.carry_out(ctx, request).await;
+        if let Some(asked) = asked {
+            self.witness(ctx, asked, &answer);
+        }
         match (answer, text) {
             (Err(mut error), Some(text)) => {
                 json::locate(&text, "", &mut error.issues);

@@ -110,7 +110,13 @@ mod tests {
 
     fn ctx(user: &str) -> Ctx {
         let principal = Principal { user: Some(user.into()), ..Principal::super_user() };
-        Ctx { principal: Arc::new(principal), now: Instant(0), request_id: "r".into(), base: "http://x/fhir".into() }
+        Ctx {
+            principal: Arc::new(principal),
+            now: Instant(0),
+            request_id: "r".into(),
+            base: "http://x/fhir".into(),
+            address: None,
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Source: <https://hl7.org/fhir/R4/http.html#read>, `#vread`, `#cread`.
 
 use super::answer::{Answer, Done, Stamp};
+use super::audit::shown;
 use super::published;
 use super::request::Unless;
 use super::subset::Subset;
@@ -26,7 +27,8 @@ impl Engine {
             return Err(gone(&version));
         }
         if unless.has(version.version, version.pk) {
-            return Ok(Answer { stamp: Some(stamp(&version)), ..Answer::empty(Done::NotModified) });
+            let seen = shown([&version]);
+            return Ok(Answer { stamp: Some(stamp(&version)), seen, ..Answer::empty(Done::NotModified) });
         }
         self.resource(version, query)
     }
@@ -50,9 +52,9 @@ impl Engine {
     }
 
     fn resource(&self, version: Version, query: &str) -> Result<Answer> {
-        let stamp = Some(stamp(&version));
+        let (stamp, seen) = (Some(stamp(&version)), shown([&version]));
         let body = if query.is_empty() { version.body } else { Subset::of_query(query)?.apply(version.body)? };
-        Ok(Answer { done: Done::Ok, body, stamp, location: None, media: None })
+        Ok(Answer { done: Done::Ok, body, stamp, location: None, media: None, seen })
     }
 }
 

@@ -6,6 +6,7 @@ mod include;
 pub(super) mod terms;
 
 use super::answer::Answer;
+use super::audit::shown;
 use super::bundle::{Link, Writer};
 use super::change::type_of;
 use super::page::{PARAMETER, query_text};
@@ -106,7 +107,7 @@ impl Engine {
         if !query.warnings.is_empty() {
             out.warnings(&query.warnings);
         }
-        Ok(Answer::of(out.end()))
+        Ok(Answer { seen: shown(page.rows.iter().chain(&included)), ..Answer::of(out.end()) })
     }
 
     /// Reads the search of an operation, with all that it has to look up.

@@ -66,7 +66,9 @@ pub(super) struct Inner {
     queue: Arc<Semaphore>,
     backend: Backend,
     /// The runtime that opened the store: writes run there, so that a caller who goes away stops none.
-    runtime: Handle,
+    pub runtime: Handle,
+    /// Audit rows of what changes nothing.
+    pub journal: super::audit::journal::Journal,
 }
 
 /// What reads and transactions need to know of the database.
@@ -207,6 +209,7 @@ impl Store {
             queue: Arc::new(Semaphore::new(settings.queue)),
             backend,
             runtime: Handle::current(),
+            journal: super::audit::journal::Journal::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -270,6 +273,7 @@ impl Store {
 
     /// Waits for running writes and closes all connections.
     pub async fn close(&self) {
+        self.end_journal().await;
         match &self.inner.backend {
             Backend::Sqlite { readers, writer, task, lock } => {
                 drop(writer.lock().unwrap_or_else(PoisonError::into_inner).take());

@@ -200,7 +200,7 @@ impl Tx {
         self.execute(&sql, vec![pks.to_vec().into()]).await.map(|_| ())
     }
 
-    async fn with_list<T: Serialize>(&mut self, sql: &str, list: &[T]) -> Result<()> {
+    pub(super) async fn with_list<T: Serialize>(&mut self, sql: &str, list: &[T]) -> Result<()> {
         if list.is_empty() {
             return Ok(());
         }

@@ -45,6 +45,8 @@ pub struct Tx {
     /// Versions of this work: first and last pk, how many.
     made: Option<(i64, i64)>,
     audit: Option<Audit>,
+    /// Organisations that this work opened a handoff to: for its audit row.
+    pub(super) disclosed: Vec<(i64, String)>,
     /// Where this work's part of the buffer begins.
     mark: Mark,
     /// Works before this one in the same transaction (SQLite).
@@ -71,6 +73,7 @@ impl Tx {
             end: i64::MAX,
             made: None,
             audit: None,
+            disclosed: Vec::new(),
             mark: Mark::default(),
             before: 0,
             has_written: false,
@@ -273,6 +276,7 @@ impl Tx {
 
     /// Lets an organisation see a resource until a time; a second call for the same handoff moves the time.
     pub async fn share(&mut self, share: Share) -> Result<()> {
+        self.disclose(share.org, &share.handoff);
         self.buffer.shares.push(share);
         Ok(())
     }
@@ -280,6 +284,15 @@ impl Tx {
     /// The write's audit row; one a transaction, the last call wins.
     pub fn audit(&mut self, audit: Audit) {
         self.audit = Some(audit);
+    }
+
+    /// Audit rows that belong to no write.
+    pub(super) fn record(&mut self, rows: &[Audit]) -> Result<()> {
+        for audit in rows {
+            let pk = self.stamp()?;
+            self.buffer.audits.push(AuditRow { pk, audit: audit.clone(), versions: (0, 0) });
+        }
+        Ok(())
     }
 
     /// Serialises with others on more keys than `Work::locks` knew (PostgreSQL; a lost race of order is retried).
@@ -381,7 +394,8 @@ impl Tx {
 
     /// The end of a work: its audit row; on PostgreSQL everything is written.
     pub(super) async fn finish(&mut self) -> Result<()> {
-        if let Some(audit) = self.audit.take() {
+        if let Some(mut audit) = self.audit.take() {
+            audit.detail.disclosed = std::mem::take(&mut self.disclosed);
             let pk = self.stamp()?;
             self.buffer.audits.push(AuditRow { pk, audit, versions: self.made.unwrap_or((0, 0)) });
         }
@@ -414,6 +428,7 @@ impl Tx {
         }
         self.made = None;
         self.audit = None;
+        self.disclosed.clear();
         self.mark = self.buffer.mark();
         self.has_written = false;
         self.is_broken = false;

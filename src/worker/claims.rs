@@ -26,6 +26,7 @@ impl Worker {
             now,
             request_id: format!("claims-{}", now.0).into(),
             base: self.engine.house().active().env.base.as_str().into(),
+            address: None,
         };
         let query = format!("claim-lease=lt{}&status=received,accepted&_count={BATCH}", now.to_seconds_text());
         let found = match self.engine.handle(&ctx, route("Task", Wire::new(Verb::Get, &query))?).await {

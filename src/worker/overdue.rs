@@ -32,6 +32,7 @@ impl Worker {
             now,
             request_id: format!("overdue-{}", now.0).into(),
             base: self.engine.house().active().env.base.as_str().into(),
+            address: None,
         };
         let before = now.to_seconds_text();
         let mut did = Did::Nothing;

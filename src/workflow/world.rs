@@ -93,6 +93,7 @@ impl World {
             now: self.now,
             request_id: format!("r{}", self.requests).into(),
             base: "http://127.0.0.1:8080/fhir".into(),
+            address: None,
         }
     }
 

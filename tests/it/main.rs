@@ -13,6 +13,7 @@
 #[macro_use]
 mod harness;
 mod attack;
+mod audit;
 mod check;
 mod conformance;
 mod journey;

@@ -120,6 +120,7 @@ impl Database {
                 now: self.now.unwrap_or_else(Instant::now),
                 request_id: key.into(),
                 base: Arc::clone(&self.base),
+                address: None,
             };
             match self.engine.handle(&ctx, request.clone()).await {
                 Ok(answer) => return Outcome::Accepted(vec![answer.body]),

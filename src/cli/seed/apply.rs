@@ -37,8 +37,13 @@ pub struct Report {
 /// What the one door says of a resource, and what the store says.
 pub async fn apply(engine: &Engine, store: &Store, policy: &Policy, seed: &Seed, base: &str) -> Result<Report> {
     let now = Instant::now();
-    let ctx =
-        Ctx { principal: Arc::new(Principal::super_user()), now, request_id: Arc::from("seed"), base: Arc::from(base) };
+    let ctx = Ctx {
+        principal: Arc::new(Principal::super_user()),
+        now,
+        request_id: Arc::from("seed"),
+        base: Arc::from(base),
+        address: None,
+    };
     let all = resources(seed, policy);
     let changed = changed(store, &all).await?;
     let mut report = Report { unchanged: all.len() - changed.len(), ..Report::default() };

@@ -107,7 +107,7 @@ pub struct PersonRole {
 pub struct User {
     /// Login name.
     pub name: String,
-    /// Id of the organisation; `admin` and `analyst` may go without.
+    /// Id of the organisation; `admin`, `analyst` and `auditor` may go without.
     #[serde(default)]
     pub organization: Option<String>,
     /// Role name.
@@ -224,9 +224,16 @@ impl Seed {
                 return problems
                     .add(&format!("{place}.role"), "patient comes with the patient apps, which are not built yet");
             }
-            Some(r @ (Role::Technician | Role::Pharmacist | Role::Prescriber | Role::Analyst | Role::Admin)) => r,
+            Some(
+                r @ (Role::Technician
+                | Role::Pharmacist
+                | Role::Prescriber
+                | Role::Analyst
+                | Role::Auditor
+                | Role::Admin),
+            ) => r,
             _ => {
-                let text = "is technician, pharmacist, prescriber, analyst or admin";
+                let text = "is technician, pharmacist, prescriber, analyst, auditor or admin";
                 return problems.add(&format!("{place}.role"), text);
             }
         };
@@ -250,11 +257,11 @@ impl Seed {
 
     fn check_client(&self, place: &str, c: &Client, problems: &mut Problems) {
         match Role::parse(&c.role) {
-            Some(r @ (Role::HospitalSystem | Role::PharmacySystem | Role::Analyst | Role::Admin)) => {
+            Some(r @ (Role::HospitalSystem | Role::PharmacySystem | Role::Analyst | Role::Auditor | Role::Admin)) => {
                 self.check_organization(place, c.organization.as_deref(), r, problems);
             }
             _ => {
-                let text = "is hospital-system, pharmacy-system, analyst or admin: people log in as users";
+                let text = "is hospital-system, pharmacy-system, analyst, auditor or admin: people log in as users";
                 problems.add(&format!("{place}.role"), text);
             }
         }
@@ -287,7 +294,7 @@ impl Seed {
     fn check_organization(&self, place: &str, id: Option<&str>, role: Role, problems: &mut Problems) {
         let place = format!("{place}.organization");
         let kind = match id {
-            None if matches!(role, Role::Admin | Role::Analyst) => return,
+            None if matches!(role, Role::Admin | Role::Analyst | Role::Auditor) => return,
             None => return problems.add(&place, &format!("a {} belongs to an organization", role.as_str())),
             Some(id) => match self.organizations.iter().find(|o| o.id == id) {
                 None => return problems.add(&place, "names no organization of the file"),

@@ -25,6 +25,8 @@ pub(super) const PATCHES: [(&str, &str); 2] =
 /// R4's codes for interactions of a type, in its order (`TypeRestfulInteraction`).
 const OF_TYPE: [&str; 9] =
     ["read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"];
+/// Those that change nothing.
+const OF_READ: [&str; 5] = ["read", "vread", "history-instance", "history-type", "search-type"];
 /// R4's codes for interactions of the system (`SystemRestfulInteraction`).
 const OF_SYSTEM: [&str; 4] = ["transaction", "batch", "search-system", "history-system"];
 
@@ -127,13 +129,19 @@ fn operations(is_listed: impl Fn(&Row) -> bool) -> Vec<Value> {
 }
 
 fn resource(house: &House, active: &Active, rtype: ResourceType) -> Value {
+    // The audit is written by the server alone.
+    let is_written = rtype.as_str() != "AuditEvent";
+    let of_type: &[&str] = if is_written { &OF_TYPE } else { &OF_READ };
     let mut params: Vec<&crate::search::Param> =
         active.registry.params(rtype).filter(|p| p.building().is_none()).collect();
     params.sort_by(|a, b| a.code.cmp(&b.code));
     let references = params.iter().filter(|p| p.kind == ParamType::Reference && p.is_supported());
     let mut includes: Vec<String> = references.map(|p| format!("{rtype}:{}", p.code)).collect();
     includes.insert(0, "*".into());
-    let revincludes: Vec<String> = ResourceType::all().flat_map(|source| leading_to(active, source, rtype)).collect();
+    // Who reads the audit reads nothing that it leads to.
+    let sources = ResourceType::all().filter(|source| source.as_str() != "AuditEvent" && is_written);
+    let revincludes: Vec<String> = sources.flat_map(|source| leading_to(active, source, rtype)).collect();
+    includes.truncate(if is_written { usize::MAX } else { 0 });
     let search: Vec<Value> = params
         .iter()
         .filter(|p| p.is_supported())
@@ -154,21 +162,23 @@ fn resource(house: &House, active: &Active, rtype: ResourceType) -> Value {
     let mut out = json!({
         "type": rtype.as_str(),
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{rtype}"),
-        "interaction": interactions(&OF_TYPE, |r| r.path.first() == Some(&Part::Type)),
+        "interaction": interactions(of_type, |r| r.path.first() == Some(&Part::Type)),
         "versioning": "versioned-update",
         "readHistory": true,
-        "updateCreate": true,
-        "conditionalCreate": true,
+        "updateCreate": is_written,
+        "conditionalCreate": is_written,
         "conditionalRead": "full-support",
-        "conditionalUpdate": has("conditional-update"),
+        "conditionalUpdate": is_written && has("conditional-update"),
         "conditionalDelete": match house.limits.delete_max {
-            _ if !has("conditional-delete") => "not-supported",
+            _ if !is_written || !has("conditional-delete") => "not-supported",
             0 | 1 => "single",
             _ => "multiple",
         },
         "referencePolicy": ["literal", "logical", "local"],
-        "searchInclude": includes,
     });
+    if !includes.is_empty() {
+        out["searchInclude"] = includes.into();
+    }
     if !revincludes.is_empty() {
         out["searchRevInclude"] = revincludes.into();
     }

@@ -220,7 +220,7 @@ pub(super) fn answer(resource: &Json, name: &str, prefer: Prefer) -> Answer {
         Prefer::Minimal => Vec::new(),
         Prefer::Outcome => outcome::all_ok(&format!("{name} is done")).to_bytes(),
     };
-    Answer { done: Done::Ok, body: body.into(), stamp, location, media: None }
+    Answer { done: Done::Ok, body: body.into(), stamp, location, media: None, seen: Vec::new() }
 }
 
 /// What a call does.
@@ -317,16 +317,9 @@ impl Work for Call {
             if let Some(mark) = &self.mark {
                 tx.mark(mark).await?;
             }
-            let (ctx, principal) = (&self.ctx, &self.ctx.principal);
-            tx.audit(Audit {
-                at: ctx.now,
-                org: principal.org.as_ref().map_or(0, |id| self.house.keys.org(id)),
-                client: principal.client.clone(),
-                usr: principal.user.clone().unwrap_or_default(),
-                request_id: ctx.request_id.to_string(),
-                action: self.name.clone(),
-                outcome: 200,
-            });
+            let mut row = Audit::of(&self.ctx, self.house.keys, self.name.as_str(), 200);
+            row.detail.on = self.target.to_string();
+            tx.audit(row);
             Ok(done)
         })
     }

@@ -177,16 +177,7 @@ impl Work for Prepare {
             self.house.in_tx(tx).await?;
             let (ctx, programme) = (&self.ctx, &self.house.programme);
             let done = workflow::prepare_report(ctx, tx, programme, &self.report, self.attests).await?;
-            let principal = &ctx.principal;
-            tx.audit(Audit {
-                at: ctx.now,
-                org: principal.org.as_ref().map_or(0, |id| self.house.keys.org(id)),
-                client: principal.client.clone(),
-                usr: principal.user.clone().unwrap_or_default(),
-                request_id: ctx.request_id.to_string(),
-                action: "Encounter/$handoff-report".into(),
-                outcome: 200,
-            });
+            tx.audit(Audit::of(ctx, self.house.keys, "Encounter/$handoff-report", 200));
             Ok(done)
         })
     }

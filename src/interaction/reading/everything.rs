@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::fhir::resource::printable;
 use crate::fhir::{ResourceType, Target, date};
 use crate::interaction::answer::Answer;
+use crate::interaction::audit::shown;
 use crate::interaction::bundle::{Link, Writer};
 use crate::interaction::operation::Input;
 use crate::interaction::page::{PARAMETER, query_text};
@@ -149,7 +150,7 @@ impl Engine {
         for (version, mode) in page.rows.iter().map(|v| (v, "match")).chain(included.iter().map(|v| (v, "include"))) {
             out.found(version, &version.body, mode);
         }
-        Ok(Answer::of(out.end()))
+        Ok(Answer { seen: shown(page.rows.iter().chain(&included)), ..Answer::of(out.end()) })
     }
 }
 

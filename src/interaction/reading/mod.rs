@@ -124,7 +124,7 @@ fn is_common(rtype: ResourceType) -> bool {
 }
 
 /// The patients in whose compartment a resource is.
-fn owners(active: &Active, json: &Json) -> Vec<Target> {
+pub(super) fn owners(active: &Active, json: &Json) -> Vec<Target> {
     let patient = crate::fhir::resource::known("Patient");
     let Some(rtype) = ResourceType::parse(json["resourceType"].text()) else { return Vec::new() };
     let codes = sources(patient, rtype).iter();

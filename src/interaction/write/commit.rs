@@ -306,16 +306,7 @@ impl Commit {
     }
 
     fn audit(&self) -> Audit {
-        let principal = &self.ctx.principal;
-        Audit {
-            at: self.ctx.now,
-            org: principal.org.as_ref().map_or(0, |id| self.house.keys.org(id)),
-            client: principal.client.clone(),
-            usr: principal.user.clone().unwrap_or_default(),
-            request_id: self.ctx.request_id.to_string(),
-            action: self.action.clone(),
-            outcome: 200,
-        }
+        Audit::of(&self.ctx, self.house.keys, self.action.as_str(), 200)
     }
 }
 

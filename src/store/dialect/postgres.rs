@@ -217,9 +217,9 @@ WITH replaced AS (
     SELECT * FROM UNNEST($22::bigint[], $23::smallint[], $24::text[], $25::text[], $26::bigint[])
     ON CONFLICT (org, rtype, id, handoff) DO UPDATE SET until = excluded.until
 ), audits AS (
-    INSERT INTO audit (pk, at, org, client, usr, request_id, action, outcome, first_pk, last_pk)
+    INSERT INTO audit (pk, at, org, client, usr, request_id, action, outcome, first_pk, last_pk, detail)
     SELECT * FROM UNNEST($27::bigint[], $28::bigint[], $29::bigint[], $30::text[], $31::text[], $32::text[],
-                         $33::text[], $34::bigint[], $35::bigint[], $36::bigint[])
+                         $33::text[], $34::bigint[], $35::bigint[], $36::bigint[], $39::text[])
 )
 SELECT count(*) FROM replaced";
 
@@ -270,7 +270,8 @@ pub async fn flush(conn: &mut PgConnection, buffer: &mut Buffer, keys: Keys) -> 
         .bind(audits.iter().map(|a| a.versions.0).collect::<Vec<i64>>())
         .bind(audits.iter().map(|a| a.versions.1).collect::<Vec<i64>>())
         .bind(words_pk)
-        .bind(words);
+        .bind(words)
+        .bind(audits.iter().map(|a| a.audit.detail_text()).collect::<Vec<String>>());
     let row = query.fetch_one(conn).await.map_err(failure)?;
     let replaced: i64 = row.try_get(0).map_err(failure)?;
     if usize::try_from(replaced) != Ok(ended_pk.len()) {

@@ -208,13 +208,14 @@ fn insert(conn: &Writer, buffer: &Buffer, keys: Keys) -> rusqlite::Result<()> {
         share.execute(params![s.org, s.target.rtype.0, &s.target.id, &s.handoff, s.until.0])?;
     }
     let mut audit = prepare(
-        "INSERT INTO audit (pk, at, org, client, usr, request_id, action, outcome, first_pk, last_pk)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO audit (pk, at, org, client, usr, request_id, action, outcome, first_pk, last_pk, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     for r in &buffer.audits {
         let a = &r.audit;
-        let (at, (first, last)) = (a.at.0, r.versions);
-        audit.execute(params![r.pk, at, a.org, a.client, a.usr, a.request_id, a.action, a.outcome, first, last])?;
+        let (at, (first, last), detail) = (a.at.0, r.versions, a.detail_text());
+        let who = (&a.client, &a.usr, &a.request_id);
+        audit.execute(params![r.pk, at, a.org, who.0, who.1, who.2, a.action, a.outcome, first, last, detail])?;
     }
     let mut words = prepare("INSERT INTO fulltext (rowid, narrative, content) VALUES (?1, ?2, ?3)")?;
     for (pk, w) in buffer.words() {

@@ -1,8 +1,9 @@
 //! The server under test: the real program in a process of its own.
 
 use super::{Client, Database, postgres, watchdog};
+use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -89,15 +90,36 @@ impl Settings {
 
     /// Runs a `baton` command to its end with this database; (succeeded, what it printed).
     pub fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let out = self.output(arguments);
+        let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+        (out.status.success(), text)
+    }
+
+    /// The exit code of a `baton` command.
+    pub fn code(&self, arguments: &[&str]) -> Option<i32> {
+        self.output(arguments).status.code()
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
         command
             .args(arguments)
             .env("BATON_DATABASE_URL", &self.database_url)
             .env("NO_COLOR", "1")
             .current_dir(self.dir.path());
-        let out = command.stdin(Stdio::null()).output().expect("baton runs");
-        let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
-        (out.status.success(), text)
+        command.stdin(Stdio::null()).output().expect("baton runs")
+    }
+
+    /// Runs SQL on the database, past the program.
+    pub async fn execute(&self, sql: &str) {
+        if self.database_url.starts_with("sqlite:") {
+            let url = format!("{}?mode=rwc", self.database_url);
+            let mut connection = SqliteConnection::connect(&url).await.expect("the file opens");
+            connection.execute(AssertSqlSafe(sql.to_string())).await.expect("the statement is right");
+            connection.close().await.expect("a clean goodbye");
+        } else {
+            postgres::execute(&self.database_url, sql);
+        }
     }
 }
 

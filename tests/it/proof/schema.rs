@@ -1,21 +1,10 @@
 //! A database of a newer Baton is refused, one of an older Baton migrates.
 
-use crate::harness::{Database, Settings, TestServer, postgres, with_database};
+use crate::harness::{Database, Settings, TestServer, with_database};
 use serde_json::json;
 use sqlx::migrate::Migrator;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 use std::path::Path;
-
-async fn execute(settings: &Settings, sql: &str) {
-    if settings.database_url.starts_with("sqlite:") {
-        let url = format!("{}?mode=rwc", settings.database_url);
-        let mut connection = SqliteConnection::connect(&url).await.expect("the file opens");
-        connection.execute(AssertSqlSafe(sql.to_string())).await.expect("the statement is right");
-        connection.close().await.expect("a clean goodbye");
-    } else {
-        postgres::execute(&settings.database_url, sql);
-    }
-}
 
 async fn a_newer_schema_is_refused(mut settings: Settings) {
     settings.seed = None;
@@ -24,7 +13,7 @@ async fn a_newer_schema_is_refused(mut settings: Settings) {
     let checksum = if settings.database_url.starts_with("sqlite:") { "x''" } else { "''::bytea" };
     let columns = "version, description, installed_on, success, checksum, execution_time";
     let row = format!("99999999, 'from the future', CURRENT_TIMESTAMP, TRUE, {checksum}, 0");
-    execute(&settings, &format!("INSERT INTO _sqlx_migrations ({columns}) VALUES ({row})")).await;
+    settings.execute(&format!("INSERT INTO _sqlx_migrations ({columns}) VALUES ({row})")).await;
     let (started, text) = settings.run(&["serve", "--auth", "off", "--listen", "127.0.0.1:0"]);
     assert!(!started, "baton serve must refuse a newer schema");
     assert!(text.contains("newer"), "and say why: {text}");

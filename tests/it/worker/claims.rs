@@ -24,8 +24,13 @@ async fn ask_as(
         (Role::SuperUser, _) => Principal::super_user(),
         (role, org) => Principal { role, org: Some(org.into()), client: org.into(), ..Principal::super_user() },
     };
-    let ctx =
-        Ctx { principal: principal.into(), now, request_id: "test".into(), base: "http://worker.example/fhir".into() };
+    let ctx = Ctx {
+        principal: principal.into(),
+        now,
+        request_id: "test".into(),
+        base: "http://worker.example/fhir".into(),
+        address: None,
+    };
     match node.engine.handle(&ctx, route(path, wire).expect("a path of the API")).await {
         Ok(answer) => (answer.done.status().0, serde_json::from_slice(&answer.body).unwrap_or(Value::Null)),
         Err(error) => (error.kind.status(), json!({"text": error.to_string()})),

@@ -84,6 +84,7 @@ impl Node {
             now: Instant::now(),
             request_id: "test".into(),
             base: "http://worker.example/fhir".into(),
+            address: None,
         };
         let asked: Request = route(path, wire).expect("a path of the API");
         let read = |answer: &Answer| serde_json::from_slice(&answer.body).unwrap_or(Value::Null);

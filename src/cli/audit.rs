@@ -1,0 +1,141 @@
+//! `baton audit`: looks whether the audit is whole, and writes it out.
+//!
+//! Both read beside a running server. Exit codes: 0 whole, 1 it could not be read, 3 broken.
+
+use crate::access::Limit;
+use crate::clock::Instant;
+use crate::config::{Settings, StoreArgs};
+use crate::error::{Error, Result};
+use crate::fhir::Target;
+use crate::fhir::resource::known;
+use crate::store::audit::chain::event_id;
+use crate::store::{self, Store};
+use clap::Subcommand;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Exit code of a broken chain.
+const BROKEN: u8 = 3;
+/// Rows that are read at a time.
+const BATCH: usize = 500;
+
+/// Arguments of `baton audit`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum What {
+    /// Follow the hash chain and name the first row that is not as it was sealed; exit code 3 when there is one
+    Verify(Verify),
+    /// Write AuditEvents to standard output, one JSON a line
+    Export(Export),
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct Verify {
+    /// Which database
+    #[command(flatten)]
+    store: StoreArgs,
+    /// A last hash that was kept elsewhere, as an earlier run printed it: the chain must still go through it
+    #[arg(long, value_name = "SEQ:HASH")]
+    through: Option<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct Export {
+    /// Which database
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Go on after this place of the chain, as an earlier run printed it
+    #[arg(long, default_value_t = 0, value_name = "SEQ")]
+    after: i64,
+    /// Only what was done at this instant or later
+    #[arg(long, value_name = "INSTANT")]
+    from: Option<String>,
+    /// Only what was done before this instant
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<String>,
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// One sentence for the operator.
+pub async fn run(arguments: Arguments) -> Result<ExitCode> {
+    match arguments.what {
+        What::Verify(arguments) => verify(arguments).await,
+        What::Export(arguments) => export(arguments).await,
+    }
+}
+
+async fn open(arguments: StoreArgs) -> Result<Store> {
+    let settings = Settings::load(&arguments.into())?;
+    Store::open_to_read(&store::Settings::new(&settings.database_url)).await
+}
+
+async fn verify(arguments: Verify) -> Result<ExitCode> {
+    let through = arguments.through.as_deref().map(place).transpose()?;
+    let store = open(arguments.store).await?;
+    let found = store.verify_audit().await?;
+    if let Some(broken) = &found.broken {
+        let row = broken.pk.map(|pk| format!(" (audit.pk {pk}, stored {})", Instant(pk))).unwrap_or_default();
+        println!("BROKEN at {}{row}: {}. Right up to {}.", broken.seq, broken.why, found.end.seq);
+        return Ok(ExitCode::from(BROKEN));
+    }
+    if let Some((seq, hash)) = through {
+        let there = if seq == found.start.seq {
+            Some(found.start.hash.clone())
+        } else {
+            store.sealed_after(seq - 1, 1).await?.first().filter(|s| s.seq == seq).map(|s| s.hash.clone())
+        };
+        if there.as_deref() != Some(hash.as_str()) {
+            println!("BROKEN at {seq}: the chain does not go through the hash that was kept.");
+            return Ok(ExitCode::from(BROKEN));
+        }
+    }
+    println!(
+        "The audit is whole: {} rows after {} with {} AuditEvents, {} rows wait to be sealed.",
+        found.rows, found.start.seq, found.events, found.waiting
+    );
+    println!("Keep this elsewhere: {}:{}", found.end.seq, found.end.hash);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn place(text: &str) -> Result<(i64, String)> {
+    let read = text.split_once(':').and_then(|(seq, hash)| Some((seq.parse().ok()?, hash.to_owned())));
+    read.ok_or_else(|| Error::invalid("--through takes what an earlier run printed: a number, a colon and a hash"))
+}
+
+fn instant(name: &str, text: Option<&String>) -> Result<Option<Instant>> {
+    let read = |t: &String| {
+        Instant::parse(t).ok_or_else(|| Error::invalid(format!("--{name} is an instant such as 2026-11-25T09:00:00Z")))
+    };
+    text.map(read).transpose()
+}
+
+async fn export(arguments: Export) -> Result<ExitCode> {
+    let from = instant("from", arguments.from.as_ref())?;
+    let until = instant("until", arguments.until.as_ref())?;
+    let store = open(arguments.store).await?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let broken = |e: std::io::Error| Error::fault(format!("the output takes no more: {e}")).caused_by(e);
+    let (mut after, mut lines) = (arguments.after, 0_u64);
+    loop {
+        let mut rows = store.sealed_after(after, BATCH).await?;
+        let Some(last) = rows.last().map(|r| r.seq) else { break };
+        rows.retain(|r| from.is_none_or(|t| r.row.audit.at >= t) && until.is_none_or(|t| r.row.audit.at < t));
+        let events = rows.iter().flat_map(|r| (0..r.told).map(|n| event_id(r.row.pk, n)));
+        let targets: Vec<Target> = events.map(|id| Target::new(known("AuditEvent"), id)).collect();
+        for event in store.get_many(&Limit::Everything, &targets).await?.into_iter().flatten() {
+            out.write_all(&event.body).and_then(|()| out.write_all(b"\n")).map_err(broken)?;
+            lines += 1;
+        }
+        after = last;
+    }
+    out.flush().map_err(broken)?;
+    eprintln!("{lines} AuditEvents; go on with --after {after}");
+    Ok(ExitCode::SUCCESS)
+}

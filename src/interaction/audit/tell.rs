@@ -1,0 +1,204 @@
+//! A row as AuditEvents: one per resource written and patient, one per patient that a read or search showed.
+//!
+//! Ids, never names or values. What a row does not say - whose a version is, what was there before a deletion - is looked up
+//! when it is sealed.
+//! Source: IHE BALP 1.1 (profiles Create, Read, Update, Delete, Query with and without patient, PrivacyDisclosure.Source,
+//! the token's `jti` as `agent.policy`); own rules: one event per entry of a transaction, all with its X-Request-Id; owners of what
+//! others read of them see the event, too.
+
+mod event;
+
+use super::super::reading::owners;
+use crate::access::Limit;
+use crate::access::limit::DIRECTORY;
+use crate::error::Result;
+use crate::fhir::resource::known;
+use crate::fhir::{Json, ResourceType, Target};
+use crate::interaction::House;
+use crate::search::Active;
+use crate::store::audit::Happening;
+use crate::store::audit::chain::Recorded;
+use crate::store::{Method, Version};
+use event::{Deed, Event};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// An AuditEvent to store.
+pub(super) struct Told {
+    /// The AuditEvent, without id.
+    pub(super) body: Json,
+    /// Whose it is: hash of an organisation.
+    pub(super) org: i64,
+    /// Who else sees it.
+    pub(super) shares: Vec<i64>,
+}
+
+/// What rows need to be told.
+pub(super) struct Teller<'a> {
+    house: &'a House,
+    active: &'a Active,
+    /// What rows made and showed, by `pk`.
+    versions: HashMap<i64, Version>,
+    /// What was there before deletions, by `pk` of the deletion.
+    before: HashMap<i64, Version>,
+    /// What operations that name no version were called on.
+    called: HashMap<Target, Version>,
+    /// Organizations by hash, where a row has a hash alone.
+    organizations: HashMap<i64, String>,
+}
+
+impl<'a> Teller<'a> {
+    pub(super) async fn new(house: &'a House, active: &'a Active, rows: &[Recorded]) -> Result<Self> {
+        let versions = house.store.versions_of(rows).await?;
+        let mut before = HashMap::new();
+        for gone in versions.values().filter(|v| v.is_deleted()) {
+            if let Some(v) = house.store.get_version(&Limit::Everything, &gone.target, gone.version - 1).await? {
+                before.insert(gone.pk, v);
+            }
+        }
+        let called: BTreeSet<Target> =
+            rows.iter().filter(|r| r.audit.action.contains('$')).filter_map(|r| target(&r.audit.detail.on)).collect();
+        let called: Vec<Target> = called.into_iter().collect();
+        let found = house.store.get_many(&Limit::Everything, &called).await?;
+        let called = called.into_iter().zip(found).filter_map(|(t, v)| Some((t, v?))).collect();
+        let mut teller = Self { house, active, versions, before, called, organizations: HashMap::new() };
+        if rows.iter().any(|r| !r.audit.detail.disclosed.is_empty()) {
+            let all = house.store.scan(known("Organization"), 0, i64::MAX, 100_000).await?;
+            teller.organizations =
+                all.into_iter().map(|o| (house.keys.org(&o.version.target.id), o.version.target.id)).collect();
+        }
+        Ok(teller)
+    }
+
+    /// The AuditEvents of each row.
+    pub(super) async fn all(&self, rows: &[Recorded]) -> Result<Vec<Vec<Told>>> {
+        rows.iter().map(|row| self.tell(row)).collect()
+    }
+
+    fn tell(&self, row: &Recorded) -> Result<Vec<Told>> {
+        if let Some(what) = Happening::parse(&row.audit.action) {
+            return Ok(vec![self.told(Event::happening(self.house, row, what), row, &[])]);
+        }
+        let mut made: Vec<&Version> = match row.versions {
+            (0, _) => Vec::new(),
+            (first, last) => self.versions.values().filter(|v| (first..=last).contains(&v.pk)).collect(),
+        };
+        made.sort_by_key(|v| v.pk);
+        if !made.is_empty() {
+            return self.written(row, &made);
+        }
+        let mut shown: Vec<&Version> = row.audit.detail.seen.iter().filter_map(|pk| self.versions.get(pk)).collect();
+        if shown.is_empty() && row.audit.outcome < 400 {
+            shown.extend(target(&row.audit.detail.on).and_then(|t| self.called.get(&t)));
+        }
+        self.shown(row, &shown)
+    }
+
+    /// What a write made: an event for each version and patient of it; what it opened to others.
+    fn written(&self, row: &Recorded, made: &[&Version]) -> Result<Vec<Told>> {
+        let mut out = Vec::with_capacity(made.len());
+        let mut touched: BTreeMap<String, i64> = BTreeMap::new();
+        for version in made {
+            let deed = match (version.method, version.version) {
+                (Method::Post, _) => Deed::Create,
+                (Method::Put, 1) => Deed::Create,
+                (Method::Put, _) => Deed::Update,
+                (Method::Patch, _) => Deed::Patch,
+                (Method::Delete, _) => Deed::Delete,
+            };
+            let patients = self.patients(version)?;
+            for patient in each(&patients) {
+                let event = Event::deed(self.house, row, deed).data(version.target.to_string(), version.version);
+                out.push(self.told(event.patient(patient), row, &[version]));
+                if let Some(patient) = patient {
+                    touched.entry(patient.to_owned()).or_insert(version.org);
+                }
+            }
+        }
+        for (org, _) in &row.audit.detail.disclosed {
+            let Some(to) = self.organizations.get(org) else { continue };
+            for (patient, owner) in touched.iter().filter(|(_, owner)| *owner != org) {
+                let event = Event::disclosure(self.house, row, to).patient(Some(patient));
+                let data = made.iter().map(|v| v.target.to_string());
+                let told = self.told(event.all_data(data), row, &[]);
+                out.push(Told { org: *owner, shares: vec![*org], ..told });
+            }
+        }
+        Ok(out)
+    }
+
+    /// What a read showed, or was asked for and did not.
+    fn shown(&self, row: &Recorded, shown: &[&Version]) -> Result<Vec<Told>> {
+        let mut of: BTreeMap<Option<String>, Vec<&Version>> = BTreeMap::new();
+        for version in shown {
+            let patients = self.patients(version)?;
+            for patient in each(&patients) {
+                of.entry(patient.map(Into::into)).or_default().push(version);
+            }
+        }
+        if of.len() > 1 {
+            of.remove(&None); // what is nobody's came along
+        }
+        if of.is_empty() {
+            of.insert(None, Vec::new());
+        }
+        let told = of.into_iter().map(|(patient, versions)| {
+            let event = Event::asked(self.house, row, versions.first().map(|v| (v.target.to_string(), v.version)));
+            self.told(event.patient(patient.as_deref()), row, &versions)
+        });
+        Ok(told.collect())
+    }
+
+    fn told(&self, event: Event, row: &Recorded, about: &[&Version]) -> Told {
+        let nobody = self.house.keys.org("");
+        let org = if row.audit.org == 0 { nobody } else { row.audit.org };
+        let owners = about.iter().map(|v| v.org).filter(|owner| *owner != org && *owner != 0 && *owner != nobody);
+        let owners: BTreeSet<i64> = owners.collect();
+        Told { body: event.end(), org, shares: owners.into_iter().collect() }
+    }
+
+    /// `Patient/id` of those whose a version is.
+    fn patients(&self, version: &Version) -> Result<Vec<String>> {
+        let version = self.before.get(&version.pk).unwrap_or(version);
+        if version.target.rtype == known("Patient") {
+            return Ok(vec![version.target.to_string()]);
+        }
+        if version.body.is_empty() || DIRECTORY.contains(&version.target.rtype.as_str()) {
+            return Ok(Vec::new());
+        }
+        let body = version.json()?;
+        let mut found: BTreeSet<String> = owners(self.active, &body).iter().map(ToString::to_string).collect();
+        // Types that R4 puts into no compartment and that are of a patient all the same.
+        for element in ["for", "subject", "patient", "beneficiary"] {
+            found.extend(patient_of(body[element]["reference"].text()));
+        }
+        // A document is of those that are in it.
+        for entry in body["entry"].items() {
+            let inner = &entry["resource"];
+            if inner["resourceType"].text() == "Patient" {
+                found.extend(patient_of(&format!("Patient/{}", inner["id"].text())));
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+}
+
+/// Each patient; once nobody where there is none.
+fn each(patients: &[String]) -> impl Iterator<Item = Option<&str>> {
+    let nobody = patients.is_empty().then_some(None);
+    patients.iter().map(|p| Some(p.as_str())).chain(nobody)
+}
+
+/// `Patient/id` of a reference to a patient.
+fn patient_of(reference: &str) -> Option<String> {
+    let (_, id) = reference.rsplit_once("Patient/")?;
+    let id = id.split('/').next().unwrap_or_default();
+    let is_ours = reference.starts_with("Patient/") || reference.starts_with("http");
+    (is_ours && crate::fhir::resource::is_id(id)).then(|| format!("Patient/{id}"))
+}
+
+/// Reads `Type/id`, with what follows.
+fn target(on: &str) -> Option<Target> {
+    let mut parts = on.split('/');
+    let (rtype, id) = (ResourceType::parse(parts.next()?)?, parts.next()?);
+    crate::fhir::resource::is_id(id).then(|| Target::new(rtype, id))
+}

@@ -1,0 +1,372 @@
+//! One AuditEvent, built as BALP has it.
+
+use super::target;
+use crate::fhir::Json;
+use crate::interaction::House;
+use crate::store::audit::Happening;
+use crate::store::audit::chain::Recorded;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+const BALP: &str = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.";
+const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
+const REST: &str = "http://hl7.org/fhir/restful-interaction";
+const EVENT_TYPE: &str = "http://terminology.hl7.org/CodeSystem/audit-event-type";
+const ENTITY_TYPE: &str = "http://terminology.hl7.org/CodeSystem/audit-entity-type";
+const OBJECT_ROLE: &str = "http://terminology.hl7.org/CodeSystem/object-role";
+const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
+const ACT_REASON: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
+const OWN_ROLE: &str = "http://baton.example/fhir/CodeSystem/role";
+const OWN_HAPPENING: &str = "http://baton.example/fhir/CodeSystem/audit-happening";
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    Create,
+    Read,
+    Update,
+    Patch,
+    Delete,
+    Query,
+}
+
+impl Deed {
+    /// Profile, code of the action, whether the data flow to the client.
+    const fn row(self) -> (&'static str, &'static str, bool) {
+        match self {
+            Self::Create => ("Create", "C", false),
+            Self::Read => ("Read", "R", true),
+            Self::Update | Self::Patch => ("Update", "U", false),
+            Self::Delete => ("Delete", "D", false),
+            Self::Query => ("Query", "E", false),
+        }
+    }
+
+    fn of(action: &str) -> Self {
+        match action {
+            "read" | "vread" => Self::Read,
+            "create" => Self::Create,
+            "update" => Self::Update,
+            "patch" => Self::Patch,
+            "delete" => Self::Delete,
+            _ => Self::Query,
+        }
+    }
+}
+
+/// Under construction.
+pub(super) struct Event {
+    body: Value,
+    /// Name of the BALP profile, where the event ended well: `Create`.
+    profile: Option<&'static str>,
+    has_patient_profile: bool,
+}
+
+impl Event {
+    /// A write that went well.
+    pub(super) fn deed(house: &House, row: &Recorded, deed: Deed) -> Self {
+        let code = match deed {
+            Deed::Create => "create",
+            Deed::Update => "update",
+            Deed::Patch => "patch",
+            Deed::Delete => "delete",
+            Deed::Read => "read",
+            Deed::Query => "search-type",
+        };
+        Self::rest(house, row, deed, code)
+    }
+
+    /// What a row without versions asked for. `shown`: what a read showed.
+    pub(super) fn asked(house: &House, row: &Recorded, shown: Option<(String, i64)>) -> Self {
+        let (action, detail) = (row.audit.action.as_str(), &row.audit.detail);
+        let deed = Deed::of(action);
+        let code = if action.contains('$') { "operation" } else { action };
+        let mut event = Self::rest(house, row, deed, code);
+        let asks_audit = detail.on.starts_with("AuditEvent");
+        if asks_audit {
+            event.body["type"] = json!({"system": DCM, "code": "110101", "display": "Audit Log Used"});
+            event.profile = None;
+        }
+        if deed == Deed::Query {
+            let name = action.rsplit('/').next().filter(|n| n.starts_with('$')).unwrap_or_default();
+            let slash = if name.is_empty() || detail.on.is_empty() { "" } else { "/" };
+            let mark = if detail.query.is_some() { "?" } else { "" };
+            let raw = format!("{}{slash}{name}{mark}{}", detail.on, detail.query.as_deref().unwrap_or_default());
+            event.entity(json!({
+                "type": coding(ENTITY_TYPE, "2", "System Object"), "role": coding(OBJECT_ROLE, "24", "Query"),
+                "query": STANDARD.encode(raw),
+            }));
+            // An operation on a resource is about it.
+            return match target(&detail.on) {
+                Some(on) if action.contains('$') => event.data(on.to_string(), 0),
+                _ => event,
+            };
+        }
+        match (shown, target(&detail.on)) {
+            (Some((what, version)), _) => event.data(what, version),
+            (None, Some(on)) => event.data(on.to_string(), 0),
+            (None, None) => event,
+        }
+    }
+
+    /// What happened beside FHIR.
+    pub(super) fn happening(house: &House, row: &Recorded, what: Happening) -> Self {
+        let (code, display, subtype) = match what {
+            Happening::Login => ("110114", "User Authentication", Some((DCM, "110122", "Login"))),
+            Happening::LoginFailed => ("110114", "User Authentication", Some((DCM, "110122", "Login"))),
+            Happening::Logout => ("110114", "User Authentication", Some((DCM, "110123", "Logout"))),
+            Happening::TokenIssued | Happening::TokenRefused | Happening::TokenRevoked | Happening::ConsentGiven => {
+                ("110114", "User Authentication", None)
+            }
+            Happening::AccountsChanged => ("110136", "Security Roles Changed", None),
+            Happening::KeyRotated => ("110131", "Security Configuration", None),
+            Happening::AuditUsed => ("110101", "Audit Log Used", None),
+            Happening::BreakGlass => ("110113", "Security Alert", Some((DCM, "110127", "Emergency Override Started"))),
+            Happening::Denied | Happening::Lockout | Happening::Replay => ("110113", "Security Alert", None),
+        };
+        let mut subtypes: Vec<Value> = subtype.iter().map(|(s, c, d)| coding(s, c, d)).collect();
+        if what == Happening::Denied {
+            let system = "https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType";
+            subtypes.push(coding(system, "AuthZ-Role", "Authorization Decision using only Roles"));
+        }
+        subtypes.push(json!({"system": OWN_HAPPENING, "code": what.as_str()}));
+        let mut event = Self::new(row, "E", json!({"system": DCM, "code": code, "display": display}), subtypes);
+        event.agents(house, row, ("110150", "Application"), "IRCP");
+        let system = "http://terminology.hl7.org/CodeSystem/extra-security-role-type";
+        let who = json!({"type": {"coding": [coding(system, "authserver", "authorization server")]},
+            "who": {"display": "Baton"}, "requestor": false, "network": {"address": house.env.base, "type": "5"}});
+        push(&mut event.body, "agent", who);
+        match target(&row.audit.detail.on) {
+            Some(on) => event.data(on.to_string(), 0),
+            None if row.audit.detail.on.is_empty() => event,
+            None => {
+                let name = row.audit.detail.on.clone();
+                event.entity(json!({"type": coding(ENTITY_TYPE, "2", "System Object"), "name": name}));
+                event
+            }
+        }
+    }
+
+    /// A handoff was opened to another organisation.
+    pub(super) fn disclosure(house: &House, row: &Recorded, to: &str) -> Self {
+        let subtype = coding(
+            "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle",
+            "disclose",
+            "Disclose Record Lifecycle Event",
+        );
+        let kind = json!({"system": DCM, "code": "110106", "display": "Export"});
+        let mut event = Self::new(row, "R", kind, vec![subtype]);
+        event.profile = Some("PrivacyDisclosure.Source");
+        let base = &house.env.base;
+        push(&mut event.body, "agent", role_id("110153", "Source Role ID", json!({"display": "Baton"}), base));
+        let recipient = json!({"reference": format!("Organization/{to}")});
+        push(&mut event.body, "agent", role_id("110152", "Destination Role ID", recipient, base));
+        event.user(row, "IRCP");
+        event
+    }
+
+    fn rest(house: &House, row: &Recorded, deed: Deed, code: &str) -> Self {
+        let (profile, action, flows_to_client) = deed.row();
+        let kind = json!({"system": EVENT_TYPE, "code": "rest", "display": "RESTful Operation"});
+        let mut event = Self::new(row, action, kind, vec![json!({"system": REST, "code": code})]);
+        if row.audit.outcome < 400 && !matches!(code, "operation") && !code.starts_with("history") {
+            (event.profile, event.has_patient_profile) = (Some(profile), true);
+        }
+        let (source, destination) = (("110153", "Source Role ID"), ("110152", "Destination Role ID"));
+        let roles = match deed {
+            Deed::Delete => (("110150", "Application"), None),
+            _ if flows_to_client => (destination, Some(source)),
+            _ => (source, Some(destination)),
+        };
+        let person = if matches!(deed, Deed::Read | Deed::Query) { "IRCP" } else { "AUT" };
+        event.agents(house, row, roles.0, person);
+        let who = json!({"display": "Baton"});
+        let server = match roles.1 {
+            Some((code, display)) => role_id(code, display, who, &house.env.base),
+            None => {
+                let system = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
+                json!({"type": {"coding": [coding(system, "custodian", "Custodian")]}, "who": who,
+                    "requestor": false, "network": {"address": house.env.base, "type": "5"}})
+            }
+        };
+        push(&mut event.body, "agent", server);
+        event
+    }
+
+    fn new(row: &Recorded, action: &str, kind: Value, subtypes: Vec<Value>) -> Self {
+        let outcome = match row.audit.outcome {
+            ..400 => "0",
+            400..500 => "4",
+            _ => "8",
+        };
+        let mut body = json!({
+            "resourceType": "AuditEvent",
+            "type": kind,
+            "subtype": subtypes,
+            "action": action,
+            "recorded": row.audit.at.to_string(),
+            "outcome": outcome,
+        });
+        if let Some(why) = row.audit.detail.why.as_ref().filter(|w| !w.is_empty()) {
+            body["outcomeDesc"] = why.as_str().into();
+        }
+        let mut event = Self { body, profile: None, has_patient_profile: false };
+        if !row.audit.request_id.is_empty() {
+            let system = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType";
+            event.entity(json!({
+                "type": coding(system, "XrequestId", "X-Request-Id"),
+                "what": {"identifier": {"value": row.audit.request_id}},
+            }));
+        }
+        event
+    }
+
+    fn entity(&mut self, entity: Value) {
+        push(&mut self.body, "entity", entity);
+    }
+
+    /// The client, the person and the organisation behind a request.
+    fn agents(&mut self, house: &House, row: &Recorded, client: (&str, &str), person: &str) {
+        let (audit, detail) = (&row.audit, &row.audit.detail);
+        let name = if audit.client.is_empty() { "unknown" } else { &audit.client };
+        let network = match &detail.address {
+            Some(address) => json!({"address": address, "type": "2"}),
+            None => json!({"address": house.env.base, "type": "5"}),
+        };
+        let mut agent = json!({
+            "type": {"coding": [coding(DCM, client.0, client.1)]},
+            "who": {"identifier": {"value": name}},
+            "name": name,
+            "requestor": audit.usr.is_empty(),
+            "network": network,
+        });
+        if audit.usr.is_empty() {
+            Self::standing(&mut agent, row);
+        }
+        push(&mut self.body, "agent", agent);
+        self.user(row, person);
+        if let Some(org) = &detail.org {
+            let system = "http://terminology.hl7.org/CodeSystem/v3-RoleClass";
+            let agent = json!({
+                "type": {"coding": [coding(system, "PROV", "healthcare provider")]},
+                "who": {"reference": format!("Organization/{org}")},
+                "requestor": false,
+            });
+            push(&mut self.body, "agent", agent);
+        }
+    }
+
+    /// The person behind a request, where there is one.
+    fn user(&mut self, row: &Recorded, kind: &str) {
+        if row.audit.usr.is_empty() {
+            return;
+        }
+        let mut who = json!({"identifier": {"value": row.audit.usr}});
+        if let Some(person) = &row.audit.detail.person {
+            who["reference"] = person.as_str().into();
+        }
+        let display = if kind == "AUT" { "author (originator)" } else { "information recipient" };
+        let mut agent = json!({
+            "type": {"coding": [coding(PARTICIPATION, kind, display)]},
+            "who": who,
+            "name": row.audit.usr,
+            "requestor": true,
+        });
+        Self::standing(&mut agent, row);
+        push(&mut self.body, "agent", agent);
+    }
+
+    /// Role, token and purpose of who asks.
+    fn standing(agent: &mut Value, row: &Recorded) {
+        let detail = &row.audit.detail;
+        if !detail.role.is_empty() {
+            agent["role"] = json!([{"coding": [{"system": OWN_ROLE, "code": detail.role}]}]);
+            let purpose = match detail.role.as_str() {
+                "admin" | "auditor" | "analyst" | "super-user" | "rule-engine" => "HOPERAT",
+                "patient" => "PATRQT",
+                _ => "TREAT",
+            };
+            agent["purposeOfUse"] = json!([{"coding": [{"system": ACT_REASON, "code": purpose}]}]);
+        }
+        if let Some(token) = &detail.token {
+            agent["policy"] = json!([format!("urn:ietf:params:oauth:jti:{token}")]);
+        }
+    }
+
+    /// With a resource that it is about; version 0: which is not known.
+    pub(super) fn data(mut self, what: String, version: i64) -> Self {
+        let mut entity = json!({
+            "what": {"reference": what},
+            "type": coding(ENTITY_TYPE, "2", "System Object"),
+            "role": coding(OBJECT_ROLE, "4", "Domain Resource"),
+        });
+        if version > 0 {
+            entity["detail"] = json!([{"type": "versionId", "valueString": version.to_string()}]);
+        }
+        self.entity(entity);
+        self
+    }
+
+    /// With many.
+    pub(super) fn all_data(mut self, all: impl Iterator<Item = String>) -> Self {
+        let mut named: Vec<String> = Vec::new();
+        for what in all {
+            if !named.contains(&what) {
+                self = self.data(what.clone(), 0);
+                named.push(what);
+            }
+        }
+        self
+    }
+
+    /// With the patient.
+    pub(super) fn patient(mut self, patient: Option<&str>) -> Self {
+        let Some(patient) = patient else { return self };
+        self.entity(json!({
+            "what": {"reference": patient},
+            "type": coding(ENTITY_TYPE, "1", "Person"),
+            "role": coding(OBJECT_ROLE, "1", "Patient"),
+        }));
+        if self.has_patient_profile {
+            self.profile = self.profile.map(|p| match p {
+                "Create" => "PatientCreate",
+                "Read" => "PatientRead",
+                "Update" => "PatientUpdate",
+                "Delete" => "PatientDelete",
+                "Query" => "PatientQuery",
+                other => other,
+            });
+        }
+        self
+    }
+
+    /// The AuditEvent.
+    pub(super) fn end(mut self) -> Json {
+        if let Some(profile) = self.profile {
+            self.body["meta"] = json!({"profile": [format!("{BALP}{profile}")]});
+        }
+        let source = "http://terminology.hl7.org/CodeSystem/security-source-type";
+        self.body["source"] = json!({
+            "observer": {"display": "Baton"},
+            "type": [coding(source, "4", "Application Server")],
+        });
+        self.body.into()
+    }
+}
+
+fn coding(system: &str, code: &str, display: &str) -> Value {
+    json!({"system": system, "code": code, "display": display})
+}
+
+fn role_id(code: &str, display: &str, who: Value, base: &str) -> Value {
+    json!({"type": {"coding": [coding(DCM, code, display)]}, "who": who, "requestor": false,
+        "network": {"address": base, "type": "5"}})
+}
+
+fn push(body: &mut Value, list: &str, item: Value) {
+    match body[list].as_array_mut() {
+        Some(list) => list.push(item),
+        None => body[list] = json!([item]),
+    }
+}

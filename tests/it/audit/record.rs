@@ -1,0 +1,178 @@
+//! What is on record of each interaction.
+
+use super::*;
+use crate::journey::discharge;
+use base64::Engine as _;
+
+both_databases!(
+    each_interaction_is_on_record,
+    entries_of_a_transaction_are_on_record_each_and_share_their_request_id,
+    what_is_refused_is_on_record,
+    a_claim_discloses_to_the_pharmacy,
+    the_audit_is_found_by_its_search_parameters,
+);
+
+/// security audit create: A create is a `PatientCreate` of BALP, with client, server, data and patient, and no value of the resource.
+/// security audit read: A read and a vread are a `PatientRead`, the data flowing to the client.
+/// security audit update: An update and a patch are a `PatientUpdate`.
+/// security audit delete: A delete is a `PatientDelete`, with the patient of what was there before.
+/// security audit query: A search is a `PatientQuery` with the raw query; histories and `$everything` are on record in the same way.
+async fn each_interaction_is_on_record(server: TestServer) {
+    let hospital = server.hospital();
+    let id = hospital.create(&patient(1)).await.is(201).reference();
+    let weight = hospital.create(&observation(&id)).await.is(201).reference();
+    hospital.read(&weight).await.is(200);
+    hospital.read(&format!("{weight}/_history/1")).await.is(200);
+    hospital.search(&format!("Observation?subject={id}")).await;
+    hospital.read(&format!("{weight}/_history")).await.is(200);
+    let mut body = hospital.read(&weight).await.is(200).body;
+    body["valueQuantity"]["value"] = json!(71);
+    hospital.update(&body).await.is(200);
+    hospital.patch(&weight, &json!([{"op": "add", "path": "/language", "value": "en"}])).await.is(200);
+    server.everyone().delete(&weight).await.is(204);
+    hospital.read(&format!("{id}/$everything")).await.is(200);
+
+    let events = found(&server, &format!("patient={id}"), |e| e.len() >= 11).await;
+    let (client, server_) = ("110153", "110152");
+    for (subtype, action, profile, agents, data, times) in [
+        ("create", "C", "PatientCreate", (client, server_), vec![id.as_str(), &weight], 2),
+        ("read", "R", "PatientRead", (server_, client), vec![&weight], 2),
+        ("vread", "R", "PatientRead", (server_, client), vec![&weight], 1),
+        ("search-type", "E", "PatientQuery", (client, server_), vec![], 1),
+        ("history-instance", "E", "", (client, server_), vec![], 1),
+        ("update", "U", "PatientUpdate", (client, server_), vec![&weight], 1),
+        ("patch", "U", "PatientUpdate", (client, server_), vec![&weight], 1),
+        ("delete", "D", "PatientDelete", ("110150", "custodian"), vec![&weight], 1),
+        ("operation", "E", "", (client, server_), vec![&id], 1),
+    ] {
+        let all: Vec<&Value> = events.iter().filter(|e| e["subtype"][0]["code"] == subtype).collect();
+        assert_eq!(all.len(), times, "{subtype}: {events:#?}");
+        for event in all {
+            assert_eq!(event["type"]["code"], "rest", "{event}");
+            assert_eq!(event["action"], action, "{event}");
+            assert_eq!(event["outcome"], "0", "{event}");
+            if !profile.is_empty() {
+                assert_eq!(event["meta"]["profile"][0], format!("{BALP}{profile}"), "{event}");
+            }
+            let codes: Vec<&Value> =
+                event["agent"].as_array().expect("agents").iter().map(|a| &a["type"]["coding"][0]["code"]).collect();
+            assert!(codes.contains(&&json!(agents.0)) && codes.contains(&&json!(agents.1)), "{event}");
+            let sender = event["agent"].as_array().expect("agents").iter().find(|a| a["requestor"] == true);
+            let sender = sender.expect("somebody asked");
+            assert!(sender["network"]["address"] == "127.0.0.1", "{event}");
+            assert_eq!(entities(event, "1"), [id.as_str()], "{event}");
+            let named = entities(event, "2");
+            assert!(named.iter().all(|n| data.contains(n)) && named.is_empty() == data.is_empty(), "{event}");
+            let request = event["entity"][0]["what"]["identifier"]["value"].as_str().expect("X-Request-Id");
+            assert!(!request.is_empty());
+            let text = event.to_string();
+            assert!(!text.contains("Quillfeather") && !text.contains("70.5"), "ids, not values: {text}");
+        }
+    }
+    let query = events.iter().find(|e| e["subtype"][0]["code"] == "search-type").expect("a search");
+    let raw = query["entity"].as_array().unwrap().iter().find_map(|e| e["query"].as_str()).expect("the raw query");
+    let raw = base64::engine::general_purpose::STANDARD.decode(raw).unwrap();
+    assert_eq!(String::from_utf8(raw).unwrap(), format!("Observation?subject={id}"));
+}
+
+/// security audit bundle: Each entry is an event of its own, all with one X-Request-Id.
+async fn entries_of_a_transaction_are_on_record_each_and_share_their_request_id(server: TestServer) {
+    let full = "urn:uuid:6a1f0b1e-0000-4000-8000-000000000001";
+    let entry = |resource: Value, full: Option<&str>| {
+        let kind = resource["resourceType"].clone();
+        let mut entry = json!({"resource": resource, "request": {"method": "POST", "url": kind}});
+        if let Some(full) = full {
+            entry["fullUrl"] = full.into();
+        }
+        entry
+    };
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction",
+        "entry": [entry(patient(2), Some(full)), entry(observation(full), None), entry(observation(full), None)]});
+    let sent = server.hospital().send("POST", "", bundle.to_string(), &[("X-Request-Id", "visit-4711")]).await.is(200);
+    let location = sent.body["entry"][0]["response"]["location"].as_str().unwrap();
+    let id = location.split("/_history").next().unwrap().rsplit('/').take(2).collect::<Vec<_>>();
+    let id = format!("{}/{}", id[1], id[0]);
+    let events = found(&server, &format!("patient={id}"), |e| e.len() >= 3).await;
+    assert_eq!(events.len(), 3, "{events:#?}");
+    for event in &events {
+        assert_eq!(event["entity"][0]["what"]["identifier"]["value"], "visit-4711", "{event}");
+        assert_eq!(event["subtype"][0]["code"], "create");
+    }
+}
+
+/// security audit alert: A refusal is a Security Alert with outcome 4; what is unknown is on record as asked for.
+async fn what_is_refused_is_on_record(server: TestServer) {
+    let id = server.hospital().create(&patient(3)).await.is(201).reference();
+    server.technician().delete(&id).await.is(403);
+    server.other_hospital().read(&id).await.is(404);
+    let denied = found(&server, "type=110113", |e| !e.is_empty()).await;
+    assert_eq!(denied.len(), 1, "{denied:#?}");
+    assert_eq!(denied[0]["outcome"], "4");
+    assert_eq!(denied[0]["outcomeDesc"], "delete");
+    assert_eq!(entities(&denied[0], "2"), [id.as_str()]);
+    let who = denied[0]["agent"].as_array().unwrap().iter().find(|a| a["requestor"] == true).unwrap();
+    assert_eq!(who["who"]["reference"], "Practitioner/mara-lind", "{}", denied[0]);
+    assert_eq!(who["role"][0]["coding"][0]["code"], "technician");
+    let query = format!("entity={id}&subtype=read&outcome=4");
+    let missed = found(&server, &query, |e| !e.is_empty()).await;
+    assert_eq!(missed[0]["outcomeDesc"], "not-found", "{}", missed[0]);
+    assert!(entities(&missed[0], "1").is_empty(), "who may not know of a patient touched none");
+    // No caller at all.
+    server.user("nobody-known").read(&id).await.is(401);
+    found(&server, "type=110113&agent-name=unknown", |e| e.len() == 1).await;
+}
+
+/// security audit disclose: A handoff that is opened to another organisation is a disclosure of the hospital's, that both auditors see.
+async fn a_claim_discloses_to_the_pharmacy(server: TestServer) {
+    let discharge = discharge("04-duplicate-therapy", server.now());
+    server.user(discharge.hospital).post(&discharge.bundle).await.ok();
+    let pharmacy = server.pharmacy();
+    let tasks = pharmacy.search("Task?status=requested&owner:missing=true").await;
+    let task = tasks.first().expect("an open Task");
+    let version = task["meta"]["versionId"].as_str();
+    let path = format!("{}/$claim", crate::harness::client::reference(task));
+    pharmacy.operation(&path, &Value::Null, version).await.ok();
+    let query = "type=110106&subtype=disclose&agent=Organization/elm-street";
+    let events = found(&server, query, |e| !e.is_empty()).await;
+    assert_eq!(events[0]["meta"]["profile"][0], format!("{BALP}PrivacyDisclosure.Source"), "{}", events[0]);
+    assert_eq!(entities(&events[0], "1"), [task["for"]["reference"].as_str().unwrap()], "{}", events[0]);
+    found_by(&server.user("elm-street-audit"), query, |e| e.len() == events.len()).await;
+    let other = server.user("lakeside-audit").search(&format!("AuditEvent?{query}")).await;
+    assert!(other.is_empty(), "Lakeside has no part in it");
+}
+
+/// security audit role: The auditor finds by date, patient, agent, role, action, outcome, type, subtype, address and entity.
+async fn the_audit_is_found_by_its_search_parameters(server: TestServer) {
+    let id = server.hospital().create(&patient(4)).await.is(201).reference();
+    found(&server, &format!("patient={id}"), |e| e.len() == 1).await;
+    let today = server.now().strftime("%F").to_string();
+    let auditor = server.user("audit");
+    for (query, finds) in [
+        (format!("date={today}"), true),
+        ("date=lt2020-01-01".into(), false),
+        (format!("entity={id}"), true),
+        (format!("patient={id}"), true),
+        ("patient=Patient/nobody".into(), false),
+        ("action=C".into(), true),
+        ("action=D".into(), false),
+        ("outcome=0".into(), true),
+        ("outcome=8".into(), false),
+        ("type=rest".into(), true),
+        ("type=110106".into(), false),
+        ("subtype=create".into(), true),
+        ("subtype=delete".into(), false),
+        ("agent-name=lakeside-ehr".into(), true),
+        ("agent-name=harbour-pms".into(), false),
+        ("agent=Organization/lakeside".into(), true),
+        ("agent=Organization/northgate".into(), false),
+        ("agent-role=hospital-system".into(), true),
+        ("agent-role=pharmacist".into(), false),
+        ("address=127.0.0.1".into(), true),
+        ("address=192.0.2.1".into(), false),
+        ("entity-role=1".into(), true),
+    ] {
+        let all = auditor.search(&format!("AuditEvent?{query}&_count=1000")).await;
+        let has = all.iter().any(|e| entities(e, "1") == [id.as_str()]);
+        assert_eq!(has, finds, "{query}: {all:#?}");
+    }
+}
