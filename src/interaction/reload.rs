@@ -212,16 +212,8 @@ impl Engine {
             }
         }
         let reloaded = self.reload().await?;
-        let (principal, house) = (&ctx.principal, self.house());
-        let noted = Audit {
-            at: ctx.now,
-            org: principal.org.as_ref().map_or(0, |id| house.keys.org(id)),
-            client: principal.client.clone(),
-            usr: principal.user.clone().unwrap_or_default(),
-            request_id: ctx.request_id.to_string(),
-            action: "$reload-profiles".into(),
-            outcome: 200,
-        };
+        let house = self.house();
+        let noted = Audit::of(ctx, house.keys, "$reload-profiles", 200);
         house.store.write(Noted(noted)).await?;
         let each = |name: &'static str, kind: &'static str, list: Vec<String>| {
             list.into_iter().map(move |value| json!({"name": name, kind: value}))

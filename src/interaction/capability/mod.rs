@@ -158,7 +158,8 @@ fn resource(house: &House, active: &Active, rtype: ResourceType) -> Value {
             row
         })
         .collect();
-    let search = search.into_iter().chain([json!({"name": "_list", "type": "special"})]).collect::<Vec<_>>();
+    let list = is_written.then(|| json!({"name": "_list", "type": "special"}));
+    let search = search.into_iter().chain(list).collect::<Vec<_>>();
     let mut out = json!({
         "type": rtype.as_str(),
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{rtype}"),

@@ -3,7 +3,12 @@
 use super::{Auth, SECRET, body, both_databases_with_auth, refuses, text};
 use serde_json::json;
 
-both_databases_with_auth!(rows_14_and_15_scopes, a_switched_off_organisation_gets_no_token, users_and_systems_differ);
+both_databases_with_auth!(
+    rows_14_and_15_scopes,
+    a_switched_off_organisation_gets_no_token,
+    users_and_systems_differ,
+    tokens_made_and_refused_are_on_record,
+);
 
 async fn ask(auth: &Auth, scope: &str) -> baton::auth::OAuthAnswer {
     let form =
@@ -66,6 +71,18 @@ async fn a_switched_off_organisation_gets_no_token(auth: Auth) {
     auth.put(json!({"resourceType": "Organization", "id": "st-anna", "active": false, "name": "St. Anna"}).into())
         .await;
     refuses(&ask(&auth, "system/Patient.rs").await, 401, "invalid_client", "organisation off");
+}
+
+/// security audit login: A token that was made and one that was refused are on record, also over an orderly restart.
+async fn tokens_made_and_refused_are_on_record(auth: Auth) {
+    assert_eq!(ask(&auth, "system/Patient.rs").await.status, 200);
+    refuses(&ask(&auth, "system/Nope.rs").await, 400, "invalid_scope", "a scope that is none");
+    let auth = auth.restart().await;
+    let rows = auth.state.store.unsealed(100).await.expect("rows");
+    let said: Vec<_> =
+        rows.iter().map(|r| (r.audit.action.as_str(), r.audit.client.as_str(), r.audit.outcome)).collect();
+    assert_eq!(said, [("token-issued", "ehr", 200), ("token-refused", "", 400)]);
+    assert_eq!(rows[1].audit.detail.why.as_deref(), Some("invalid_scope"));
 }
 
 async fn users_and_systems_differ(auth: Auth) {

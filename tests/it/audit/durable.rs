@@ -15,7 +15,7 @@ async fn a_kill_takes_no_more_than_the_last_second(settings: Settings) {
         let mark = format!("read-{}", answered.len());
         server.hospital().send("GET", &id, "", &[("X-Request-Id", &mark)]).await.is(200);
         answered.push((mark, Instant::now()));
-        if answered.len() % 20 == 0 {
+        if answered.len().is_multiple_of(20) {
             let mark = format!("write-{}", written.len());
             let body = patient(1000 + u32::try_from(written.len()).unwrap()).to_string();
             server.hospital().send("POST", "Patient", body, &[("X-Request-Id", &mark)]).await.is(201);
