@@ -56,6 +56,16 @@ pub enum UnknownProfile {
     Ignore,
 }
 
+/// Whether what is written starts what the programme calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Programme {
+    /// Episodes, Tasks, reconciled lists, findings: in the same transaction.
+    #[default]
+    On,
+    /// Nothing follows a write. Who may write what is judged as ever.
+    Off,
+}
+
 /// What commands need that open the database.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct StoreArgs {
@@ -78,6 +88,9 @@ pub struct StoreArgs {
     /// for a new one]
     #[arg(long, env = "BATON_ZONE", value_name = "ZONE")]
     pub zone: Option<String>,
+    /// Whether writes start what the programme calls for: on, or off for what is past and for measuring [default: on]
+    #[arg(long, env = "BATON_PROGRAMME", value_enum)]
+    pub programme: Option<Programme>,
     /// Address that clients use, without /fhir: tokens and links carry it [default: http:// and the listen address]
     #[arg(long, env = "BATON_BASE_URL", value_name = "URL")]
     pub base_url: Option<String>,
@@ -265,6 +278,8 @@ pub struct Settings {
     pub unknown_profile: UnknownProfile,
     /// Zone of dates and times that name none, an IANA name; `None`: what the database was made with.
     pub zone: Option<String>,
+    /// Whether what is written starts anything.
+    pub programme: Programme,
     /// FHIR base of a terminology server, as it was written.
     pub terminology_server: Option<String>,
     /// See [`Limits`].
@@ -284,13 +299,14 @@ impl Default for Settings {
             packages: Vec::new(),
             unknown_profile: UnknownProfile::default(),
             zone: None,
+            programme: Programme::default(),
             terminology_server: None,
             limits: Limits::default(),
         }
     }
 }
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "terminology-server",
     "listen",
     "database-url",
@@ -302,6 +318,7 @@ const KEYS: [&str; 13] = [
     "delete-referenced",
     "insecure-http",
     "packages",
+    "programme",
     "unknown-profile",
     "limits",
 ];
@@ -354,6 +371,10 @@ impl Settings {
             settings.delete_referenced = <DeleteReferenced as clap::ValueEnum>::from_str(name, false)
                 .map_err(|_| Error::invalid(format!("'delete-referenced' is \"{name}\"; write refuse or allow")))?;
         }
+        if let Some(name) = text(&table, "programme")? {
+            settings.programme = <Programme as clap::ValueEnum>::from_str(name, false)
+                .map_err(|_| Error::invalid(format!("'programme' is \"{name}\"; write on or off")))?;
+        }
         settings.base_url = text(&table, "base-url")?.map(Into::into);
         settings.profiles = text(&table, "profiles")?.map(Into::into);
         settings.zone = text(&table, "zone")?.map(Into::into);
@@ -383,6 +404,9 @@ impl Settings {
         }
         if let Some(delete_referenced) = args.delete_referenced {
             settings.delete_referenced = delete_referenced;
+        }
+        if let Some(programme) = args.store.programme {
+            settings.programme = programme;
         }
         if let Some(url) = &args.store.base_url {
             settings.base_url = Some(url.clone());
@@ -623,6 +647,7 @@ mod tests {
             ("auth = \"none\"", &[], "embedded, external or off"),
             ("references = \"no\"", &[], "visible or strict"),
             ("delete-referenced = \"no\"", &[], "refuse or allow"),
+            ("programme = \"no\"", &[], "on or off"),
             ("zone = \"Mars/Olympus\"", &[], "no time zone"),
             ("", &["--zone", "CEST+1"], "no time zone"),
             ("auth = \"external\"", &[], "not built yet"),

@@ -1,7 +1,7 @@
 //! From settings to an open database and the engine on it: what `serve`, `seed` and `demo` have in common.
 
 use crate::access::Policy;
-use crate::config::{AuthMode, Limits, Settings};
+use crate::config::{AuthMode, Limits, Programme, Settings};
 use crate::error::Result;
 use crate::interaction::{Declared, Engine, Parts, Sources, declare, in_force};
 use crate::search::{Caps, Env, Live, registry};
@@ -81,6 +81,7 @@ async fn open(settings: &Settings, root: &str, declared: Option<Declared>) -> Re
         profiles: settings.profiles.clone(),
         packages: settings.packages.clone(),
         unknown_profile: settings.unknown_profile,
+        is_on: settings.programme == Programme::On,
     };
     let (programme, conformance) = in_force(&store, &live, &env, &sources, is_server).await?;
     let parts = Parts {

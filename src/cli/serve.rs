@@ -2,7 +2,7 @@
 
 use super::open;
 use crate::auth::AuthState;
-use crate::config::{AuthMode, ServeArgs, Settings};
+use crate::config::{AuthMode, Programme, ServeArgs, Settings};
 use crate::error::{Error, Result};
 use crate::http;
 use crate::interaction::Engine;
@@ -35,6 +35,9 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
     super::seed::refuse_published_secrets(&opened.store, settings).await?;
     if settings.auth == AuthMode::Off {
         tracing::warn!("--auth off: whoever reaches this port may do everything; for tests and trials only");
+    }
+    if settings.programme == Programme::Off {
+        tracing::warn!("--programme off: discharges that are written now are not followed up");
     }
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let (worker, jobs) = (Worker::new(opened.engine.clone(), settings.limits.look_seconds), opened.engine.clone());

@@ -33,6 +33,8 @@ pub struct Sources {
     pub packages: Vec<PathBuf>,
     /// What becomes of a claim of an unknown profile.
     pub unknown_profile: UnknownProfile,
+    /// Whether writes start what the programme calls for.
+    pub is_on: bool,
 }
 
 /// The house in force, and the turn of who brings a new one.
@@ -82,7 +84,8 @@ pub async fn in_force(
     let kept = resources(store.setting(KEPT).await?)?;
     let (live, env, sources) = (Arc::clone(live), env.clone(), sources.clone());
     let read = move || {
-        let programme = Programme::load_over(sources.profiles.as_deref(), live, env, &secret, &kept)?;
+        let mut programme = Programme::load_over(sources.profiles.as_deref(), live, env, &secret, &kept)?;
+        programme.is_on = sources.is_on;
         let conformance = Conformance::load(&programme, &sources.packages, sources.unknown_profile)?;
         let is_more = programme.pinned().count() > kept.len();
         Ok::<_, Error>((programme, conformance, is_more))

@@ -27,6 +27,8 @@ use std::sync::Arc;
 /// The loaded, checked profiles, and what the workflow needs to write resources itself.
 #[derive(Debug, Clone)]
 pub struct Programme {
+    /// Whether writes start what it calls for: see `Settings::programme`.
+    pub is_on: bool,
     /// Makes the search rows of what the workflow writes.
     pub live: Arc<Live>,
     /// This server's base and zone, for the same.
@@ -163,6 +165,7 @@ impl Programme {
         }
         let codes = of("CodeSystem").map(|(_, c)| (c["id"].text().to_string(), concepts(&c["concept"]))).collect();
         Self {
+            is_on: true,
             follow_up,
             plans,
             current,

@@ -48,7 +48,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// `BusinessRule` when the changes together break a rule that one of them alone does not show.
 pub async fn react(ctx: &Ctx, tx: &mut Tx, programme: &Programme, changes: &[Change]) -> Result<()> {
     // Most writes are none of the programme's business: they cost nothing here.
-    if !changes.iter().any(concerns) {
+    if !programme.is_on || !changes.iter().any(concerns) {
         return Ok(());
     }
     run(ctx, &mut Books::new(tx, programme), programme, changes).await
