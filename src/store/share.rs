@@ -1,15 +1,19 @@
 //! Share rows: what an organisation may see of another's, by which handoff, until when.
+//!
+//! The template of a handoff is rows under a key of its own, below 0, which no organisation has: they lie together in the
+//! index that begins with the organisation, and not each on a page of its own.
 
 use super::Tx;
 use crate::clock::Instant;
 use crate::error::Result;
 use crate::fhir::Target;
+use crate::search::Keys;
 
 /// One row of `share`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
-    /// Who may see it: hash of the Organization's logical id (`Store::org_key`). 0 holds the template of a handoff that
-    /// nobody has claimed yet: no caller has that key, `Tx::copy_shares` gives it to the one who claims.
+    /// Who may see it: hash of the Organization's logical id (`Store::org_key`). 0 stands for the template of a handoff that
+    /// nobody has claimed yet: no caller has its key, `Tx::copy_shares` gives it to the one who claims.
     pub org: i64,
     /// What.
     pub target: Target,
@@ -17,6 +21,16 @@ pub struct Share {
     pub handoff: String,
     /// Until when, compared with `Limit::Organization.now`.
     pub until: Instant,
+}
+
+impl Share {
+    /// The row as it is stored.
+    pub(super) fn stored(mut self, keys: Keys) -> Self {
+        if self.org == 0 {
+            self.org = -keys.hash(&["template", &self.handoff]) - 1;
+        }
+        self
+    }
 }
 
 impl Tx {
@@ -32,7 +46,7 @@ impl Tx {
         }
     }
 
-    /// Shares with `org` until `until` what `handoff` shares with anyone (`org` 0 holds the template of an open handoff).
+    /// Shares with `org` until `until` what `handoff` shares with anyone, or would share with who claims it.
     pub async fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> Result<()> {
         let sql = "INSERT INTO share (org, rtype, id, handoff, until)
                    SELECT DISTINCT $1, s.rtype, s.id, s.handoff, $2 FROM share s WHERE s.handoff = $3

@@ -54,8 +54,8 @@ pub trait Records: Send {
     /// All current resources that one of the asks finds, in the order of their addresses.
     fn referring(&mut self, asks: &[Ask]) -> impl Future<Output = Result<Vec<Held>>> + Send;
 
-    /// Writes a version; answers it as stored.
-    fn put(&mut self, target: &Target, json: &Json, org: i64) -> impl Future<Output = Result<Held>> + Send;
+    /// Writes a version.
+    fn put(&mut self, target: &Target, json: &Json, org: i64) -> impl Future<Output = Result<()>> + Send;
 
     /// See `Tx::share`.
     fn share(&mut self, share: Share) -> impl Future<Output = Result<()>> + Send;
@@ -138,7 +138,7 @@ impl Records for Books<'_> {
         Ok(found)
     }
 
-    async fn put(&mut self, target: &Target, json: &Json, org: i64) -> Result<Held> {
+    async fn put(&mut self, target: &Target, json: &Json, org: i64) -> Result<()> {
         self.fetch(std::slice::from_ref(target)).await?;
         let before = self.versions.get(target).cloned().flatten();
         let body = Stampable::new(json, &target.id);
@@ -153,9 +153,8 @@ impl Records for Books<'_> {
             org: before.as_ref().map_or(org, |b| b.org),
         };
         let version = self.tx.put(put).await?;
-        let held = Self::held(&version)?;
         self.versions.insert(target.clone(), Some(version));
-        Ok(held)
+        Ok(())
     }
 
     async fn share(&mut self, share: Share) -> Result<()> {

@@ -31,7 +31,6 @@ pub async fn escalate<R: Records>(ctx: &Ctx, records: &mut R, programme: &Progra
     round.desk.load(std::slice::from_ref(&on.target)).await?;
     round.step_up(on).await?;
     round.desk.flush().await?;
-    drop(round);
     let stored = records.fetch(std::slice::from_ref(&on.target)).await?.into_iter().flatten().next();
     Ok(stored.map_or_else(|| on.json.clone(), |h| h.json))
 }

@@ -13,6 +13,7 @@ use crate::workflow::build::{self, Addresses};
 use crate::workflow::discharge::Stay;
 use crate::workflow::element;
 use crate::workflow::guard::Findings;
+use crate::workflow::list::Entry;
 use crate::workflow::medicine::Line;
 use crate::workflow::reconcile::{self, Reconciled, Source};
 use crate::workflow::records::{Desk, Held, Records};
@@ -28,20 +29,18 @@ impl<R: Records> Round<'_, R> {
         let named: Vec<Target> =
             scene.lines.lines.iter().map(|e| e.target.clone()).filter(|t| !by_target.contains_key(t)).collect();
         self.desk.load(&named).await?;
-        let mut found: Vec<(usize, Json)> = Vec::new();
-        for (n, entry) in scene.lines.lines.iter().enumerate() {
-            let json =
-                by_target.get(&entry.target).map(|r| (*r).clone()).or_else(|| self.desk.peek(&entry.target).cloned());
-            if let Some(json) = json.filter(|j| LINES.contains(&element::type_of(j))) {
-                found.push((n, json));
-            }
-        }
         let medication = |r: &Json| element::leads_to_a("Medication", &r["medicationReference"], &base);
-        let medications: Vec<Target> = found.iter().filter_map(|(_, r)| medication(r)).collect();
+        let found = |desk: &Desk<'_, R>| -> Vec<Target> {
+            let json =
+                |e: &Entry| by_target.get(&e.target).copied().or_else(|| desk.peek(&e.target)).and_then(medication);
+            scene.lines.lines.iter().filter_map(json).collect()
+        };
+        let medications = found(&self.desk);
         self.desk.load(&medications).await?;
         let mut sources = Vec::new();
-        for (n, json) in &found {
-            let Some(entry) = scene.lines.lines.get(*n) else { continue };
+        for entry in &scene.lines.lines {
+            let json = by_target.get(&entry.target).copied().or_else(|| self.desk.peek(&entry.target));
+            let Some(json) = json.filter(|j| LINES.contains(&element::type_of(j))) else { continue };
             let inside = json["medicationReference"]["reference"].text().strip_prefix('#');
             let contained = inside.and_then(|id| json["contained"].items().iter().find(|c| c["id"].text() == id));
             let drug = contained.or_else(|| medication(json).and_then(|at| self.desk.peek(&at)));
@@ -137,7 +136,6 @@ pub async fn reconcile<R: Records>(
         round.share_care(&json, &at.episode.id, &tasks, &[at.list.clone(), provenance]).await?;
     }
     round.desk.flush().await?;
-    drop(round);
     let stored = records.fetch(std::slice::from_ref(&at.list)).await?.into_iter().flatten().next();
     stored.map(|h| h.json).ok_or_else(|| Error::fault("the reconciled list is not there after it was written"))
 }

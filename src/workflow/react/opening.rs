@@ -11,9 +11,10 @@ use crate::workflow::list::{self, Lines, Sent};
 use crate::workflow::policy::PRIORITIES;
 use crate::workflow::protocol::{Case, Plan};
 use crate::workflow::records::{Ask, Records};
-use crate::workflow::{risk, task};
+use crate::workflow::risk::{self, Score};
+use crate::workflow::task;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How often one action may be opened anew for one episode.
 const MOST_TASKS: usize = 16;
@@ -34,6 +35,8 @@ pub(super) struct Scene {
     pub(super) background: Vec<Json>,
     /// The Organization that discharges.
     pub(super) hospital: Option<Json>,
+    /// What the scores come to, once somebody has asked.
+    risks: OnceLock<Vec<Json>>,
 }
 
 impl<R: Records> Round<'_, R> {
@@ -78,6 +81,16 @@ impl<R: Records> Round<'_, R> {
                     _ => resources.push(found),
                 }
             }
+            // What an operation is about to write is on the desk, and no search finds it yet.
+            for change in self.changes.iter().filter(|c| c.before.is_none()) {
+                let Some(staged) = self.desk.peek(&change.target) else { continue };
+                let is_known = || resources.iter().any(|r| element::target_of(r).as_ref() == Some(&change.target));
+                if CLINICAL.contains(&type_of(staged)) && self.is_about(staged, patient) && !is_known() {
+                    let mut staged = staged.clone();
+                    meta::set_id(&mut staged, &change.target.id);
+                    resources.push(staged);
+                }
+            }
         }
         let refs: Vec<&Json> = resources.iter().collect();
         let lines = list::lines(self.programme, stay, &refs);
@@ -103,6 +116,7 @@ impl<R: Records> Round<'_, R> {
             background,
             hospital,
             is_new,
+            risks: OnceLock::new(),
         })
     }
 
@@ -117,27 +131,28 @@ impl<R: Records> Round<'_, R> {
     /// The protocol that a discharge is followed up by, and why that one.
     pub(super) fn chosen(&self, stay: &Stay, scene: &Scene) -> (Arc<Plan>, String) {
         let encounter = self.desk.peek(&stay.encounter);
-        let risks = self.risks(stay, scene);
         let mut case = scene.case(encounter, self.now());
-        case.risk = risks.iter().collect();
+        case.risk = self.risks(stay, scene).iter().collect();
         let chosen = self.programme.choice.of(&case);
         let plan = chosen.as_ref().and_then(|c| self.programme.plans.get(&c.plan)).unwrap_or(&self.programme.follow_up);
         (plan.clone(), chosen.map(|c| c.because).unwrap_or_default())
     }
 
-    /// What the scores come to, as RiskAssessments.
-    fn risks(&self, stay: &Stay, scene: &Scene) -> Vec<Json> {
-        let case = scene.case(self.desk.peek(&stay.encounter), self.now());
-        let scores = self.programme.scores.iter();
-        scores.map(|s| s.assessment(self.programme, &stay.encounter, &scene.at_patient, &case, self.now())).collect()
+    /// What the scores come to, as RiskAssessments: of a scene once.
+    fn risks<'s>(&self, stay: &Stay, scene: &'s Scene) -> &'s [Json] {
+        scene.risks.get_or_init(|| {
+            let case = scene.case(self.desk.peek(&stay.encounter), self.now());
+            let of = |s: &Score| s.assessment(self.programme, &stay.encounter, &scene.at_patient, &case, self.now());
+            self.programme.scores.iter().map(of).collect()
+        })
     }
 
     /// Puts the scores on record; answers where.
     async fn write_risks(&mut self, stay: &Stay, scene: &Scene, org: i64) -> Result<Vec<Target>> {
         let mut out = Vec::new();
         for risk in self.risks(stay, scene) {
-            if let Some(target) = element::target_of(&risk) {
-                self.write(&target, risk, org).await?;
+            if let Some(target) = element::target_of(risk) {
+                self.write(&target, risk.clone(), org).await?;
                 out.push(target);
             }
         }
@@ -167,15 +182,14 @@ impl<R: Records> Round<'_, R> {
 
     /// Why Tasks are more urgent than the protocol says: a risk that is high.
     fn raised(&self, stay: &Stay, scene: &Scene) -> Option<String> {
-        risk::high(&self.risks(stay, scene))
+        risk::high(self.risks(stay, scene))
     }
 
     /// Opens the Tasks of all actions that the case calls for and that have none.
     pub(super) async fn open_tasks(&mut self, plan: &Plan, stay: &Stay, at: &Addresses, scene: &Scene) -> Result<()> {
         let encounter = self.desk.get(&stay.encounter).await?;
-        let risks = self.risks(stay, scene);
         let mut case = scene.case(encounter.as_ref(), self.now());
-        case.risk = risks.iter().collect();
+        case.risk = self.risks(stay, scene).iter().collect();
         let called_for: Vec<&str> =
             plan.actions.iter().filter(|a| a.is_called_for(&case)).map(|a| a.id.as_str()).collect();
         for action in called_for {

@@ -19,7 +19,7 @@ use crate::workflow::reconcile::Reconciled;
 use crate::workflow::records::{Ask, Desk, Held, Records};
 use crate::workflow::screen::rules::Test;
 use crate::workflow::screen::{Facts, Finding, Screened, is_measure, screen as ask_rules};
-use crate::workflow::{Programme, element, task};
+use crate::workflow::{Change, Programme, element, task};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -86,8 +86,8 @@ impl<R: Records> Round<'_, R> {
         if !programme.screening.rules.iter().any(|r| r.is_on) {
             return Ok(Planned::default());
         }
-        let resources = self.facts_of(scene, reconciled).await?;
-        let base = self.base().to_string();
+        let found = self.more_facts(scene, reconciled).await?;
+        let resources = self.facts_of(scene, reconciled, &found);
         let hospital = stay.hospital.as_ref().map(|h| h.id.as_str());
         let facts = Facts {
             tables: &programme.medicines,
@@ -98,7 +98,7 @@ impl<R: Records> Round<'_, R> {
             admitted_at: stay.start,
             discharged_at: stay.end,
             now: self.now(),
-            base: &base,
+            base: self.base(),
         };
         let screened = ask_rules(&programme.screening, &facts);
         let earlier = self.earlier(at, scene).await?;
@@ -108,15 +108,8 @@ impl<R: Records> Round<'_, R> {
         Ok(planned)
     }
 
-    /// What the rules look at: what the lists are made of, and answers and measures where a rule in force asks for them.
-    async fn facts_of(&mut self, scene: &Scene, reconciled: &Reconciled) -> Result<BTreeMap<Target, Json>> {
-        let mut out: BTreeMap<Target, Json> =
-            scene.resources.iter().filter_map(|r| Some((element::target_of(r)?, r.clone()))).collect();
-        for source in &reconciled.sources {
-            if let Some(json) = self.desk.peek(&source.target).filter(|_| !out.contains_key(&source.target)) {
-                out.insert(source.target.clone(), json.clone());
-            }
-        }
+    /// Answers and measures, where a rule in force asks for them: they are on the desk, or came with this transaction.
+    async fn more_facts(&mut self, scene: &Scene, reconciled: &Reconciled) -> Result<Vec<Target>> {
         let rules = &self.programme.screening;
         let on = |test: fn(&Test) -> bool| rules.rules.iter().any(|r| r.is_on && test(&r.test));
         let substances = reconciled.sources.iter().flat_map(|s| s.line.medicine.substances());
@@ -128,22 +121,35 @@ impl<R: Records> Round<'_, R> {
             .filter(|(_, asked)| *asked)
             .map(|(rtype, _)| (rtype, "patient", scene.at_patient.clone()))
             .collect();
-        if scene.is_new {
-            let base = self.base();
-            for change in self.changes {
-                let Some(after) = &change.after else { continue };
-                let asked = asks.iter().any(|(rtype, ..)| *rtype == change.target.rtype.as_str());
-                if asked && element::patient_of(after, base).as_ref() == Some(&scene.at_patient) {
-                    out.insert(change.target.clone(), after.clone());
-                }
-            }
-        } else {
-            for at in self.desk.referring(&asks).await? {
-                let json = self.desk.peek(&at).filter(|r| element::type_of(r) != "Observation" || is_measure(r));
-                out.extend(json.map(|json| (at.clone(), json.clone())));
+        if !scene.is_new {
+            return self.desk.referring(&asks).await;
+        }
+        let asked = |c: &&Change| asks.iter().any(|(rtype, ..)| *rtype == c.target.rtype.as_str());
+        let of = |r: &Json| element::patient_of(r, self.base()).as_ref() == Some(&scene.at_patient);
+        let changes = self.changes.iter().filter(asked).filter(|c| c.after.as_ref().is_some_and(of));
+        Ok(changes.map(|c| c.target.clone()).collect())
+    }
+
+    /// What the rules look at: what the lists are made of, and what [`Self::more_facts`] found.
+    fn facts_of<'s>(
+        &'s self,
+        scene: &'s Scene,
+        reconciled: &Reconciled,
+        found: &[Target],
+    ) -> BTreeMap<Target, &'s Json> {
+        let mut out: BTreeMap<Target, &Json> =
+            scene.resources.iter().filter_map(|r| Some((element::target_of(r)?, r))).collect();
+        for source in &reconciled.sources {
+            if let Some(json) = self.desk.peek(&source.target) {
+                out.entry(source.target.clone()).or_insert(json);
             }
         }
-        Ok(out)
+        for at in found {
+            let of_change = || self.changes.iter().find(|c| c.target == *at).and_then(|c| c.after.as_ref());
+            let json = if scene.is_new { of_change() } else { self.desk.peek(at).filter(|r| is_fact(r)) };
+            out.extend(json.map(|json| (at.clone(), json)));
+        }
+        out
     }
 
     /// Problems that screening has found for an episode, by finding, in the order of their number.
@@ -288,6 +294,11 @@ impl<R: Records> Round<'_, R> {
 }
 
 type Earlier = BTreeMap<String, Vec<(usize, Target, Json)>>;
+
+/// Whether rules look at it: of observations only at measures.
+fn is_fact(resource: &Json) -> bool {
+    element::type_of(resource) != "Observation" || is_measure(resource)
+}
 
 /// (episode, finding, number) of a problem that screening has found.
 pub(super) fn found_as(issue: &Json) -> Option<(&str, &str, usize)> {

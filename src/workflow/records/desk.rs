@@ -97,27 +97,21 @@ impl<'a, R: Records> Desk<'a, R> {
         }
     }
 
-    /// Writes what has changed, in the order of addresses. Answers what was written, as stored.
-    pub async fn flush(&mut self) -> Result<Vec<Held>> {
-        let mut written = Vec::new();
-        for (target, sheet) in &mut self.sheets {
+    /// Writes what has changed, in the order of addresses: the end of the desk.
+    pub async fn flush(self) -> Result<()> {
+        for (target, sheet) in self.sheets {
             let Some(sheet) = sheet else { continue };
-            if sheet.stored.as_ref().is_some_and(|s| same(s, &sheet.now)) {
-                continue;
+            if sheet.stored.is_none_or(|s| s != sheet.now && !same(s, sheet.now.clone())) {
+                self.records.put(&target, &sheet.now, sheet.org).await?;
             }
-            let held = self.records.put(target, &sheet.now, sheet.org).await?;
-            sheet.stored = Some(held.json.clone());
-            sheet.now = held.json.clone();
-            written.push(held);
         }
-        Ok(written)
+        Ok(())
     }
 }
 
 /// Whether two trees say the same, `id`, version and time of writing left out.
-fn same(a: &Json, b: &Json) -> bool {
-    let bare = |json: &Json| {
-        let mut json = json.clone();
+fn same(a: Json, b: Json) -> bool {
+    let bare = |mut json: Json| {
         meta::clear(&mut json);
         json.remove("id");
         json

@@ -78,7 +78,7 @@ impl Records for Memory {
         Ok(self.held.values().filter(|h| asks.iter().any(|a| refers(h, a))).cloned().collect())
     }
 
-    async fn put(&mut self, target: &Target, json: &Json, org: i64) -> Result<Held> {
+    async fn put(&mut self, target: &Target, json: &Json, org: i64) -> Result<()> {
         let before = self.held.get(target);
         let mut json = json.clone();
         meta::set_id(&mut json, &target.id);
@@ -91,8 +91,8 @@ impl Records for Memory {
             version: before.map_or(1, |b| b.version + 1),
         };
         self.puts += 1;
-        self.held.insert(target.clone(), held.clone());
-        Ok(held)
+        self.held.insert(target.clone(), held);
+        Ok(())
     }
 
     async fn share(&mut self, share: Share) -> Result<()> {

@@ -38,7 +38,7 @@ pub struct Facts<'a> {
     /// What became of each medicine.
     pub reconciled: &'a Reconciled,
     /// Whatever refers to the patient or the stay, as far as it was read.
-    pub resources: &'a BTreeMap<Target, Json>,
+    pub resources: &'a BTreeMap<Target, &'a Json>,
     /// The Patient.
     pub patient: &'a Json,
     /// Logical id of the Organization that discharged.
@@ -155,7 +155,7 @@ impl Facts<'_> {
     }
 
     fn of_type<'s>(&'s self, rtype: &'s str) -> impl Iterator<Item = (&'s Target, &'s Json)> {
-        self.resources.iter().filter(move |(t, _)| t.rtype.as_str() == rtype)
+        self.resources.iter().filter(move |(t, _)| t.rtype.as_str() == rtype).map(|(t, json)| (t, *json))
     }
 }
 

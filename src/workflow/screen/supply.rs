@@ -15,7 +15,7 @@ fn handed_over(dispense: &Json) -> Option<Instant> {
 
 /// Whether a dispense was handed over after the patient had left; without a time it counts as not.
 pub fn is_after_discharge(facts: &Facts<'_>, dispense: &Target) -> bool {
-    let at = facts.resources.get(dispense).and_then(handed_over);
+    let at = facts.resources.get(dispense).and_then(|d| handed_over(d));
     matches!((at, facts.discharged_at), (Some(at), Some(left)) if at >= left)
 }
 

@@ -362,6 +362,17 @@ fn each_rule_fires_where_it_should_and_not_beside_it_as_a_table() {
             vec![("not-taking", "lisinopril", "moderate")],
         ),
         (
+            "not taken, as the hospital wants it",
+            vec![
+                order("b", "amlodipine 5 MG Oral Tablet", ONCE),
+                medicine("home", "h", lisinopril, ONCE),
+                with(order("a", lisinopril, ONCE), json!({"status": "stopped", "note": [{"text": "Low pressure."}]})),
+                with(medicine("told", "t", lisinopril, ONCE), json!({"status": "not-taken"})),
+            ],
+            0,
+            vec![],
+        ),
+        (
             "costs too much",
             vec![
                 order("a", lisinopril, ONCE),

@@ -6,6 +6,7 @@ use super::{Facts, Hit};
 use crate::fhir::{Json, Target};
 use crate::workflow::element;
 use crate::workflow::list::Group;
+use crate::workflow::reconcile::Kind;
 use std::collections::BTreeSet;
 
 /// US Core's adherence: does not comply; does not take the medicine.
@@ -43,7 +44,8 @@ pub fn not_taken(facts: &Facts<'_>, wanted: &[String]) -> Vec<Hit> {
             let given = reasons(statement);
             // An unwanted effect is one whether the medicine is taken on or not.
             let fits = if any {
-                is_not_taken(statement) && goes_on(&outcome.sources)
+                // What the hospital stopped is rightly not taken.
+                is_not_taken(statement) && outcome.kind != Kind::Stopped && goes_on(&outcome.sources)
             } else {
                 given.iter().any(|r| wanted.contains(r))
             };
