@@ -66,6 +66,7 @@ built_in! {
     "medicine/dosing.json",
     "medicine/form.json",
     "medicine/inpatient-only.json",
+    "medicine/patient-directions.json",
     "medicine/patient-words.json",
     "medicine/quality.json",
     "medicine/route.json",

@@ -10,6 +10,7 @@ pub mod page;
 pub mod patient;
 pub mod pdf;
 mod table;
+pub mod wording;
 
 #[cfg(test)]
 mod tests;

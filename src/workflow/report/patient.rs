@@ -1,10 +1,12 @@
 //! The patient's own list: plain words, large type, one medicine a line, a grid of the day.
 //!
-//! Wording is data: `profiles/medicine/patient-words.json`, a CodeSystem whose designations are other languages.
+//! Wording is data: `profiles/medicine/patient-words.json`, a CodeSystem whose designations are other languages, and
+//! `patient-directions.json` for directions (`wording.rs`). What a language has no words for stands in English, marked.
 //! The grid is filled where the directions name the time of day, or two, three or four times a day (own rule: morning and
 //! evening; morning, noon, evening; all four). "Once a day" alone names no time: the directions stand as they are.
 
 use super::page::{escaped, page};
+use super::wording::Wording;
 use super::{Report, Row, Source};
 use crate::fhir::Json;
 use crate::workflow::Programme;
@@ -23,7 +25,7 @@ td:first-child{font-weight:700}td small{font-weight:400}tr{break-inside:avoid}.s
 td{border:0;padding:.2rem .5rem}td.t{display:inline-block;width:auto;text-align:left;padding-right:.4rem}td.t:empty{display:none}td.t:before{content:attr(data-t) ': ';font-weight:400}}\
 @media print{@page{margin:12mm}}";
 
-/// The words of a language, English where it has none.
+/// The words of a language, English with a mark where it has none.
 struct Words<'a> {
     system: Option<std::sync::Arc<Json>>,
     language: &'a str,
@@ -34,7 +36,11 @@ impl Words<'_> {
         let concepts = self.system.as_ref().map(|s| s["concept"].items()).unwrap_or_default();
         let Some(concept) = concepts.iter().find(|c| c["code"].text() == code) else { return code.into() };
         let other = concept["designation"].items().iter().find(|d| d["language"].text() == self.language);
-        other.map_or(concept["display"].text(), |d| d["value"].text()).to_string()
+        match other {
+            Some(wording) => wording["value"].text().to_string(),
+            None if self.language == "en" => concept["display"].text().to_string(),
+            None => format!("[en] {}", concept["display"].text()),
+        }
     }
 }
 
@@ -127,6 +133,20 @@ fn regimen(programme: &Programme, report: &Report, source: &Source) -> Regimen {
 pub fn html(programme: &Programme, report: &Report, language: &str) -> String {
     let words = Words { system: programme.term("CodeSystem", &element::system("patient-words"), None), language };
     let say = |code: &str| escaped(&words.say(code));
+    let directions = programme.term("CodeSystem", &element::system("patient-directions"), None);
+    let wording = Wording::read(directions.as_deref(), language);
+    // In the patient's language, or as written and said so.
+    let told = |regimen: &Regimen| {
+        let written = regimen.text();
+        match (written.trim().is_empty(), language, wording.of(&written)) {
+            (true, ..) => String::new(),
+            (_, "en", _) => format!("<small>{}</small>", escaped(&written)),
+            (.., Some(said)) => format!("<small>{}</small>", escaped(&said)),
+            (.., None) => {
+                format!("<small>{} <span lang=\"en\">{}</span></small>", say("as-written"), escaped(&written))
+            }
+        }
+    };
     let mut out = format!("<h1>{}</h1><p><b>{}</b></p>", say("title"), escaped(&report.patient_name()));
     let times = ["morning", "noon", "evening", "night"];
     if report.taken().next().is_none() {
@@ -150,7 +170,7 @@ pub fn html(programme: &Programme, report: &Report, language: &str) -> String {
                 }
             }
             let needed = regimen.directions.iter().any(|d| d.is_needed);
-            let mut below = vec![regimen.text()];
+            let mut below: Vec<String> = Vec::new();
             below.extend(needed.then(|| words.say("needed")));
             below.extend((row.outcome == "new").then(|| words.say("new")));
             below.extend((row.outcome == "changed").then(|| words.say("changed")));
@@ -158,7 +178,8 @@ pub fn html(programme: &Programme, report: &Report, language: &str) -> String {
                 (!row.is_settled && !matches!(row.outcome.as_str(), "new" | "changed")).then(|| words.say("ask")),
             );
             below.retain(|t| !t.trim().is_empty());
-            let small = below.iter().map(|t| format!("<small>{}</small>", escaped(t))).collect::<String>();
+            let small =
+                told(&regimen) + &below.iter().map(|t| format!("<small>{}</small>", escaped(t))).collect::<String>();
             out.push_str(&format!("<tr><td>{}{small}</td>", escaped(&plain_name(programme, &source.name))));
             for (cell, time) in cells.iter().zip(times) {
                 out.push_str(&format!("<td class=\"t\" data-t=\"{}\">{}</td>", say(time), escaped(cell)));

@@ -1,6 +1,7 @@
 //! The sections of a report as tables: what the page, the PDF and the document's narrative all show.
 
 use super::{Report, Row, words};
+use crate::fhir::Json;
 
 /// One section.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +67,8 @@ pub fn sections(report: &Report) -> Vec<Section> {
             entries,
         }
     };
-    let at = |r: &crate::fhir::Json| Report::address(r).map(|t| t.to_string());
-    let allergy = |a: &crate::fhir::Json| {
+    let at = |r: &Json| Report::address(r).map(|t| t.to_string());
+    let allergy = |a: &Json| {
         let reactions = a["reaction"].items().iter().flat_map(|r| r["manifestation"].items()).map(words);
         vec![words(&a["code"]), a["criticality"].text().to_string(), reactions.collect::<Vec<_>>().join(", ")]
     };
@@ -94,7 +95,8 @@ pub fn sections(report: &Report) -> Vec<Section> {
         medicines("Medicines at discharge", "10183-2", "discharge", "No discharge medicines are known here."),
         medicines("Medicines at home before the stay", "42346-7", "home", "No medicines at home are known here."),
         medicines("Medicines in the stay", "29549-3", "stay", "No medicines of the stay are known here."),
-        medicines("As told and handed out since", "10160-0", "told", "Nothing has been told yet."),
+        medicines("As told since", "10160-0", "told", "Nothing has been told yet."),
+        dispensed(report),
         Section {
             title: "Allergies and intolerances",
             code: (LOINC, "48765-2"),
@@ -128,6 +130,54 @@ pub fn sections(report: &Report) -> Vec<Section> {
             entries: report.plan.iter().map(|s| s.reference.clone()).collect(),
         },
     ]
+}
+
+/// What a pharmacy has handed out since, the last first: it shows what was not fetched, and what was fetched in place of it.
+fn dispensed(report: &Report) -> Section {
+    let mut found: Vec<(String, Vec<String>, String)> = Vec::new();
+    for row in &report.rows {
+        for source in row.sources.iter().filter(|s| s.list == "dispensed") {
+            let at = |r: &&Json| Report::address(r).is_some_and(|t| t.to_string() == source.reference);
+            let dispense = report.medication.iter().find(at);
+            let when = dispense.map(handed_over).unwrap_or_default();
+            let what = match (dispense, source.is_ended) {
+                (Some(dispense), false) => given(dispense),
+                (None, false) => "not said".into(),
+                (_, true) => "not handed out".into(),
+            };
+            let cells = vec![source.name.clone(), what, row.outcome_text.clone()];
+            found.push((when.to_string(), cells, source.reference.clone()));
+        }
+    }
+    found.sort_by(|a, b| (&b.0, &a.1, &a.2).cmp(&(&a.0, &b.1, &b.2)));
+    Section {
+        title: "Handed out since",
+        code: (OWN, "dispensed"),
+        heads: vec!["Medicine", "When, how much, by whom", "What became of it"],
+        rows: found.iter().map(|(_, cells, _)| cells.clone()).collect(),
+        empty: "No pharmacy has said that it handed anything out.",
+        entries: found.iter().map(|(.., reference)| reference.clone()).collect(),
+    }
+}
+
+fn handed_over(dispense: &Json) -> &str {
+    ["whenHandedOver", "whenPrepared"].iter().map(|n| dispense[*n].text()).find(|t| !t.is_empty()).unwrap_or_default()
+}
+
+/// `2026-11-26, 30 tablet, for 30 days, by Organization/elm-street`
+fn given(dispense: &Json) -> String {
+    let amount = |q: &Json| {
+        let value = q["value"].as_number().map(str::to_string)?;
+        Some(format!("{value} {}", q["unit"].text()).trim().to_string())
+    };
+    let actor = &dispense["performer"][0]["actor"];
+    let by = [actor["display"].text(), actor["reference"].text()].into_iter().find(|t| !t.is_empty());
+    let mut out = vec![day(handed_over(dispense)).to_string()];
+    out.extend(amount(&dispense["quantity"]));
+    out.extend(amount(&dispense["daysSupply"]).map(|days| format!("for {days}")));
+    out.extend(by.map(|who| format!("by {who}")));
+    out.retain(|t| !t.is_empty());
+    if out.is_empty() { "not said".into() } else { out.join(", ") }
 }
 
 /// What to find out about a line.

@@ -160,6 +160,52 @@ fn a_pharmacist_attests_a_technician_prepares_and_a_changed_list_is_attested_no_
 }
 
 #[test]
+fn what_was_handed_out_stands_beside_what_was_told() {
+    let mut world = world();
+    let dispense = json!({"resourceType": "MedicationDispense", "id": "d", "status": "completed",
+        "medicationCodeableConcept": {"text": "metformin 500 MG Oral Tablet"}, "subject": {"reference": "Patient/p"},
+        "whenHandedOver": "2026-11-26T10:00:00Z", "quantity": {"value": 60, "unit": "tablets"},
+        "daysSupply": {"value": 30, "unit": "days"}, "performer": [{"actor": {"reference": "Organization/elm"}}]});
+    let told = json!({"resourceType": "MedicationStatement", "id": "t", "status": "active",
+        "category": {"coding": [{"code": "patientspecified"}]}, "subject": {"reference": "Patient/p"},
+        "medicationCodeableConcept": {"text": "warfarin sodium 5 MG Oral Tablet"}, "dateAsserted": "2026-11-26",
+        "informationSource": {"reference": "Patient/p"}, "dosage": [{"text": "1 tablet every evening"}]});
+    world.write("hospital", vec![dispense, told]).unwrap();
+    let report = report(&world);
+    let bundle = document::bundle(&world.programme, &report);
+    assert!(validate::resource(&bundle).is_empty(), "{:#?}", validate::resource(&bundle));
+    let sections = super::sections(&report);
+    let rows = |title: &str| sections.iter().find(|s| s.title == title).unwrap().rows.clone();
+    let handed_out = rows("Handed out since");
+    assert_eq!(handed_out.len(), 1, "{handed_out:?}");
+    assert_eq!(handed_out[0][0], "metformin 500 MG Oral Tablet");
+    assert_eq!(handed_out[0][1], "2026-11-26, 60 tablets, for 30 days, by Organization/elm");
+    assert_eq!(rows("As told since")[0][..2], ["warfarin sodium 5 MG Oral Tablet", "1 tablet every evening"]);
+    assert!(page::html(&report).contains("60 tablets, for 30 days"));
+}
+
+#[test]
+fn the_patients_list_says_directions_in_spanish_or_marks_them() {
+    let world = world();
+    let mut report = report(&world);
+    let page = patient::html(&world.programme, &report, "es");
+    assert!(page.contains("<small>media tableta cada tarde</small>"), "{page}");
+    assert!(page.contains("<small>1 tableta dos veces al día</small>") && !page.contains("[en]"), "{page}");
+    for resource in &mut report.medication {
+        let dosage = Json::from(json!([{"text": "1 tablet twice a day unless dizzy"}]));
+        resource.set("dosageInstruction", dosage);
+    }
+    let page = patient::html(&world.programme, &report, "es");
+    let mark = "Como lo escribió el hospital, en inglés: <span lang=\"en\">1 tablet twice a day unless dizzy</span>";
+    assert!(page.contains(mark), "{page}");
+    assert!(
+        patient::html(&world.programme, &report, "fr").contains("[en] Take these:"),
+        "no word of it is passed off as French"
+    );
+    assert!(!patient::html(&world.programme, &report, "en").contains("As the hospital wrote it"));
+}
+
+#[test]
 fn a_report_of_nothing_says_so() {
     let programme = crate::workflow::Programme::for_tests();
     let list: Value = json!({"resourceType": "List", "id": "l", "mode": "working", "status": "current"});
