@@ -75,6 +75,7 @@ impl House {
             now,
             request_id: "discharges".into(),
             base: "http://127.0.0.1:8080/fhir".into(),
+            address: None,
         };
         let mut wire = Wire::new(verb, query);
         wire.body = Body::Raw(body.unwrap_or_default().into());
@@ -89,6 +90,7 @@ impl House {
             now,
             request_id: "discharges".into(),
             base: "http://127.0.0.1:8080/fhir".into(),
+            address: None,
         };
         let request = route(path, Wire::new(Verb::Get, query)).unwrap();
         self.opened.engine.handle(&ctx, request).await.unwrap_or_else(|e| panic!("{path}: {e}")).body.to_vec()

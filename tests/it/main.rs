@@ -16,6 +16,7 @@ mod attack;
 mod audit;
 mod check;
 mod conformance;
+mod guides;
 mod journey;
 mod proof;
 mod rest;
