@@ -16,8 +16,8 @@ use crate::store::{Method, Put, Tx, Work};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
-/// Rows of one transaction.
-const BATCH: usize = 100;
+/// Rows of one transaction: on SQLite the writers wait for it, so it is short.
+const BATCH: usize = 25;
 /// The share rows of AuditEvents have this name.
 const SHARED: &str = "audit";
 
