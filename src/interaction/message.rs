@@ -4,6 +4,7 @@
 //!   a tag. Directory entries are made where they are missing and never changed.
 //! - The MessageHeader is stored with the message's id, time and digest: a copy is answered and changes nothing, another
 //!   message under the same id is refused.
+//! - A message about medicines makes stay and patient where they are missing, and changes neither.
 //! - Of messages about one stay the one that was sent last counts. One that comes late adds what is not there yet, and
 //!   changes nothing that is. The stay is written under the version that was looked at: two messages at once do not cross.
 //!
@@ -22,7 +23,7 @@ use crate::fhir::resource::{known, printable};
 use crate::fhir::{Json, ResourceType, json, outcome, validate};
 use crate::search::query::pairs;
 use crate::workflow::element::{extension, extension_url, sid};
-use crate::workflow::message::{self, Message};
+use crate::workflow::message::{self, Event, Message};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -36,6 +37,9 @@ const MESSAGES: usize = 200;
 /// Types that are shared by all: a message makes them where they are missing.
 const DIRECTORY: [&str; 7] =
     ["Device", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole", "Substance"];
+
+/// What a medication message is about only by the way: whose medicines, of which stay. What notifications say of these is left alone.
+const CONTEXT: [&str; 2] = ["Encounter", "Patient"];
 
 /// Tags of what came by message: which message, and which thing of the sender's.
 const TAG: &str = "message";
@@ -183,6 +187,12 @@ impl Taken<'_> {
         by_identifier.or_else(|| self.name(n).map(|tag| by_tag(&tag)))
     }
 
+    /// Whether a message only makes such a resource where it is missing.
+    fn is_by_the_way(&self, rtype: ResourceType) -> bool {
+        DIRECTORY.contains(&rtype.as_str())
+            || (self.message.event == Event::Medicines && CONTEXT.contains(&rtype.as_str()))
+    }
+
     /// The transaction.
     fn entries(&self, subjects: &[Subject], is_late: bool) -> Result<Vec<Result<Entry>>> {
         let all = self.bundle["entry"].items();
@@ -215,7 +225,7 @@ impl Taken<'_> {
                     wire.if_none_exist = Some(key);
                     wire.if_none_match = Some("*".into());
                 }
-                (Some(key), _) if is_late || DIRECTORY.contains(&rtype.as_str()) => wire.if_none_exist = Some(key),
+                (Some(key), _) if is_late || self.is_by_the_way(rtype) => wire.if_none_exist = Some(key),
                 (Some(key), _) => (wire.verb, wire.query) = (Verb::Put, key),
                 (None, _) => {}
             }

@@ -55,6 +55,24 @@ impl<R: Records> Round<'_, R> {
         Ok(())
     }
 
+    /// A discharge that comes late: stays that began after it are on record already, and do to its episode what they would have
+    /// done had it come in time.
+    pub(super) async fn overtaken(&mut self, stay: &Stay, patient: &Target, episode: &Target) -> Result<()> {
+        let found = self.desk.referring(&[("Encounter", "patient", patient.clone())]).await?;
+        // Those of this transaction have their turn after this one.
+        let others = found.iter().filter(|at| **at != stay.encounter && !self.changes.iter().any(|c| c.target == **at));
+        let read = others.filter_map(|at| Stay::of(self.programme, self.desk.peek(at)?));
+        let mut later: Vec<Stay> = read.filter(|s| s.is_admission() && s.patient.as_ref() == Some(patient)).collect();
+        later.sort_by_key(|s| (s.start, s.end, s.encounter.clone()));
+        for later in later {
+            self.admitted(&later, patient, std::slice::from_ref(episode)).await?;
+            if later.is_discharge() {
+                self.supersede(&later, std::slice::from_ref(episode)).await?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn flag_at(&self, episode: &Target, encounter: &Target) -> Target {
         Target::new(known("Flag"), self.programme.id(&["flag", &episode.id, &encounter.id]))
     }

@@ -51,6 +51,9 @@ impl<R: Records> Round<'_, R> {
                 Some(stay) if stay.is_discharge() => {
                     self.admitted(&stay, patient, &episodes).await?;
                     if let Some(new) = self.discharged(&stay, patient, &record, is_new, &episodes).await? {
+                        if !is_new {
+                            self.overtaken(&stay, patient, &new).await?;
+                        }
                         opened.insert(new.clone());
                         episodes.push(new);
                     }

@@ -29,6 +29,62 @@ pub async fn in_a_batch(client: &Client, entry: Value) -> Answer {
     answer
 }
 
+/// The doors of a change of what is there.
+pub const DOORS: [&str; 7] =
+    ["PUT", "PATCH", "transaction", "batch", "PATCH in a transaction", "PATCH in a batch", "conditional update"];
+
+/// A change of one resource.
+pub struct Change<'a> {
+    /// The resource in hand.
+    pub before: &'a Value,
+    /// What it is to be.
+    pub after: &'a Value,
+    /// The same as a JSON Patch.
+    pub patch: &'a Value,
+    /// Whether it says which version it is of.
+    pub version: Version,
+}
+
+impl Change<'_> {
+    /// Goes through one door of [`DOORS`]; `None` where that door is not there: without an identifier nothing is found by one.
+    pub async fn through(&self, client: &Client, door: &str) -> Option<Answer> {
+        let path = reference(self.before);
+        let mut bare = self.after.clone();
+        bare.as_object_mut().expect("an object").remove("meta");
+        let tag = format!("W/\"{}\"", self.before["meta"]["versionId"].as_str().expect("a version"));
+        let mut headers = Vec::new();
+        let mut request = json!({"method": "PUT", "url": path});
+        if self.version == Version::Named {
+            headers.push(("If-Match", tag.as_str()));
+            request["ifMatch"] = tag.as_str().into();
+        }
+        let mut entry = json!({"request": request, "resource": bare});
+        if door.starts_with("PATCH in") {
+            let data = base64::engine::general_purpose::STANDARD.encode(self.patch.to_string());
+            entry["request"]["method"] = "PATCH".into();
+            entry["resource"] =
+                json!({"resourceType": "Binary", "contentType": "application/json-patch+json", "data": data});
+        }
+        Some(match door {
+            "PUT" => client.send("PUT", &path, bare.to_string(), &headers).await,
+            "PATCH" => {
+                headers.push(("Content-Type", "application/json-patch+json"));
+                client.send("PATCH", &path, self.patch.to_string(), &headers).await
+            }
+            "transaction" | "PATCH in a transaction" => client.post(&bundle("transaction", vec![entry])).await,
+            "batch" | "PATCH in a batch" => in_a_batch(client, entry).await,
+            _ => {
+                let identifier = &self.before["identifier"][0];
+                let system = identifier["system"].as_str().filter(|s| !s.is_empty())?;
+                let value = identifier["value"].as_str().unwrap_or_default();
+                let kind = self.before["resourceType"].as_str().expect("a type");
+                let url = format!("{kind}?identifier={system}|{value}");
+                client.send("PUT", &url, bare.to_string(), &headers).await
+            }
+        })
+    }
+}
+
 /// The change from `before` to `after` (and as a JSON Patch) by PUT, PATCH, transaction, batch and, where the resource has
 /// an identifier, conditional update.
 pub async fn every_door(
@@ -38,40 +94,12 @@ pub async fn every_door(
     patch: &Value,
     version: Version,
 ) -> Vec<(&'static str, Answer)> {
-    let path = reference(before);
-    let mut bare = after.clone();
-    bare.as_object_mut().expect("an object").remove("meta");
-    let tag = format!("W/\"{}\"", before["meta"]["versionId"].as_str().expect("a version"));
-    let mut headers = Vec::new();
-    let mut request = json!({"method": "PUT", "url": path});
-    if version == Version::Named {
-        headers.push(("If-Match", tag.as_str()));
-        request["ifMatch"] = tag.as_str().into();
+    let change = Change { before, after, patch, version };
+    let mut answers = Vec::new();
+    for door in DOORS {
+        answers.extend(change.through(client, door).await.map(|answer| (door, answer)));
     }
-    let entry = json!({"request": request.clone(), "resource": bare});
-    let mut patch_headers = headers.clone();
-    patch_headers.push(("Content-Type", "application/json-patch+json"));
-    let mut doors = vec![
-        ("PUT", client.send("PUT", &path, bare.to_string(), &headers).await),
-        ("PATCH", client.send("PATCH", &path, patch.to_string(), &patch_headers).await),
-        ("transaction", client.post(&bundle("transaction", vec![entry.clone()])).await),
-        ("batch", in_a_batch(client, entry).await),
-    ];
-    let data = base64::engine::general_purpose::STANDARD.encode(patch.to_string());
-    let mut request = request;
-    request["method"] = "PATCH".into();
-    let binary = json!({"resourceType": "Binary", "contentType": "application/json-patch+json", "data": data});
-    let entry = json!({"request": request, "resource": binary});
-    doors.push(("PATCH in a transaction", client.post(&bundle("transaction", vec![entry.clone()])).await));
-    doors.push(("PATCH in a batch", in_a_batch(client, entry).await));
-    let system = before["identifier"][0]["system"].as_str().unwrap_or_default();
-    if !system.is_empty() {
-        let value = before["identifier"][0]["value"].as_str().unwrap_or_default();
-        let kind = before["resourceType"].as_str().expect("a type");
-        let url = format!("{kind}?identifier={system}|{value}");
-        doors.push(("conditional update", client.send("PUT", &url, bare.to_string(), &headers).await));
-    }
-    doors
+    answers
 }
 
 /// The change of some elements of `before` by every door: all must be refused alike, and nothing be stored.

@@ -221,6 +221,31 @@ async fn a_list_of_medicines_comes_by_message(server: TestServer) {
     assert_eq!(server.everyone().search(&format!("Encounter?patient={patient}")).await.len(), 1);
 }
 
+both_databases!(a_list_of_medicines_leaves_the_stay_as_notifications_say_it_is);
+/// Own docs/messages.md: What a medication message says of its stay counts only where no notification says anything, whichever came first.
+async fn a_list_of_medicines_leaves_the_stay_as_notifications_say_it_is(server: TestServer) {
+    let hospital = server.hospital();
+    let discharge = News::discharge(1).message(&server);
+    let mut medicines = News { minutes: 30, ended: Some(50), ..News::discharge(1) }.message(&server);
+    let header = &mut medicines["entry"][0]["resource"];
+    header["id"] = "medicines-1".into();
+    header["eventCoding"] =
+        json!({"system": "https://fhir.hl7.org.uk//CodeSystem/message-event", "code": "medication-statement"});
+    header["focus"] = json!([{"reference": "urn:uuid:pill-1"}]);
+    let (mut first, mut second) = (discharge.clone(), medicines.clone());
+    for (message, id) in [(&mut first, "another-1"), (&mut second, "another-2")] {
+        message["entry"][1]["resource"]["identifier"][0]["value"] = "another stay".into();
+        message["entry"][0]["resource"]["id"] = id.into();
+    }
+    for message in [&discharge, &medicines, &second, &first] {
+        send(&hospital, message).await.is(200);
+    }
+    let stays = server.everyone().search("Encounter").await;
+    let ends: Vec<&Value> = stays.iter().map(|s| &s["period"]["end"]).collect();
+    let end = &discharge["entry"][1]["resource"]["period"]["end"];
+    assert_eq!(ends, [end, end], "{stays:#?}");
+}
+
 both_databases!(what_is_no_message_is_refused_and_stores_nothing);
 async fn what_is_no_message_is_refused_and_stores_nothing(server: TestServer) {
     let hospital = server.hospital();

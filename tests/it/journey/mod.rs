@@ -6,7 +6,7 @@ mod bad_cases;
 mod bad_problems;
 mod consent;
 mod demo;
-mod doors;
+pub mod doors;
 mod follow_up;
 mod handoff;
 mod load;

@@ -127,3 +127,33 @@ async fn pieces_in_any_order_alone_or_bundled_end_alike(server: TestServer) {
     let expected = expected.expect("a state");
     assert_eq!(expected.len(), 12, "six Tasks, two reviews and what they belong to: {expected:#?}");
 }
+
+both_databases!(a_discharge_that_arrives_after_the_next_admission_waits_like_any_other);
+async fn a_discharge_that_arrives_after_the_next_admission_waits_like_any_other(server: TestServer) {
+    let now = server.now();
+    server.at(&now.to_string());
+    let ago = |hours: i64| now.checked_sub(jiff::SignedDuration::from_hours(hours)).expect("a time").to_string();
+    let everyone = server.everyone();
+    let mut expected = Vec::new();
+    for (n, order) in [[0, 1], [1, 0]].into_iter().enumerate() {
+        everyone
+            .update(&json!({"resourceType": "Patient", "id": format!("o{n}"), "birthDate": "1950-02-03"}))
+            .await
+            .ok();
+        let mut stays = [piece("stay", n, &[ago(30), ago(30)]), piece("stay", n, &[ago(30), ago(30)])];
+        stays[1]["id"] = format!("next{n}").into();
+        stays[1]["status"] = "in-progress".into();
+        stays[1]["period"] = json!({"start": ago(5)});
+        for at in order {
+            everyone.update(&stays[at]).await.ok();
+        }
+        let mut state = state(&server, n).await;
+        let flags = everyone.search(&format!("Flag?patient=Patient/o{n}")).await;
+        state.push(format!("{} flags", flags.iter().filter(|f| f["status"] == "active").count()));
+        assert!(state.iter().any(|line| line.starts_with("episode \"onhold\"")), "{order:?}: {state:#?}");
+        match n {
+            0 => expected = state,
+            _ => assert_eq!(state, expected),
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod durable;
 mod exactly_once;
+mod laws;
 mod lost;
 mod property;
 mod real_data;
