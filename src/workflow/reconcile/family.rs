@@ -253,6 +253,9 @@ impl Family<'_> {
             let what = if has(Group::Told) { "the patient speaks of it" } else { "a pharmacy handed it out" };
             remarks.push(format!("{what}, and no list has it"));
             Kind::Unclear
+        } else if self.sent == Sent::Nothing {
+            remarks.push("given in the stay; whether it goes on is not known: the discharge list was not sent".into());
+            Kind::Unclear
         } else {
             remarks.push("given in the stay only: it ended there".into());
             Kind::Stopped

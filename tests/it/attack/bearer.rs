@@ -249,6 +249,7 @@ async fn row_67_a_change_holds_within_a_minute(mut auth: Auth) {
 }
 
 /// security A67: A licence that ends ends the right.
+/// case 20: A licence that has ended ends the right within half a minute.
 async fn row_67_a_role_that_ends_ends_the_right(mut auth: Auth) {
     let token = auth.state.token_for_user("phil", None, 3600, auth.now).await.unwrap();
     assert_eq!(auth.who(&token).await, Ok(Role::Pharmacist));

@@ -117,6 +117,7 @@ async fn a_call_is_answered_by_the_form_that_it_asks_for(server: TestServer) {
 }
 
 both_databases!(bad_answers_are_refused_by_every_door);
+/// case 18: Answers to another version, with an unknown question, of a wrong type or choice, or of another patient, are 422.
 async fn bad_answers_are_refused_by_every_door(server: TestServer) {
     server.at("2026-03-06T16:00:00Z");
     let (patient, _) = called(&server).await;

@@ -44,6 +44,7 @@ fn says(answer: &Answer, word: &str) -> bool {
 }
 
 both_databases!(case_12_a_claim_without_if_match_is_refused_by_every_door);
+/// case 12: A claim without `If-Match` is 428 by every door, with one text.
 async fn case_12_a_claim_without_if_match_is_refused_by_every_door(server: TestServer) {
     let (_, call) = discharged(&server).await;
     let (after, patch) = claim(&call, "elm-street");
@@ -68,6 +69,7 @@ async fn case_12_a_claim_without_if_match_is_refused_by_every_door(server: TestS
 }
 
 both_databases!(case_12_a_stale_claim_and_a_lost_race_say_that_another_has_it_and_not_who);
+/// case 12: A stale claim is 412 and a lost one 409 by every door; neither tells who has it.
 async fn case_12_a_stale_claim_and_a_lost_race_say_that_another_has_it_and_not_who(server: TestServer) {
     let (_, call) = discharged(&server).await;
     claims(&server.pharmacy(), &call, version(&call)).await.ok();
@@ -94,6 +96,7 @@ async fn case_12_a_stale_claim_and_a_lost_race_say_that_another_has_it_and_not_w
 }
 
 both_databases!(case_12_who_is_no_candidate_or_claims_for_another_is_refused);
+/// case 12: Who is no candidate, or claims for another organisation, is 403 by every door.
 async fn case_12_who_is_no_candidate_or_claims_for_another_is_refused(server: TestServer) {
     let (patient, call) = discharged(&server).await;
     refused_at_every_door(
@@ -118,6 +121,7 @@ async fn case_12_who_is_no_candidate_or_claims_for_another_is_refused(server: Te
 
 both_databases!(case_12_of_two_plain_claims_at_once_one_wins);
 /// security A57: Of two claims at once one wins.
+/// case 12: Of sixteen claims at once one wins.
 async fn case_12_of_two_plain_claims_at_once_one_wins(server: TestServer) {
     let (_, call) = discharged(&server).await;
     let (elm, harbour) = (server.pharmacy(), server.other_pharmacy());
@@ -159,6 +163,7 @@ async fn discharge_with(server: &TestServer, change: Value) -> Vec<(&'static str
 }
 
 both_databases!(case_5_impossible_discharges_are_refused);
+/// case 5: A discharge without end, ended before it began, in the future, or at a time without a zone is refused by every door; a stay that goes on is none.
 async fn case_5_impossible_discharges_are_refused(server: TestServer) {
     let now = server.now();
     let later = now.checked_add(jiff::Span::new().hours(3)).expect("soon").strftime("%FT%TZ").to_string();
@@ -188,6 +193,7 @@ async fn case_5_impossible_discharges_are_refused(server: TestServer) {
 }
 
 both_databases!(case_4_a_medicine_of_another_patient_is_refused_in_a_stay);
+/// case 4: A medicine or list of another patient is refused in a stay, made or moved, by every door.
 async fn case_4_a_medicine_of_another_patient_is_refused_in_a_stay(server: TestServer) {
     let hospital = server.hospital();
     let create = async |resource: Value| hospital.create(&resource).await.ok().reference();
@@ -228,6 +234,7 @@ async fn case_4_a_medicine_of_another_patient_is_refused_in_a_stay(server: TestS
 }
 
 both_databases!(case_8_a_hospital_does_not_change_the_stay_of_another);
+/// case 8: A hospital that changes the stay of another learns not even that there is one.
 async fn case_8_a_hospital_does_not_change_the_stay_of_another(server: TestServer) {
     let (patient, _) = discharged(&server).await;
     let stay = server.everyone().search(&format!("Encounter?patient={patient}&class=IMP")).await.remove(0);
@@ -246,6 +253,8 @@ async fn case_8_a_hospital_does_not_change_the_stay_of_another(server: TestServe
 
 both_databases!(case_13_forbidden_steps_are_refused_by_every_door);
 /// security A58: Steps that are not allowed are refused by every door.
+/// case 13: Each step that a Task does not take is 422 by every door.
+/// case 16: PATCH, conditional update, transaction and batch reach no step that PUT does not.
 async fn case_13_forbidden_steps_are_refused_by_every_door(server: TestServer) {
     let (patient, call) = discharged(&server).await;
     let everyone = server.everyone();
@@ -301,6 +310,7 @@ async fn case_13_forbidden_steps_are_refused_by_every_door(server: TestServer) {
 both_databases!(case_15_what_a_task_is_about_never_changes);
 /// security A58: What a Task is about never changes.
 /// security leak 21: A Task is not moved to another patient.
+/// case 15: What a Task is about, and for whom, never changes, by every door.
 async fn case_15_what_a_task_is_about_never_changes(server: TestServer) {
     let (patient, call) = discharged(&server).await;
     let elsewhere = json!({"reference": format!("Patient/{patient}")});
@@ -329,6 +339,7 @@ async fn case_15_what_a_task_is_about_never_changes(server: TestServer) {
 }
 
 both_databases!(case_12_a_claim_by_operation_in_a_bundle_keeps_the_same_rules);
+/// case 12: `$claim` as an entry of a Bundle keeps the same rules.
 async fn case_12_a_claim_by_operation_in_a_bundle_keeps_the_same_rules(server: TestServer) {
     let (_, call) = discharged(&server).await;
     let pharmacy = server.pharmacy();

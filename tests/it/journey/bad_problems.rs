@@ -87,6 +87,7 @@ fn resolution(code: &str) -> Value {
 }
 
 both_databases!(case_10_a_list_that_is_empty_and_is_not);
+/// case 10: A List with entries and emptyReason, or deleted entries in a snapshot, is 422 by every door.
 async fn case_10_a_list_that_is_empty_and_is_not(server: TestServer) {
     let hospital = server.hospital();
     let patient = hospital.create(&json!({"resourceType": "Patient"})).await.ok().reference();
@@ -110,6 +111,7 @@ async fn case_10_a_list_that_is_empty_and_is_not(server: TestServer) {
 }
 
 both_databases!(case_11_a_medicine_that_is_none);
+/// case 11: A medicine of an unknown status, without medication, or with two, is refused by every door.
 async fn case_11_a_medicine_that_is_none(server: TestServer) {
     let hospital = server.hospital();
     let patient = hospital.create(&json!({"resourceType": "Patient"})).await.ok().reference();
@@ -131,6 +133,7 @@ async fn case_11_a_medicine_that_is_none(server: TestServer) {
 }
 
 both_databases!(case_14_an_end_without_what_came_of_it);
+/// case 14: An end without output or reason, or with the output of another patient, is 422 by every door.
 async fn case_14_an_end_without_what_came_of_it(server: TestServer) {
     let (patient, call) = claimed(&server).await;
     let technician = server.technician();
@@ -154,6 +157,7 @@ async fn case_14_an_end_without_what_came_of_it(server: TestServer) {
 }
 
 both_databases!(case_17_attempts_that_cannot_have_been);
+/// case 17: An attempt that cannot have been is refused by every door and by `$attempt`.
 async fn case_17_attempts_that_cannot_have_been(server: TestServer) {
     let (patient, call) = claimed(&server).await;
     let technician = server.technician();
@@ -191,6 +195,7 @@ async fn case_17_attempts_that_cannot_have_been(server: TestServer) {
 }
 
 both_databases!(case_19_a_technician_does_not_do_a_pharmacists_work);
+/// case 19: A technician's try at a pharmacist's work is 403 by every door and by `$resolve`, naming the rule.
 async fn case_19_a_technician_does_not_do_a_pharmacists_work(server: TestServer) {
     let (patient, issue) = reviewed(&server).await;
     let technician = server.technician();
@@ -226,6 +231,7 @@ async fn case_19_a_technician_does_not_do_a_pharmacists_work(server: TestServer)
 }
 
 both_databases!(case_20_a_pharmacist_of_another_pharmacy_decides_nothing_here);
+/// case 20: A pharmacist of another pharmacy is 404 by every door and by `$resolve`.
 async fn case_20_a_pharmacist_of_another_pharmacy_decides_nothing_here(server: TestServer) {
     let (_, issue) = reviewed(&server).await;
     let ines = server.user("ines");
@@ -237,6 +243,7 @@ async fn case_20_a_pharmacist_of_another_pharmacy_decides_nothing_here(server: T
 }
 
 both_databases!(case_21_what_a_problem_and_its_decision_must_not_be);
+/// case 21: A problem or decision that contradicts itself is refused by every door.
 async fn case_21_what_a_problem_and_its_decision_must_not_be(server: TestServer) {
     let (patient, issue) = reviewed(&server).await;
     let technician = server.technician();
@@ -273,6 +280,7 @@ async fn case_21_what_a_problem_and_its_decision_must_not_be(server: TestServer)
 }
 
 both_databases!(case_22_what_is_decided_or_acted_on_stays);
+/// case 22: A decided problem is not opened again, one that was acted on is no error, and none is deleted, by every door.
 async fn case_22_what_is_decided_or_acted_on_stays(server: TestServer) {
     let (patient, issue) = reviewed(&server).await;
     let path = reference(&issue);
@@ -296,6 +304,7 @@ async fn case_22_what_is_decided_or_acted_on_stays(server: TestServer) {
 }
 
 both_databases!(case_23_a_prescriber_was_asked_only_where_a_communication_shows_it);
+/// case 23: Mitigations that a prescriber was asked need the Communication that shows it; no Device is their author.
 async fn case_23_a_prescriber_was_asked_only_where_a_communication_shows_it(server: TestServer) {
     let (patient, issue) = reviewed(&server).await;
     let pharmacist = server.pharmacist();
@@ -341,6 +350,7 @@ async fn case_23_a_prescriber_was_asked_only_where_a_communication_shows_it(serv
 }
 
 both_databases!(case_28_nobody_calls_who_has_died_or_does_not_want_it);
+/// case 28: Attempts to reach somebody who has died, or refuses, are 422 by every door; what was held does not go on.
 async fn case_28_nobody_calls_who_has_died_or_does_not_want_it(server: TestServer) {
     for (sample, refuses) in [("04-duplicate-therapy", false), ("03-omitted-home-medicine", true)] {
         let (patient, call) = claimed_of(&server, sample).await;
@@ -373,6 +383,7 @@ async fn case_28_nobody_calls_who_has_died_or_does_not_want_it(server: TestServe
 }
 
 both_databases!(case_8_a_hospital_does_not_discharge_for_another_one);
+/// case 8: A discharge for another hospital is 403 by every door.
 async fn case_8_a_hospital_does_not_discharge_for_another_one(server: TestServer) {
     let hospital = server.hospital();
     let patient = hospital.create(&json!({"resourceType": "Patient"})).await.ok().reference();

@@ -6,17 +6,18 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 const ALERTS: &str = "http://hl7.org/fhir/us/davinci-alerts/CodeSystem/notification-event";
-const V2: &str = "http://terminology.hl7.org/CodeSystem/v2-0003";
+/// HL7 v2 table 0003.
+pub const V2: &str = "http://terminology.hl7.org/CodeSystem/v2-0003";
 
 /// News of the stay `n`, put together so many minutes ago.
-struct News {
-    n: usize,
-    id: &'static str,
-    event: (&'static str, &'static str),
-    minutes: i64,
-    status: &'static str,
+pub struct News {
+    pub n: usize,
+    pub id: &'static str,
+    pub event: (&'static str, &'static str),
+    pub minutes: i64,
+    pub status: &'static str,
     /// How many minutes ago the stay ended.
-    ended: Option<i64>,
+    pub ended: Option<i64>,
 }
 
 fn ago(server: &TestServer, minutes: i64) -> String {
@@ -25,12 +26,14 @@ fn ago(server: &TestServer, minutes: i64) -> String {
 }
 
 impl News {
-    fn discharge(n: usize) -> Self {
+    /// A discharge of an hour and a half ago.
+    pub fn discharge(n: usize) -> Self {
         let event = (ALERTS, "notification-discharge");
         Self { n, id: "discharge", event, minutes: 60, status: "finished", ended: Some(90) }
     }
 
-    fn message(&self, server: &TestServer) -> Value {
+    /// The message.
+    pub fn message(&self, server: &TestServer) -> Value {
         let n = self.n;
         let entry =
             |url: &str, resource: Value| json!({"fullUrl": format!("urn:uuid:{url}-{n}"), "resource": resource});
@@ -58,7 +61,8 @@ impl News {
     }
 }
 
-async fn send(client: &Client, message: &Value) -> Answer {
+/// Sends a message.
+pub async fn send(client: &Client, message: &Value) -> Answer {
     client.send("POST", "$process-message", message.to_string(), &[("content-type", "application/fhir+json")]).await
 }
 
@@ -102,6 +106,7 @@ fn orders(n: usize) -> Vec<Vec<usize>> {
 
 both_databases!(a_discharge_comes_by_message_once);
 /// R4 messaging.html: A message under a known id is taken once: the same again is 200 and changes nothing, another is 409.
+/// case 6: The same message again is 200 and writes nothing; another under its id is 409.
 async fn a_discharge_comes_by_message_once(server: TestServer) {
     let hospital = server.hospital();
     let message = News::discharge(1).message(&server);
@@ -131,6 +136,7 @@ async fn a_discharge_comes_by_message_once(server: TestServer) {
 
 both_databases!(copies_of_a_message_at_once_are_taken_once);
 /// R4 messaging.html: Eight copies of a message at once leave one record and one set of Tasks.
+/// case 6: Eight copies at once leave one set of Tasks.
 async fn copies_of_a_message_at_once_are_taken_once(server: TestServer) {
     let (hospital, message) = (server.hospital(), News::discharge(1).message(&server));
     for answer in join_all((0..8).map(|_| send(&hospital, &message))).await {
@@ -143,6 +149,7 @@ async fn copies_of_a_message_at_once_are_taken_once(server: TestServer) {
 }
 
 both_databases!(messages_in_any_order_end_alike);
+/// case 7: Admission, discharge, correction, cancellation and second discharge end in the same state in whatever order they come.
 async fn messages_in_any_order_end_alike(server: TestServer) {
     server.at(&server.now().to_string());
     let news = |n: usize| {
@@ -188,6 +195,7 @@ async fn messages_in_any_order_end_alike(server: TestServer) {
 }
 
 both_databases!(an_older_message_is_told_that_it_came_late);
+/// case 7: An older message after a newer one is 200 with a warning, and changes nothing that is there.
 async fn an_older_message_is_told_that_it_came_late(server: TestServer) {
     let hospital = server.hospital();
     send(&hospital, &News::discharge(1).message(&server)).await.is(200);

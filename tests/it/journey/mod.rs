@@ -3,6 +3,8 @@
 mod access;
 mod answers;
 mod bad_cases;
+mod bad_forms;
+mod bad_messages;
 mod bad_problems;
 mod consent;
 mod demo;

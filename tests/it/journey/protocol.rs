@@ -99,6 +99,7 @@ async fn apply_proposes_what_the_case_calls_for(server: TestServer) {
 }
 
 both_databases!(a_broken_protocol_is_refused_by_the_operations);
+/// case 27: `$apply` and `$simulate` refuse a broken protocol with 422 and its element.
 async fn a_broken_protocol_is_refused_by_the_operations(server: TestServer) {
     server.at("2026-03-06T16:00:00Z");
     let patient = posted(&server, "04-duplicate-therapy").await;
@@ -210,6 +211,7 @@ macro_rules! both_databases_restarted {
 }
 
 both_databases_restarted!(a_running_episode_keeps_its_version_and_a_broken_file_is_refused);
+/// case 27: A file with a circle, or with other content under its version, does not come into force.
 async fn a_running_episode_keeps_its_version_and_a_broken_file_is_refused(mut settings: Settings) {
     let dir = settings.dir.path().join("site");
     settings.arguments.extend(["--profiles".into(), dir.display().to_string()]);

@@ -88,6 +88,7 @@ async fn every_issue_of_a_bad_resource_comes_at_once(server: TestServer) {
 /// R4 narrative.html: A narrative with scripts, event handlers or outside images is refused with 422, one that is no
 /// XHTML with 400.
 /// security A50: Scripts, event handlers and outside images in a narrative are refused, in Bundles too.
+/// case 29: A narrative with a script is refused.
 async fn a_narrative_that_runs_or_calls_out_breaks_a_rule_and_one_that_is_no_xhtml_is_malformed(server: TestServer) {
     let client = server.everyone();
     for (inner, status, code) in [

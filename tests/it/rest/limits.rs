@@ -58,6 +58,7 @@ fn nested(levels: usize) -> Value {
 /// security A52: Lists of values, parameters, chains and `_has` have caps.
 /// security A53: `_count` has a cap.
 /// security A61: Heads and URLs over the limit are 431 and 414.
+/// case 9: A Bundle over the limits is 413 and names the limit.
 async fn what_is_too_much_is_refused_and_named(server: TestServer) {
     let client = server.everyone();
     let mut long = patient("long");

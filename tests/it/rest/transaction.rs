@@ -68,6 +68,7 @@ pub(super) async fn the_same_identity_twice_fails_all(server: TestServer) {
 
 /// R4 http.html#trules: When an entry fails, a read among them, nothing of the transaction is stored.
 /// R4 http.html#transaction-response: A failed transaction is one OperationOutcome that names the entries.
+/// case 9: Of a transaction half of which is valid nothing is stored.
 pub(super) async fn after_a_failing_entry_nothing_exists_and_one_outcome_names_every_entry(server: TestServer) {
     let client = server.everyone();
     let bundle = transaction(&[

@@ -1,6 +1,7 @@
 //! Outcomes as a table, and the laws of reconciliation as properties.
 
 mod laws;
+mod real;
 
 use super::{Kind, Reconciled, Source, reconcile};
 use crate::fhir::{Json, Target};
@@ -55,6 +56,18 @@ fn told(found: &Reconciled) -> Vec<String> {
         format!("{} {}{changes}", o.kind.code(), o.name)
     };
     found.outcomes.iter().map(one).collect()
+}
+
+/// Found by reading reconciliations by hand: vancomycin, given in a stay that sent no list, was called stopped and settled.
+#[test]
+fn what_was_given_in_a_stay_that_sent_no_list_is_not_called_stopped() {
+    let stay = || sources(&["stay: 150 ML vancomycin 5 MG/ML Injection"]);
+    for (sent, kind) in [(Sent::Some, Kind::Stopped), (Sent::NoneKnown, Kind::Stopped), (Sent::Nothing, Kind::Unclear)]
+    {
+        let found = reconcile(&tables(), stay(), sent);
+        assert_eq!(found.outcomes[0].kind, kind, "{sent:?}");
+        assert_eq!(found.outcomes[0].is_settled(), sent != Sent::Nothing, "{sent:?}");
+    }
 }
 
 #[test]

@@ -270,7 +270,8 @@ impl Case<'_> {
     pub(super) fn news(&mut self, event: Event, stay: usize, minutes_ago: i64, which: usize) -> News {
         self.messages += 1;
         let hour = |n: i64| if stay == 1 { self.ago(n) } else { self.server.now() - SignedDuration::from_hours(1) };
-        let medicine = |n: usize| (n % MEDICINES.len(), n % 3 == 0, ["1 tablet daily", "2 tablets twice a day"][n % 2]);
+        let medicine =
+            |n: usize| (n % MEDICINES.len(), n.is_multiple_of(3), ["1 tablet daily", "2 tablets twice a day"][n % 2]);
         News {
             key: self.key.clone(),
             hospital: self.hospital,
@@ -309,7 +310,7 @@ impl Case<'_> {
             What::Worker | What::Clock => return "the worker",
             What::Restore | What::Delete => vec![staff[1], staff[2], hospital, staff[0]],
         };
-        if who % 4 > 0 { likely[who / 4 % likely.len()] } else { WHO[who / 4 % WHO.len()] }
+        if !who.is_multiple_of(4) { likely[who / 4 % likely.len()] } else { WHO[who / 4 % WHO.len()] }
     }
 
     /// The Task that a step is about: of those that go on; now and then of all.

@@ -373,7 +373,7 @@ impl Case<'_> {
                     "entered-in-error",
                 ];
                 let mut changes = vec![("status", json!(STATUSES[how % 10]))];
-                if how / 10 % 3 > 0 {
+                if !(how / 10).is_multiple_of(3) {
                     changes.extend([("statusReason", why), ("output", output())]);
                 }
                 self.change(client, &task, &with(&task, &changes), step).await

@@ -42,7 +42,7 @@ where
     let seed = number("BATON_TEST_SEED").unwrap_or(SEED);
     let config = Config {
         cases: cases * times,
-        max_shrink_iters: 150,
+        max_shrink_iters: 60,
         failure_persistence: None,
         max_global_rejects: 10_000,
         ..Config::default()
