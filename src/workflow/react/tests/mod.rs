@@ -7,6 +7,7 @@ mod endings;
 mod escalate;
 mod laws;
 mod lists;
+mod offers;
 mod order;
 
 use crate::workflow::world::*;
