@@ -139,7 +139,7 @@ impl<R: Records> Round<'_, R> {
     }
 
     /// What the scores come to, as RiskAssessments: of a scene once.
-    fn risks<'s>(&self, stay: &Stay, scene: &'s Scene) -> &'s [Json] {
+    pub(super) fn risks<'s>(&self, stay: &Stay, scene: &'s Scene) -> &'s [Json] {
         scene.risks.get_or_init(|| {
             let case = scene.case(self.desk.peek(&stay.encounter), self.now());
             let of = |s: &Score| s.assessment(self.programme, &stay.encounter, &scene.at_patient, &case, self.now());

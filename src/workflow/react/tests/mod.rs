@@ -7,6 +7,7 @@ mod endings;
 mod escalate;
 mod laws;
 mod lists;
+mod needs;
 mod offers;
 mod order;
 
