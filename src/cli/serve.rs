@@ -8,6 +8,7 @@ use crate::http;
 use crate::interaction::Engine;
 use crate::worker::{self, Worker};
 use std::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Arguments of `baton serve`.
 pub type Arguments = ServeArgs;
@@ -42,6 +43,8 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let (worker, jobs) = (Worker::new(opened.engine.clone(), settings.limits.look_seconds), opened.engine.clone());
     let reloading = opened.engine.clone();
+    let hangups =
+        signal(SignalKind::hangup()).map_err(|e| Error::fault("SIGHUP cannot be listened to").caused_by(e))?;
     let sealing = opened.engine.clone();
     let house = http::House {
         engine: opened.engine,
@@ -51,7 +54,8 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
         base: format!("{root}/fhir").into(),
     };
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let hangup = tokio::spawn(reload_on_hangup(reloading, stopped.clone()));
+    // Listened to before the server says that it is ready: until then the signal would end the process.
+    let hangup = tokio::spawn(reload_on_hangup(reloading, hangups, stopped.clone()));
     let jobs = tokio::spawn(worker::job::run(jobs, stopped.clone()));
     let sealing = tokio::spawn(worker::seal::run(sealing, stopped.clone()));
     let worker = tokio::spawn(worker.run(stopped));
@@ -66,15 +70,7 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
 }
 
 /// SIGHUP: the profiles are read anew. What is wrong with them is in the log, and what was in force stays.
-async fn reload_on_hangup(engine: Engine, mut stop: tokio::sync::watch::Receiver<bool>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => {
-            tracing::warn!(%error, "SIGHUP cannot be listened to; $reload-profiles does the same");
-            return;
-        }
-    };
+async fn reload_on_hangup(engine: Engine, mut hangup: Signal, mut stop: tokio::sync::watch::Receiver<bool>) {
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,

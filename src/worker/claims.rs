@@ -1,4 +1,4 @@
-//! Claims whose work has not begun in time go back to where they came from.
+//! Claims whose work has not begun in time, and offers that a pharmacy has not answered, go back to where they came from.
 //!
 //! The Tasks are found by `Task?claim-lease`, and given back by `Task/{id}/$release`, as their owner would: what follows from
 //! it is the programme's to say. Two nodes may try the same one: the version that it was seen at lets one of them win.
@@ -28,7 +28,8 @@ impl Worker {
             base: self.engine.house().active().env.base.as_str().into(),
             address: None,
         };
-        let query = format!("claim-lease=lt{}&status=received,accepted&_count={BATCH}", now.to_seconds_text());
+        let query =
+            format!("claim-lease=lt{}&status=requested,received,accepted&_count={BATCH}", now.to_seconds_text());
         let found = match self.engine.handle(&ctx, route("Task", Wire::new(Verb::Get, &query))?).await {
             // The rows of the parameter are still being made.
             Err(error) if error.kind == Kind::Busy => return Ok(Did::Nothing),
@@ -48,7 +49,8 @@ impl Worker {
 
     async fn give_back(&self, ctx: &Ctx, task: &Json) -> Result<bool> {
         let at = Target::new(known("Task"), task["id"].text());
-        let reason = self.engine.programme().coded("task-status-reason", "lease-ended");
+        let reason = if task["status"].text() == "requested" { "offer-ended" } else { "lease-ended" };
+        let reason = self.engine.programme().coded("task-status-reason", reason);
         let mut parameters = Json::from(json!({"resourceType": "Parameters"}));
         let mut part = Json::from(json!({"name": "reason"}));
         part.set("valueCodeableConcept", reason);

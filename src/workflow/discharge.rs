@@ -11,6 +11,7 @@ use crate::access::Ctx;
 use crate::clock::Instant;
 use crate::fhir::{Json, Target};
 use jiff::tz::TimeZone;
+use std::borrow::Cow;
 
 /// Seconds that a discharge may lie ahead of the clock: hospitals' clocks differ.
 const SKEW_SECONDS: i64 = 600;
@@ -109,13 +110,15 @@ pub struct Known {
     pub is_followed: bool,
     /// The patient does not want to be followed up.
     pub refuses: bool,
+    /// Criteria of the site's own that the case surely does not meet.
+    pub unmet: Vec<Reason>,
 }
 
 /// Why a stay is not followed up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// A code of `eligibility`, under `criterion`.
-    pub criterion: &'static str,
+    pub criterion: Cow<'static, str>,
     /// A code of `not-eligible-reason`.
     pub code: String,
 }
@@ -140,7 +143,8 @@ pub enum Decision {
 pub fn decide(programme: &Programme, stay: &Stay, known: &Known, now: Instant) -> Decision {
     let criteria = &programme.criteria;
     let mut reasons = Vec::new();
-    let mut because = |criterion, code: &str| reasons.push(Reason { criterion, code: code.into() });
+    let mut because =
+        |criterion: &'static str, code: &str| reasons.push(Reason { criterion: criterion.into(), code: code.into() });
     if !criteria.followed.contains(&stay.class) {
         because("stay-class", "class-not-followed");
     }
@@ -177,6 +181,7 @@ pub fn decide(programme: &Programme, stay: &Stay, known: &Known, now: Instant) -
         if i64::try_from(known.medicines).unwrap_or(i64::MAX) < criteria.min_medicines {
             because("medicines", "too-few-medicines");
         }
+        reasons.extend(known.unmet.iter().cloned());
     }
     if reasons.is_empty() { Decision::Follow } else { Decision::Leave { reasons } }
 }

@@ -3,10 +3,16 @@
 //! Source: `profiles/protocol/eligibility.json` (a Group that describes, not lists, its members) and `disposition.json`
 //! (a ConceptMap); own rules in `profiles/protocol/README.md`. <https://hl7.org/fhir/R4/group.html>
 
+use super::Programme;
 use super::element::{self, ACT_CODE};
+use super::list::{Group, Lines};
+use super::medicine::Line;
 use super::programme::files::Complaints;
+use super::protocol::{Case, evaluate, parse};
 use crate::fhir::Json;
+use crate::fhir::fhirpath::Expression;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Criteria of the Group.
 #[derive(Debug, Clone, Default)]
@@ -29,15 +35,103 @@ pub struct Criteria {
     pub consent_purposes: Vec<(String, String)>,
     /// Days after discharge in which a new stay counts as a readmission: first and last.
     pub readmission_days: (i64, i64),
+    /// What else must hold, by the site: risk, conditions, medicines.
+    pub needs: Vec<Need>,
 }
 
-/// Reads the Group.
-pub fn read(file: &str, group: &Json, complaints: &mut Complaints) -> Criteria {
+/// A criterion of the site's own: FHIRPath over the case, true where it is met.
+#[derive(Debug, Clone)]
+pub struct Need {
+    /// A code of `eligibility`.
+    pub criterion: String,
+    /// A code of `not-eligible-reason`, for who does not meet it.
+    pub reason: String,
+    expression: Arc<Expression>,
+}
+
+impl Need {
+    fn read(file: &str, path: &str, rule: &Json, criterion: &str, complaints: &mut Complaints) -> Option<Self> {
+        let part = |name: &str| rule["extension"].items().iter().find(|e| e["url"].text() == name);
+        let expression = part("expression").map_or("", |e| e["valueString"].text());
+        let reason = part("reason").map_or("", |e| e["valueCode"].text()).to_string();
+        match parse(expression) {
+            Ok(expression) => Some(Self { criterion: criterion.into(), reason, expression }),
+            Err(why) => {
+                complaints.add(file, format!("{path}.extension"), why);
+                None
+            }
+        }
+    }
+
+    /// Whether a case meets it; `None` where what is known does not say.
+    #[must_use]
+    pub fn is_met(&self, case: &Case<'_>) -> Option<bool> {
+        let one = |found: &[crate::fhir::fhirpath::Value<'_>]| match found {
+            [one] => Ok(one.as_bool()),
+            _ => Ok(None),
+        };
+        evaluate(&self.expression, case, one).unwrap_or(None)
+    }
+
+    /// What it asks about and nothing tells.
+    #[must_use]
+    pub fn missing(&self, case: &Case<'_>) -> String {
+        let asks = |name: &str| self.expression.text().contains(name);
+        let mut out: Vec<String> = Vec::new();
+        for risk in case.risk.iter().filter(|r| asks("%risk") && r["status"].text() == "preliminary") {
+            let notes = risk["note"].items().iter().map(|n| n["text"].text());
+            let said = notes.filter_map(|n| n.strip_prefix("Not known, and not guessed: "));
+            out.extend(said.map(|inputs| format!("{} lacks {inputs}", risk["method"]["text"].text())));
+        }
+        for (name, is_empty, text) in [
+            ("%diagnoses", case.diagnoses.is_empty(), "no diagnosis is on record"),
+            ("%encounters", case.encounters.is_empty(), "no other visit is on record"),
+            ("%observations", case.observations.is_empty(), "no finding of the stay is on record"),
+            ("%medicines", case.medicines == 0, "no discharge medicine is known"),
+        ] {
+            out.extend((asks(name) && is_empty).then(|| text.to_string()));
+        }
+        if out.is_empty() { "what is known does not say".into() } else { out.join("; ") }
+    }
+
+    /// Whether it asks for the high-risk medicines.
+    #[must_use]
+    pub fn asks_high_risk(&self) -> bool {
+        self.expression.text().contains("%highrisk")
+    }
+}
+
+/// How many medicines of the discharge are of a high-risk class (`profiles/screening/classes.json`).
+#[must_use]
+pub fn high_risk(programme: &Programme, lines: &Lines, resources: &[Json]) -> i64 {
+    let taken = lines.lines.iter().filter(|e| e.group == Group::Discharge && !e.is_ended);
+    let named = taken.filter_map(|e| resources.iter().find(|r| element::target_of(r).as_ref() == Some(&e.target)));
+    let is_risky = |r: &&Json| {
+        let line = Line::of(&programme.medicines, r, None);
+        let substances = line.medicine.substances();
+        substances.into_iter().any(|s| programme.screening.classes.of("high-risk", s).next().is_some())
+    };
+    i64::try_from(named.filter(is_risky).count()).unwrap_or(i64::MAX)
+}
+
+/// Reads the Group. `is_code`: whether an own code system has a code.
+pub fn read(file: &str, group: &Json, is_code: &dyn Fn(&str, &str) -> bool, complaints: &mut Complaints) -> Criteria {
     let mut criteria = Criteria { readmission_days: (0, 30), ..Criteria::default() };
     let mut seen = Vec::new();
     for (n, characteristic) in group["characteristic"].items().iter().enumerate() {
         let path = format!("Group.characteristic[{n}]");
         let code = element::own_code(&characteristic["code"], "eligibility").unwrap_or_default();
+        if let Some(rule) = element::extension(characteristic, "criterion") {
+            if let Some(need) = Need::read(file, &path, rule, code, complaints) {
+                for (system, code) in [("eligibility", &need.criterion), ("not-eligible-reason", &need.reason)] {
+                    if !is_code(system, code) {
+                        complaints.add(file, format!("{path}.code"), format!("{system} has no code '{code}'"));
+                    }
+                }
+                criteria.needs.push(need);
+            }
+            continue;
+        }
         let range = &characteristic["valueRange"];
         let low = range["low"]["value"].as_i64();
         let classes = || {

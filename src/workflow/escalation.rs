@@ -36,7 +36,7 @@ pub fn raised(priority: &str) -> &'static str {
 /// When a resource is to be escalated next; `None` where nothing waits, or nobody is left to tell.
 ///
 /// A review: at its due time, and then each time after as long as a review of its urgency may take. A question to a
-/// prescriber: at the end of its occurrence, and then as long after as it was given before.
+/// prescriber: at the end of its occurrence; the question that then takes its place is given as long.
 #[must_use]
 pub fn due_at(programme: &Programme, resource: &Json) -> Option<Instant> {
     let steps = taken(resource);

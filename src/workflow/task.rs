@@ -282,19 +282,58 @@ pub fn stamp(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &mu
     after.set("lastModified", now);
 }
 
-/// A claim holds until its work begins, and not for ever: the extension `claim-lease` says until when.
+/// A claim holds until its work begins, and an offer to one pharmacy until it answers, and neither for ever: the extension
+/// `claim-lease` says until when.
 fn lease(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &mut Json) {
     let waits = |t: &Json| matches!(t["status"].text(), "received" | "accepted");
-    let url = element::extension_url(LEASE);
-    let old = before.filter(|b| waits(b)).and_then(|b| element::extension(b, LEASE)).cloned();
-    let new = waits(after).then(|| {
-        let until = programme.choice.lease(&programme.calendar, ctx.now).to_seconds_text();
-        old.unwrap_or_else(|| serde_json::json!({"url": url, "valueDateTime": until}).into())
-    });
+    let is_offer = |t: &Json| t["status"].text() == "requested" && !owner(t).is_empty();
+    let old =
+        |test: &dyn Fn(&Json) -> bool| before.filter(|b| test(b)).and_then(|b| element::extension(b, LEASE)).cloned();
+    let new = if waits(after) {
+        let until = programme.choice.lease(&programme.calendar, ctx.now);
+        Some(old(&waits).unwrap_or_else(|| lease_until(until)))
+    } else if is_offer(after) {
+        old(&|b| is_offer(b) && owner(b) == owner(after))
+    } else {
+        None
+    };
     end_lease(after);
     if let Some(new) = new {
         after.push("extension", new);
     }
+}
+
+fn lease_until(until: crate::clock::Instant) -> Json {
+    serde_json::json!({"url": element::extension_url(LEASE), "valueDateTime": until.to_seconds_text()}).into()
+}
+
+/// A Task that is sent to one pharmacy waits for its answer until then.
+pub fn lease_offer(programme: &Programme, task: &mut Json, now: crate::clock::Instant) {
+    end_lease(task);
+    if task["status"].text() == "requested" && !owner(task).is_empty() {
+        task.push("extension", lease_until(programme.choice.offered_until(&programme.calendar, now)));
+    }
+}
+
+/// How often the Task has come back because a pharmacy let the time pass.
+#[must_use]
+pub fn returns(task: &Json) -> i64 {
+    element::extension(task, RETURNS).and_then(|e| e["valueInteger"].as_i64()).unwrap_or(0)
+}
+
+/// Counts one more.
+pub fn count_return(task: &mut Json) {
+    let (url, next) = (element::extension_url(RETURNS), returns(task) + 1);
+    let mut kept: Vec<Json> = task["extension"].items().iter().filter(|e| e["url"].text() != url).cloned().collect();
+    kept.push(serde_json::json!({"url": url, "valueInteger": next}).into());
+    task.set("extension", Json::Array(kept));
+}
+
+/// Whether a Task came back because a pharmacy let the time pass.
+#[must_use]
+pub fn has_lapsed(task: &Json) -> bool {
+    let reason = element::own_code(&task["statusReason"], "task-status-reason");
+    task["status"].text() == "requested" && matches!(reason, Some("lease-ended" | "offer-ended"))
 }
 
 /// Takes the lease of a claim off.
@@ -308,8 +347,11 @@ pub fn end_lease(task: &mut Json) {
     }
 }
 
-/// Own extension: until when a claimed Task waits for its work to begin.
+/// Own extension: until when a claimed Task waits for its work to begin, and an offer for its answer.
 pub const LEASE: &str = "claim-lease";
+
+/// Own extension: how often a Task has come back.
+const RETURNS: &str = "returned";
 
 #[cfg(test)]
 mod tests;

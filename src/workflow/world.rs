@@ -177,6 +177,17 @@ impl World {
         })
     }
 
+    /// As the worker does when the time of a claim or an offer is over.
+    pub fn lapse(&mut self, at: &Target) -> Result<Json> {
+        let code = if self.status(at) == "requested" { "offer-ended" } else { "lease-ended" };
+        let concept =
+            json!({"coding": [{"system": "http://baton.example/fhir/CodeSystem/task-status-reason", "code": code}]});
+        let params = parameters(json!([{"name": "reason", "valueCodeableConcept": concept}]));
+        self.operate("super", async |ctx, memory, programme| {
+            operation::release_in(ctx, memory, programme, &at.id, Some(&params), None).await
+        })
+    }
+
     pub fn attempt(&mut self, who: &str, at: &Target, params: Value) -> Result<Json> {
         let params: Json = parameters(params);
         self.operate(who, async |ctx, memory, programme| {

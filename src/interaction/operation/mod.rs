@@ -63,6 +63,11 @@ impl Engine {
                     (Read::Meta, on) => self.meta(ctx, on).await,
                     (Read::ReindexStatus, _) => self.reindex_status(ctx).await,
                     (Read::Timeline, Scope::Instance(at)) => self.timeline(ctx, at).await,
+                    (Read::Apply, on) if input.is("persist") => {
+                        let open = self.open_protocol(ctx, on, &input, call.is_get).await?;
+                        let plan = self.house().store.write(open).await?;
+                        Ok(answer(&plan, "PlanDefinition/$apply", call.prefer))
+                    }
                     (Read::Apply, on) => self.apply_protocol(ctx, on, &input).await,
                     (Read::Populate, on) => self.populate(ctx, on, &input).await,
                     (Read::Simulate, on) => self.simulate(ctx, on, &input).await,
@@ -150,12 +155,36 @@ impl Engine {
         })
     }
 
+    /// `$apply` with persist: what the protocol asks for is opened in the episode of a stay.
+    async fn open_protocol(&self, ctx: &Ctx, on: &Scope, input: &Input, is_get: bool) -> Result<Call> {
+        if is_get {
+            return Err(Error::method_not_allowed("$apply with persist=true opens Tasks: call it by POST"));
+        }
+        self.permit(ctx, Action::Create, Some(known("Task")))?;
+        let (plan, encounter) = self.protocol_of_a_stay(ctx, on, input).await?;
+        Ok(Call {
+            house: Arc::clone(&self.0),
+            ctx: ctx.clone(),
+            does: Does::Open(plan),
+            name: "PlanDefinition/$apply".into(),
+            target: encounter,
+            params: None,
+            if_match: None,
+            place: String::new(),
+            mark: self.1.clone(),
+        })
+    }
+
     /// Refuses before anything is written what a reading operation of a transaction would refuse of its input: it is asked
     /// once as things are. What depends on what the transaction writes is seen after the commit.
     pub(super) async fn check_call(&self, ctx: &Ctx, call: &Operation) -> Result<()> {
         let row = table::find(&call.name, &call.on).ok_or_else(|| no_such(&call.name))?;
         if row.kind == Kind::Read(Read::Report) && !call.is_get {
             return Input::read(row, call.body.clone(), &call.query, &self.house().json).map(|_| ()); // it would write
+        }
+        if row.kind == Kind::Read(Read::Apply) && persists(call) {
+            let text = "$apply with persist is a transaction of its own, not an entry of another; POST it by itself";
+            return Err(Error::invalid(text).code("not-supported"));
         }
         match Box::pin(self.operation(ctx, call.clone())).await {
             Err(error)
@@ -181,7 +210,7 @@ pub(super) fn changes(call: &Operation) -> bool {
     }
 }
 
-/// Whether a `$document` of a Bundle entry is to be stored.
+/// Whether what a `$document` or `$apply` of a Bundle entry makes is to be stored.
 fn persists(call: &Operation) -> bool {
     let in_url = || pairs(&call.query).is_ok_and(|all| all.iter().any(|(n, v)| n == "persist" && v == "true"));
     let is_it = |p: &Json| p["name"].text() == "persist" && p["valueBoolean"].as_bool() == Some(true);
@@ -229,6 +258,8 @@ enum Does {
     Write(Write),
     /// Stores the document of a Composition as this Bundle.
     Keep(Target),
+    /// Opens what a protocol asks for in the episode of an Encounter.
+    Open(Arc<workflow::protocol::Plan>),
 }
 
 /// One call, judged as far as it can be without the database.
@@ -268,6 +299,7 @@ impl Call {
         let id = self.target.id.as_str();
         let kind = match &self.does {
             Does::Write(kind) => *kind,
+            Does::Open(plan) => return workflow::open_protocol(ctx, tx, programme, id, plan).await,
             Does::Keep(bundle) => {
                 let document = document::assembled(&self.house, ctx, &mut Shelf::Tx(tx), &self.target).await?;
                 return keep(ctx, &self.house, tx, document, bundle).await;

@@ -1,6 +1,6 @@
 //! `PlanDefinition/$apply` and `PlanDefinition/$simulate`: protocols tried on what the caller may see.
 //!
-//! Not for: what a protocol asks for (`workflow/protocol`). Both read only.
+//! Not for: what a protocol asks for (`workflow/protocol`), or opening it (`workflow/react/apply.rs`). Both read only.
 //! Source: <https://hl7.org/fhir/R4/plandefinition-operation-apply.html>; `$simulate` is Baton's own.
 
 use super::Input;
@@ -84,6 +84,23 @@ impl Engine {
             organization: text(organization),
         };
         Ok(Answer::of(plan.apply(&scene.case(ctx.now), &subject, anchor, ctx.now).to_bytes()))
+    }
+
+    /// The protocol and the stay of `$apply` with persist: the stay is the subject's.
+    pub(super) async fn protocol_of_a_stay(&self, ctx: &Ctx, on: &Scope, input: &Input) -> Result<(Arc<Plan>, Target)> {
+        self.permit(ctx, Action::Read, Some(known("PlanDefinition")))?;
+        let plan = self.protocol(ctx, on, input).await?;
+        let patient = self.named(input, "subject", &["Patient"])?.ok_or_else(|| Error::fault("subject is required"))?;
+        let Some(encounter) = self.named(input, "encounter", &["Encounter"])? else {
+            let text = "with persist the encounter is needed: the Tasks belong to the episode of that stay";
+            return Err(input.wrong("encounter", text));
+        };
+        self.visible(ctx, &patient).await?;
+        let stay = self.visible(ctx, &encounter).await?;
+        if element::patient_of(&stay, &self.house().active().env.base).as_ref() != Some(&patient) {
+            return Err(Error::business_rule("the encounter is about another patient than subject").at("encounter"));
+        }
+        Ok((plan, encounter))
     }
 
     pub(super) async fn simulate(&self, ctx: &Ctx, on: &Scope, input: &Input) -> Result<Answer> {

@@ -12,6 +12,9 @@ use crate::workflow::Programme;
 use crate::workflow::element;
 use serde_json::{Value, json};
 
+/// End of the linkId of the question whether the patient could say the directions back, and the extension that tells it.
+const TEACH_BACK: &str = "teach-back";
+
 /// What is said in one repetition of a group.
 #[derive(Default)]
 struct Said<'a> {
@@ -22,8 +25,11 @@ impl<'a> Said<'a> {
     fn of(group: &'a Json, item: &'a Json) -> Self {
         let mut values = Vec::new();
         for question in group["item"].items() {
-            let element = mark(question, "element");
             let link = question["linkId"].text();
+            let element = match mark(question, "element") {
+                "" if link.ends_with(TEACH_BACK) => TEACH_BACK,
+                element => element,
+            };
             for given in item["item"].items().iter().filter(|i| i["linkId"].text() == link && !element.is_empty()) {
                 values.extend(given["answer"].items().iter().filter_map(value_of).map(|(_, v)| (element, v)));
             }
@@ -121,6 +127,13 @@ fn statement(response: &Json, said: &Said<'_>, named: Option<&Json>) -> Json {
     }));
     if !reasons.is_empty() {
         out.set("statusReason", Json::from(Value::Array(reasons)));
+    }
+    if let Some(result) = said.all(TEACH_BACK).next() {
+        let mut extension = Json::from(json!({"url": element::extension_url(TEACH_BACK)}));
+        let mut concept = Json::object();
+        concept.push("coding", result.clone());
+        extension.set("valueCodeableConcept", concept);
+        out.push("extension", extension);
     }
     let coded = named
         .and_then(|n| ["medicationCodeableConcept", "medicationReference"].iter().find_map(|k| Some((*k, n.get(k)?))));

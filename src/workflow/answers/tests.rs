@@ -458,3 +458,115 @@ fn a_task_ends_with_the_answers_that_it_asked_for() {
         assert_eq!(done.as_ref().map_or_else(|e| e.kind.status(), |()| 200), status, "{change}: {done:?}");
     }
 }
+
+/// Rules that have found something that stands.
+fn found(world: &World) -> Vec<String> {
+    let rule = |d: &Json| {
+        let parts = element::extension(d, "rule-fired")?["extension"].items();
+        parts.iter().find(|e| e["url"].text() == "rule").map(|e| e["valueCode"].text().to_string())
+    };
+    let stands = |d: &&Json| d["status"].text() == "preliminary";
+    let mut out: Vec<String> = world.memory.all("DetectedIssue").into_iter().filter(stands).filter_map(rule).collect();
+    out.sort();
+    out
+}
+
+/// A call of a patient with one readable medicine.
+fn call() -> World {
+    let mut world = World::screening();
+    let mut all = discharge();
+    all.retain(|r| r["id"] != "home");
+    all[2]["medicationCodeableConcept"]["text"] = "lisinopril 10 MG Oral Tablet".into();
+    all[2]["dosageInstruction"] = json!([{"text": "1 tablet once daily"}]);
+    world.write("hospital", all).unwrap();
+    let call = world.task("first-call");
+    world.claim_now("elm", &call).unwrap();
+    world.attempt("mara", &call, json!([{"name": "outcome", "valueCode": "reached"}])).unwrap();
+    world
+}
+
+fn lisinopril(taking: &str, side_effect: bool, more: &[Value]) -> Value {
+    let mut items = vec![item("medicine.resource", json!({"valueReference": {"reference": "MedicationRequest/m"}}))];
+    if side_effect {
+        items.push(item("medicine.side-effect-what", json!({"valueString": "a dry cough"})));
+    }
+    items.extend(more.iter().cloned());
+    let mut out = medicine("lisinopril 10 MG Oral Tablet", taking, &items);
+    for item in out["item"].as_array_mut().unwrap() {
+        if item["linkId"] == "medicine.side-effect" {
+            item["answer"] = json!([{"valueBoolean": side_effect}]);
+        }
+    }
+    out
+}
+
+#[test]
+fn what_is_answered_is_found_at_once_as_a_table() {
+    let teach_back = |code: &str| item("medicine.teach-back", coded(code));
+    let barrier = |code: &str| item("medicine.barrier", reason(code));
+    for (medicine, rules) in [
+        (lisinopril("as-written", false, &[teach_back("right")]), vec![]),
+        (lisinopril("as-written", true, &[]), vec!["answered-side-effect"]),
+        (lisinopril("as-written", false, &[teach_back("partly")]), vec!["answered-teach-back"]),
+        (lisinopril("as-written", false, &[barrier("cost")]), vec!["answered-cost"]),
+        (lisinopril("as-written", false, &[barrier("technique")]), vec!["answered-technique"]),
+        (lisinopril("as-written", false, &[barrier("supply")]), vec!["answered-supply"]),
+        (lisinopril("not-taking", false, &[]), vec!["answered-not-taking"]),
+        (lisinopril("not-taking", false, &[barrier("cost")]), vec!["answered-cost"]),
+        (
+            lisinopril("as-written", true, &[teach_back("not"), barrier("cost")]),
+            vec!["answered-cost", "answered-side-effect", "answered-teach-back"],
+        ),
+    ] {
+        let mut world = call();
+        let mut begun = with_medicine(medicine.clone());
+        begun["status"] = json!("in-progress");
+        world.write("mara", vec![begun]).unwrap();
+        assert_eq!(found(&world), [""; 0], "what is not whole says nothing yet");
+        world.write("mara", vec![with_medicine(medicine.clone())]).unwrap();
+        assert_eq!(found(&world), rules, "{medicine}");
+        for issue in world.memory.all("DetectedIssue") {
+            assert!(issue["detail"].text().contains("lisinopril"), "{issue}");
+            assert!(issue.to_string().contains("QuestionnaireResponse/q"), "the answers show it: {issue}");
+            assert!(issue["implicated"].to_string().contains("MedicationRequest/m"), "{issue}");
+        }
+        // What is made of the answers says the same: it is found once.
+        let (issues, reviews) = (world.memory.all("DetectedIssue").len(), world.tasks().len());
+        world.extract("mara", "q").unwrap();
+        assert_eq!(found(&world), rules, "after $extract: {medicine}");
+        assert_eq!((world.memory.all("DetectedIssue").len(), world.tasks().len()), (issues, reviews), "{medicine}");
+        // Amended, so that nothing is wrong any more: what nobody has begun is withdrawn.
+        let mut amended = with_medicine(lisinopril("as-written", false, &[]));
+        amended["status"] = json!("amended");
+        world.write("mara", vec![amended]).unwrap();
+        world.extract("mara", "q").unwrap();
+        assert_eq!(found(&world), [""; 0], "amended: {medicine}");
+    }
+}
+
+#[test]
+fn a_stopped_medicine_that_is_still_taken_is_found() {
+    let mut world = call();
+    let mut answers = response();
+    answers["item"][2] = lisinopril("as-written", false, &[]);
+    let stopped = json!({"linkId": "stopped", "item": [item("stopped.name", json!({"valueString": "metoprolol tartrate 25 MG Oral Tablet"})),
+        item("stopped.still-taking", json!({"valueBoolean": true}))]});
+    answers["item"].as_array_mut().unwrap().push(stopped);
+    world.write("mara", vec![answers]).unwrap();
+    assert_eq!(found(&world), ["answered-still-taking"]);
+}
+
+#[test]
+fn what_came_of_teach_back_is_told_by_the_statement() {
+    let mut world = call();
+    world
+        .write(
+            "mara",
+            vec![with_medicine(lisinopril("as-written", false, &[item("medicine.teach-back", coded("partly"))]))],
+        )
+        .unwrap();
+    world.extract("mara", "q").unwrap();
+    let statement = world.memory.all("MedicationStatement")[0];
+    let told = element::extension(statement, "teach-back").unwrap();
+    assert_eq!(told["valueCodeableConcept"]["coding"][0]["code"].text(), "partly", "{statement}");
+}

@@ -173,7 +173,7 @@ pub fn decision(
     record.set("valueCodeableConcept", programme.coded("eligibility", outcome));
     let component = |reason: &Reason| {
         Json::object()
-            .with("code", programme.coded("eligibility", reason.criterion))
+            .with("code", programme.coded("eligibility", &reason.criterion))
             .with("valueCodeableConcept", programme.coded("not-eligible-reason", &reason.code))
     };
     if !reasons.is_empty() {

@@ -28,6 +28,8 @@ pub struct TaskFrame<'a> {
     pub owner: Option<Target>,
     /// Pharmacies that may claim, where no one is named.
     pub candidates: Vec<Target>,
+    /// Whether the owner cares for the patient already: then nothing waits for its answer.
+    pub is_held: bool,
     /// Why the Tasks are more urgent than the protocol says; `None` where they are not.
     pub raised: Option<String>,
     /// The clock.
@@ -72,6 +74,9 @@ pub fn task(frame: &TaskFrame<'_>, plan: &Plan, action: &Action, intent: &Intent
         task.push("input", Json::from(json!({"type": kind, "valueCanonical": form})));
     }
     offer_to(frame.programme, &mut task, frame.owner.as_ref(), &frame.candidates);
+    if !frame.is_held {
+        task::lease_offer(frame.programme, &mut task, frame.now);
+    }
     ordered(&task)
 }
 

@@ -77,6 +77,10 @@ pub async fn release_in<R: Records>(
         let text = format!("a Task that is {status} is not given back; once work has begun it is completed or fails");
         return Err(Error::business_rule(text).at("Task.status"));
     }
+    if task::is_abort(&held.json) || held.json.get("groupIdentifier").is_none() {
+        let text = "nobody else could take this Task: it is completed, or let fail";
+        return Err(Error::business_rule(text).at("Task.status"));
+    }
     after.set("lastModified", ctx.now.to_seconds_text());
     let change = Change { target: held.target.clone(), before: Some(held.json.clone()), after: Some(after) };
     carry_out(ctx, records, programme, vec![(change, held.org)], &held.target).await

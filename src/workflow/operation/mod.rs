@@ -15,6 +15,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+use super::protocol::Plan;
 use super::react::run_staged;
 use super::records::{Books, Held, Records, lock_names};
 use super::report::{Report, document};
@@ -132,6 +133,23 @@ pub async fn reconcile(
     params: Option<&Json>,
 ) -> Result<Json> {
     reconcile_in(ctx, &mut Books::new(tx, programme), programme, encounter_id, params).await
+}
+
+/// `PlanDefinition/$apply` with persist: opens the Tasks that a protocol asks for in the episode of a stay, those that are not
+/// there yet. Answers the episode's CarePlan.
+///
+/// # Errors
+/// 422 when nobody follows the stay up.
+pub async fn open_protocol(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    programme: &Programme,
+    encounter_id: &str,
+    plan: &Plan,
+) -> Result<Json> {
+    let records = &mut Books::new(tx, programme);
+    let held = behind_locks(records, programme, &Target::new(known("Encounter"), encounter_id)).await?;
+    super::react::open_protocol(ctx, records, programme, &held, plan).await
 }
 
 /// `Encounter/{id}/$handoff-report` by POST: puts the report on record, prepared, or, with `attests`, attested by the caller.

@@ -117,7 +117,9 @@ built_in! {
     "structure/preferred-pharmacy.json",
     "structure/resolution.json",
     "structure/review-task.json",
+    "structure/teach-back.json",
     "structure/valueset-decided-status.json",
+    "structure/valueset-teach-back.json",
 }
 
 /// What is wrong with the files, collected: each issue names its file and the element.

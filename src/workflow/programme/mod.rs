@@ -163,7 +163,11 @@ impl Programme {
             let why = "an action 'moderate' is needed: it also stands for problems without a severity";
             complaints.add("protocol/dtp-review.json", "PlanDefinition.action", why);
         }
-        let codes = of("CodeSystem").map(|(_, c)| (c["id"].text().to_string(), concepts(&c["concept"]))).collect();
+        let codes: HashMap<String, BTreeMap<String, Concept>> =
+            of("CodeSystem").map(|(_, c)| (c["id"].text().to_string(), concepts(&c["concept"]))).collect();
+        let is_code = |system: &str, code: &str| codes.get(system).is_some_and(|c| c.contains_key(code));
+        let eligibility = file("protocol/eligibility.json");
+        let criteria = eligibility::read("protocol/eligibility.json", &eligibility, &is_code, complaints);
         Self {
             is_on: true,
             follow_up,
@@ -182,7 +186,7 @@ impl Programme {
             list_not_sent,
             abort_work,
             review,
-            criteria: eligibility::read("protocol/eligibility.json", &file("protocol/eligibility.json"), complaints),
+            criteria,
             destinations: Destinations::read(
                 "protocol/disposition.json",
                 &file("protocol/disposition.json"),

@@ -12,12 +12,19 @@ use crate::workflow::programme::files::Complaints;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// How often a Task comes back, unless the file says.
+const RETURNS: i64 = 3;
+
 /// The rules, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Choice {
     rules: Vec<Rule>,
     /// How long a claimed Task waits for its work to begin.
     lease: Offset,
+    /// How long a pharmacy that is named has to accept or decline.
+    offer: Offset,
+    /// How often a Task comes back before the hospital hears of it.
+    most_returns: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -71,16 +78,44 @@ impl Choice {
             let why = "the last rule stands for all others and has no condition: every discharge needs a protocol";
             complaints.add(file, "PlanDefinition.action", why);
         }
-        let lease = element::extension(rules, "claim-lease").and_then(|rule| {
-            let part = |name: &str| rule["extension"].items().iter().find(|e| e["url"].text() == name);
-            let count = part("count").map_or("", |e| e["valueCode"].text());
-            read_offset(count, &part("offset")?["valueDuration"])
-        });
-        if lease.is_none() {
+        let part =
+            |rule: &'_ Json, name: &str| rule["extension"].items().iter().find(|e| e["url"].text() == name).cloned();
+        let lease = |rule: &Json| {
+            let count = part(rule, "count").unwrap_or_default();
+            read_offset(count["valueCode"].text(), &part(rule, "offset")?["valueDuration"])
+        };
+        let claim = element::extension(rules, "claim-lease").and_then(lease);
+        if claim.is_none() {
             let why = "the extension claim-lease is needed: offset (valueDuration) and, for days, count (days or business-days)";
             complaints.add(file, "PlanDefinition.extension", why);
         }
-        Self { rules: out, lease: lease.unwrap_or_default() }
+        let claim = claim.unwrap_or_default();
+        let (offer, most_returns) = match element::extension(rules, "offer-lease") {
+            None => (claim, RETURNS),
+            Some(rule) => {
+                let most = part(rule, "most").map_or(Some(RETURNS), |m| m["valueInteger"].as_i64().filter(|n| *n > 0));
+                let (Some(offer), Some(most)) = (lease(rule), most) else {
+                    let why =
+                        "offer-lease needs offset (valueDuration) and, for days, count; most is a whole number from 1";
+                    complaints.add(file, "PlanDefinition.extension", why);
+                    return Self::default();
+                };
+                (offer, most)
+            }
+        };
+        Self { rules: out, lease: claim, offer, most_returns }
+    }
+
+    /// Until when a Task that is sent to one pharmacy at `now` waits for it to accept or decline.
+    #[must_use]
+    pub fn offered_until(&self, calendar: &Calendar, now: Instant) -> Instant {
+        calendar.after(now, self.offer)
+    }
+
+    /// How often a Task comes back before the hospital hears of it.
+    #[must_use]
+    pub fn most_returns(&self) -> i64 {
+        self.most_returns
     }
 
     /// Until when a Task that is claimed at `now` waits for its work to begin.

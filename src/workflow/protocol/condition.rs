@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use std::sync::Arc;
 
 /// What an expression may name, beside the Encounter that it begins at.
-pub const VARIABLES: [&str; 10] = [
+pub const VARIABLES: [&str; 11] = [
     "patient",
     "hospital",
     "coverage",
@@ -24,6 +24,7 @@ pub const VARIABLES: [&str; 10] = [
     "risk",
     "medicines",
     "days",
+    "highrisk",
 ];
 
 /// What is known of a discharge when its protocol is chosen and carried out.
@@ -51,6 +52,8 @@ pub struct Case<'a> {
     pub medicines: i64,
     /// `%days`: of the stay, by the days of the calendar; nothing where a time of it is not known.
     pub days: Option<i64>,
+    /// `%highrisk`: how many of the medicines are of a high-risk class; of criteria of who is followed up alone.
+    pub high_risk: Option<i64>,
     /// `now()`.
     pub now: Option<Instant>,
 }
@@ -101,6 +104,7 @@ impl<'a> Case<'a> {
             risk: Vec::new(),
             medicines: i64::try_from(medicines).unwrap_or(i64::MAX),
             days,
+            high_risk: None,
             now: Some(now),
         }
     }
@@ -187,6 +191,7 @@ pub fn evaluate<T>(
         ("risk", all(&case.risk)),
         ("medicines", Items::One(Value::Integer(case.medicines))),
         ("days", case.days.map_or(Items::None, |days| Items::One(Value::Integer(days)))),
+        ("highrisk", case.high_risk.map_or(Items::None, |count| Items::One(Value::Integer(count)))),
     ];
     debug_assert!(variables.iter().map(|(name, _)| *name).eq(VARIABLES));
     let now = case.now.map(Instant::timestamp);

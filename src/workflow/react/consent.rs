@@ -34,8 +34,8 @@ impl<R: Records> Round<'_, R> {
             self.retract(episode, "consent-withdrawn").await?;
             let json = self.desk.get(episode).await?.unwrap_or_default();
             if let Some(stay) = self.stay_of(&json).await? {
-                let reason = Reason { criterion: "consent", code: "consent-refused".into() };
-                self.decided(&stay, &[reason], None).await?;
+                let reason = Reason { criterion: "consent".into(), code: "consent-refused".into() };
+                self.decided(&stay, &[reason], None, None).await?;
             }
         }
         self.withdraw_problems(patient, "consent-withdrawn").await

@@ -3,6 +3,7 @@
 //! Source: own rules in `profiles/policy/README.md`; <https://hl7.org/fhir/R4/communication.html>.
 
 use super::Round;
+use super::escalate::PHARMACISTS;
 use crate::access::Role;
 use crate::error::Result;
 use crate::fhir::{Json, Target};
@@ -16,24 +17,35 @@ const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/communication-cate
 /// Roles that ask no prescriber about a therapy and teach no patient on their own.
 const NOT_BY_THEMSELVES: [Role; 2] = [Role::Technician, Role::PharmacySystem];
 
+/// What teaches a patient, and the element that says who made it.
+const MATERIAL: [(&str, &str); 3] =
+    [("Procedure", "performer"), ("Communication", "sender"), ("DocumentReference", "author")];
+
 /// People and places that a Communication is sent to or comes from.
 const SPEAKERS: [&str; 3] = ["Practitioner", "PractitionerRole", "Organization"];
 
 impl<R: Records> Round<'_, R> {
     /// A technician asks no prescriber about a problem, and repeats to a patient what a pharmacist has taught.
     pub(super) async fn spoken(&mut self, change: &Change) -> Result<()> {
-        let Some(said) = change.after.as_ref().filter(|_| change.before.is_none()) else { return Ok(()) };
+        let Some(said) = change.after.as_ref() else { return Ok(()) };
+        let says =
+            ["category", "status", "about", "basedOn", "partOf", "inResponseTo", "recipient", "sender", "subject"];
+        if change
+            .before
+            .as_ref()
+            .is_some_and(|b| says.iter().all(|n| b[*n] == said[*n]) || said["status"].text() == "entered-in-error")
+        {
+            return Ok(());
+        }
         if !NOT_BY_THEMSELVES.contains(&self.ctx.principal.role) {
             return Ok(());
         }
         let base = self.base().to_string();
         let teaches = element::has_code(&said["category"], CATEGORY, "instruction");
-        let is_material = |r: &Json| {
-            ["Procedure", "Communication", "DocumentReference"].iter().any(|t| leads_to_a(t, r, &base).is_some())
-        };
-        let mut earlier = ["basedOn", "partOf", "inResponseTo"].iter().flat_map(|n| said[*n].items());
-        if teaches && !earlier.any(is_material) {
-            let text = "what a technician tells a patient repeats what a pharmacist has taught: name it in basedOn (rule education)";
+        if teaches && let Some(why) = self.is_untaught(said).await? {
+            let text = format!(
+                "what a technician tells a patient repeats what a pharmacist has taught that patient: {why} (rule education)"
+            );
             self.findings.forbid("Communication.basedOn", text);
         }
         let mut answered = ["basedOn", "inResponseTo"].iter().flat_map(|n| said[*n].items());
@@ -57,6 +69,59 @@ impl<R: Records> Round<'_, R> {
             }
         }
         Ok(())
+    }
+
+    /// Why an instruction repeats nothing that a pharmacist has taught the patient; `None` where it does.
+    async fn is_untaught(&mut self, said: &Json) -> Result<Option<String>> {
+        let base = self.base().to_string();
+        let patient = patient_of(said, &base);
+        let parts = ["basedOn", "partOf", "inResponseTo"].iter().flat_map(|n| said[*n].items());
+        let named: Vec<Target> = parts.filter_map(|r| element::leads_to(r, &base)).collect();
+        let is_material = |t: &Target| MATERIAL.iter().any(|(rtype, _)| *rtype == t.rtype.as_str());
+        let mut why = String::from("name a Procedure, Communication (instruction) or DocumentReference in basedOn");
+        for target in named.into_iter().filter(is_material) {
+            let Some(json) = self.desk.get(&target).await? else {
+                why = format!("{target} is not known here");
+                continue;
+            };
+            let is_void = matches!(json["status"].text(), "entered-in-error" | "not-done" | "preparation" | "stopped");
+            let is_lesson = target.rtype.as_str() != "Communication"
+                || element::has_code(&json["category"], CATEGORY, "instruction");
+            if is_void || !is_lesson || patient.is_none() || patient_of(&json, &base) != patient {
+                why = format!("{target} is no education of this patient");
+            } else if self.is_by_a_pharmacist(&json, &target).await? {
+                return Ok(None);
+            } else {
+                why = format!("{target} was not made by a pharmacist");
+            }
+        }
+        Ok(Some(why))
+    }
+
+    /// Whether one of those who made it is a pharmacist, by an active role.
+    async fn is_by_a_pharmacist(&mut self, json: &Json, at: &Target) -> Result<bool> {
+        let base = self.base().to_string();
+        let name = MATERIAL.iter().find(|(rtype, _)| *rtype == at.rtype.as_str()).map_or("", |(_, name)| name);
+        let made = &json[name];
+        let makers = std::iter::once(made).chain(made.items());
+        let makers: Vec<Target> =
+            makers.flat_map(|m| [m, &m["actor"]]).filter_map(|r| element::leads_to(r, &base)).collect();
+        for maker in makers {
+            let roles = match maker.rtype.as_str() {
+                "PractitionerRole" => vec![maker],
+                "Practitioner" => self.desk.referring(&[("PractitionerRole", "practitioner", maker)]).await?,
+                _ => continue,
+            };
+            self.desk.load(&roles).await?;
+            let is_one = |r: &Json| {
+                r["active"].as_bool() != Some(false)
+                    && PHARMACISTS.iter().any(|(s, c)| element::has_code(&r["code"], s, c))
+            };
+            if roles.iter().filter_map(|t| self.desk.peek(t)).any(is_one) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a recipient is the patient's side, or works where the caller does.

@@ -169,7 +169,21 @@ impl<R: Records> Round<'_, R> {
         if !reports {
             owner.clone_from(&holder);
         }
-        self.review_opened(&next, dtp, issue, episode.as_ref(), owner.as_ref(), &[]).await?;
+        // Nobody cares for the patient yet: whom the episode was sent to reviews, else those that it is offered to.
+        let mut candidates = Vec::new();
+        if let (None, Some(at)) = (&owner, &episode) {
+            let tasks = self.tasks_of(&self.addresses(at).plan).await?;
+            let sent = tasks
+                .iter()
+                .filter_map(|t| self.desk.peek(t))
+                .find(|t| t["status"].text() == "requested" && !task::owner(t).is_empty());
+            owner = sent.and_then(|t| super::organization(task::owner(t)));
+            if owner.is_none() {
+                let json = self.desk.get(at).await?.unwrap_or_default();
+                candidates = self.candidates_now(&json).await?;
+            }
+        }
+        self.review_opened(&next, dtp, issue, episode.as_ref(), owner.as_ref(), &candidates).await?;
         // Who reviews sees the problem and the Task, whoever reported it.
         let org = self.desk.org(dtp).unwrap_or_default();
         if let (Some(owner), Some(at)) = (owner, &episode) {

@@ -14,7 +14,7 @@ use crate::workflow::{Programme, build, escalation, task};
 use serde_json::json;
 
 /// (system, code) of those who review.
-const PHARMACISTS: [(&str, &str); 2] = [
+pub(super) const PHARMACISTS: [(&str, &str); 2] = [
     ("http://nucc.org/provider-taxonomy", "183500000X"),
     ("http://terminology.hl7.org/CodeSystem/practitioner-role", "pharmacist"),
 ];
@@ -56,11 +56,15 @@ impl<R: Records> Round<'_, R> {
         let url = element::extension_url("escalated");
         self.desk.edit(&on.target, |r| {
             r.push("extension", Json::from(json!({"url": url, "valueDateTime": now})));
-            r.set("priority", priority);
             if is_review {
+                r.set("priority", priority);
                 r.set("lastModified", now.as_str());
             }
         });
+        let mut about = vec![on.target.clone()];
+        if !is_review {
+            about.insert(0, self.ask_again(on, steps, priority).await?);
+        }
         let text = if is_review {
             let due = on.json["restriction"]["period"]["end"].text();
             format!("A review of a drug therapy problem was due by {due} and waits: it is {priority} now.")
@@ -68,7 +72,6 @@ impl<R: Records> Round<'_, R> {
             let step = escalation::STEPS.get(steps).copied().unwrap_or("to be asked of another prescriber");
             format!("A prescriber has not answered in time: the question is {step}.")
         };
-        let mut about = vec![on.target.clone()];
         let parts = ["about", "reasonReference", "basedOn"].iter().flat_map(|n| on.json[*n].items());
         about.extend(parts.chain([&on.json["focus"]]).filter_map(|r| leads_to_a("DetectedIssue", r, self.base())));
         let at =
@@ -85,17 +88,6 @@ impl<R: Records> Round<'_, R> {
             None => on.org,
         };
         self.write(&at, notice, org).await
-    }
-
-    /// Whether somebody has answered a question.
-    async fn answered(&mut self, request: &Target, patient: &Target) -> Result<bool> {
-        let base = self.base().to_string();
-        let found = self.desk.referring(&[("Communication", "patient", patient.clone())]).await?;
-        Ok(found.iter().filter_map(|t| self.desk.peek(t)).any(|c| {
-            let parts = ["basedOn", "inResponseTo"].iter().flat_map(|n| c[*n].items());
-            c["status"].text() == "completed"
-                && parts.into_iter().any(|r| element::leads_to(r, &base).as_ref() == Some(request))
-        }))
     }
 
     /// Who hears of the next step: of the owner's pharmacists each in turn, else the owner; without one those who may take it.

@@ -18,6 +18,9 @@ impl<R: Records> Round<'_, R> {
         if after["status"].text() == "completed" && before["status"].text() != "completed" {
             self.check_output(after).await?;
         }
+        if self.stays_with_its_pharmacy(change).await? {
+            return Ok(());
+        }
         self.on_record(change).await?;
         if task::is_final(after) && !task::is_final(before) {
             self.settle_aborts(&change.target, "work-ended").await?;
@@ -69,6 +72,19 @@ impl<R: Records> Round<'_, R> {
         let (programme, now) = (self.programme, self.now().to_seconds_text());
         for at in tasks {
             let open = |t: &Json| t["status"].text() == "requested" && task::owner(t).is_empty();
+            // What was sent to it with this one is accepted for the patient: it waits for its time.
+            let sent = |t: &Json| {
+                t["status"].text() == "requested"
+                    && task::owner(t) == owner
+                    && element::extension(t, task::LEASE).is_some()
+            };
+            if self.desk.peek(at).is_some_and(sent) {
+                self.desk.edit(at, |t| {
+                    task::end_lease(t);
+                    t.set("businessStatus", programme.coded("business-status", "assigned"));
+                    t.set("lastModified", now.as_str());
+                });
+            }
             if self.desk.peek(at).is_some_and(open) {
                 self.desk.edit(at, |t| {
                     t.set("owner", element::reference(&org));
@@ -84,12 +100,22 @@ impl<R: Records> Round<'_, R> {
     async fn given_back(&mut self, at: &Addresses, tasks: &[Target], change: &Change, owner: &str) -> Result<()> {
         let Some(episode) = self.desk.get(&at.episode).await? else { return Ok(()) };
         let declined = change.after.as_ref().is_some_and(|t| t["status"].text() == "rejected");
-        let candidates = self.candidates_now(&episode).await?;
+        let lapsed = change.after.as_ref().is_some_and(task::has_lapsed);
+        let mut candidates = self.candidates_now(&episode).await?;
+        if candidates.is_empty() && lapsed {
+            // Nobody else is known: it is open to the one that had it, and the hospital hears of it.
+            candidates.extend(organization(owner));
+            self.nobody_known(&at.episode, &change.target, "not-answered").await?;
+        }
         let until = self.shared_until(&episode);
         if declined {
             self.succeed(at, &change.target, candidates.clone(), &episode).await?;
         } else {
             self.reopen(&change.target, &candidates, until).await?;
+            if lapsed {
+                self.desk.edit(&change.target, task::count_return);
+                self.comes_back_too_often(at, &change.target).await?;
+            }
         }
         // What was only kept for the pharmacy goes back with it.
         for other in tasks {
@@ -106,6 +132,52 @@ impl<R: Records> Round<'_, R> {
         Ok(())
     }
 
+    /// A pharmacy has not answered in time, and nobody else is known who could take the Task: it stays with it, says so, and the
+    /// hospital hears of it. Nothing is left without an owner.
+    async fn stays_with_its_pharmacy(&mut self, change: &Change) -> Result<bool> {
+        let (Some(before), Some(after)) = (&change.before, &change.after) else { return Ok(false) };
+        let owner = task::owner(before).to_string();
+        let was_offer = before["status"].text() == "requested" && !owner.is_empty();
+        if !was_offer || !task::has_lapsed(after) || !task::owner(after).is_empty() {
+            return Ok(false);
+        }
+        let Some(episode_id) = episode_of(after).map(String::from) else { return Ok(false) };
+        let at = Addresses::of_episode(self.programme, &episode_id);
+        let Some(episode) = self.desk.get(&at.episode).await? else { return Ok(false) };
+        let candidates = self.candidates_now(&episode).await?;
+        if candidates.iter().any(|c| c.to_string() != owner) {
+            return Ok(false);
+        }
+        let (programme, now) = (self.programme, self.now().to_seconds_text());
+        let mut all = self.tasks_of(&at.plan).await?;
+        if !all.contains(&change.target) {
+            all.push(change.target.clone());
+        }
+        self.desk.load(std::slice::from_ref(&change.target)).await?;
+        let reason = after["statusReason"].clone();
+        for task in all {
+            let is_sent = |t: &Json| t["status"].text() == "requested" && task::owner(t) == owner;
+            if task != change.target && !self.desk.peek(&task).is_some_and(is_sent) {
+                continue;
+            }
+            self.desk.edit(&task, |t| {
+                task::end_lease(t);
+                t.set("owner", Json::from(serde_json::json!({"reference": owner})));
+                t.set("statusReason", reason.clone());
+                t.set("businessStatus", programme.coded("business-status", "not-answered"));
+                t.set("lastModified", now.as_str());
+            });
+        }
+        self.nobody_known(&at.episode, &change.target, "not-answered").await?;
+        Ok(true)
+    }
+
+    /// A Task that comes back again and again: it stays open, and the hospital hears of it, once.
+    async fn comes_back_too_often(&mut self, at: &Addresses, task: &Target) -> Result<()> {
+        let is_enough = self.desk.peek(task).is_some_and(|t| task::returns(t) == self.programme.choice.most_returns());
+        if is_enough { self.nobody_known(&at.episode, task, "returned").await } else { Ok(()) }
+    }
+
     pub(super) async fn reopen(
         &mut self,
         at: &Target,
@@ -113,11 +185,18 @@ impl<R: Records> Round<'_, R> {
         until: crate::clock::Instant,
     ) -> Result<()> {
         let (programme, now) = (self.programme, self.now().to_seconds_text());
+        let status = if candidates.is_empty() { "nobody-left" } else { "returned" };
         self.desk.edit(at, |t| {
             build::offer_to(programme, t, None, candidates);
-            t.set("businessStatus", programme.coded("business-status", "returned"));
+            t.set("businessStatus", programme.coded("business-status", status));
             t.set("lastModified", now);
         });
+        if candidates.is_empty()
+            && let Some(id) = self.desk.peek(at).and_then(episode_of).map(String::from)
+        {
+            let episode = Target::new(known("EpisodeOfCare"), id);
+            self.nobody_known(&episode, &episode, "nobody").await?;
+        }
         self.desk.records.unshare(&offer(at), None).await?;
         self.share_offer(at, until).await
     }
@@ -164,7 +243,7 @@ impl<R: Records> Round<'_, R> {
         if nth >= MOST_SUCCESSORS || candidates.is_empty() {
             let nobody = self.programme.coded("business-status", "nobody-left");
             self.desk.edit(old, |t| t.set("businessStatus", nobody));
-            return Ok(());
+            return self.nobody_known(&at.episode, old, "nobody-left").await;
         }
         let target = at.task(self.programme, &action, nth);
         if self.desk.get(&target).await?.is_some() {

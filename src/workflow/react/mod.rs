@@ -6,6 +6,7 @@
 
 mod abort;
 mod answers;
+mod apply;
 mod consent;
 mod contact;
 mod correction;
@@ -15,12 +16,14 @@ mod handoff;
 mod lists;
 mod opening;
 mod outreach;
+mod question;
 mod readmission;
 mod review;
 mod screen;
 mod stay;
 mod told;
 
+pub use apply::open_protocol;
 pub use escalate::escalate;
 pub use lists::reconcile;
 pub use screen::screen;
@@ -60,6 +63,7 @@ fn concerns(change: &Change) -> bool {
         change.target.rtype.as_str(),
         "AllergyIntolerance"
             | "Communication"
+            | "CommunicationRequest"
             | "Condition"
             | "Consent"
             | "DetectedIssue"
@@ -131,10 +135,11 @@ impl<R: Records> Round<'_, R> {
         let around = self.around();
         let of = |rtype: &str| self.changes.iter().filter(|c| c.target.rtype.as_str() == rtype).collect::<Vec<_>>();
         let (issues, communications, tasks) = (of("DetectedIssue"), of("Communication"), of("Task"));
+        let questions = of("CommunicationRequest");
         let asks = |c: &&Change| c.before.is_none() && c.after.as_ref().is_some_and(task::asks_abort);
         let aborts: Vec<&Change> = tasks.iter().copied().filter(asks).collect();
         let tasks: Vec<&Change> = tasks.into_iter().filter(|c| is_handoff(c)).collect();
-        let is_quiet = issues.is_empty() && communications.is_empty() && tasks.is_empty() && aborts.is_empty();
+        let is_quiet = [&issues, &communications, &questions, &tasks, &aborts].iter().all(|changes| changes.is_empty());
         if around.is_empty() && is_quiet {
             return Ok(());
         }
@@ -164,12 +169,16 @@ impl<R: Records> Round<'_, R> {
         for change in &communications {
             self.spoken(change).await?;
             self.outreach(change).await?;
+            self.replied(change).await?;
         }
         for change in of("QuestionnaireResponse") {
             self.answers_given(change).await?;
         }
         for change in &issues {
             self.dtp(change).await?;
+        }
+        for change in &questions {
+            self.asked(change).await?;
         }
         for change in &tasks {
             self.review_task(change).await?;

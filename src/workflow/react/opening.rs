@@ -139,7 +139,7 @@ impl<R: Records> Round<'_, R> {
     }
 
     /// What the scores come to, as RiskAssessments: of a scene once.
-    fn risks<'s>(&self, stay: &Stay, scene: &'s Scene) -> &'s [Json] {
+    pub(super) fn risks<'s>(&self, stay: &Stay, scene: &'s Scene) -> &'s [Json] {
         scene.risks.get_or_init(|| {
             let case = scene.case(self.desk.peek(&stay.encounter), self.now());
             let of = |s: &Score| s.assessment(self.programme, &stay.encounter, &scene.at_patient, &case, self.now());
@@ -265,6 +265,9 @@ impl<R: Records> Round<'_, R> {
         let (record_of_list, reconciled) = self.write_list(stay, at, scene, org).await?;
         self.open_tasks(plan, stay, at, scene).await?;
         self.list_alert(stay, at, scene).await?;
+        if scene.owner.is_none() && scene.candidates.is_empty() {
+            self.nobody_known(&at.episode, &at.episode, "nobody").await?;
+        }
         let mut shown = vec![patient.clone(), stay.encounter.clone(), record];
         shown.extend(self.write_risks(stay, scene, org).await?);
         shown.extend([at.episode.clone(), at.plan.clone(), at.list.clone(), record_of_list]);
@@ -291,13 +294,20 @@ impl<R: Records> Round<'_, R> {
             let target = at.task(self.programme, &action.id, nth);
             match self.desk.get(&target).await? {
                 None => {
+                    // Who cares for the patient goes on with what comes later.
+                    let tasks = self.tasks_of(&at.plan).await?;
+                    let holder = self.holders(&tasks).into_iter().next();
+                    let holder = holder.map(|id| Target::new(crate::fhir::resource::known("Organization"), id));
+                    let is_held = holder.is_some();
+                    let candidates = if is_held { Vec::new() } else { scene.candidates.clone() };
                     let frame = TaskFrame {
                         programme: self.programme,
                         at,
                         stay,
                         patient: &scene.at_patient,
-                        owner: scene.owner.clone(),
-                        candidates: scene.candidates.clone(),
+                        owner: holder.or_else(|| scene.owner.clone()),
+                        candidates,
+                        is_held,
                         raised: self.raised(stay, scene),
                         now: self.now(),
                     };
@@ -409,16 +419,24 @@ impl<R: Records> Round<'_, R> {
         let until = self.shared_until(episode);
         let now = self.now().to_seconds_text();
         for at in tasks {
+            let named = scene.owner.as_ref().map(ToString::to_string);
             let open = |t: &Json| {
-                t["status"].text() == "requested"
-                    && task::owner(t).is_empty()
-                    && element::own_code(&t["businessStatus"], "business-status") == Some("offered")
+                let stands = element::own_code(&t["businessStatus"], "business-status");
+                let is_offered = task::owner(t).is_empty() && stands == Some("offered");
+                // The one that was named has not answered, and now another is.
+                let is_unanswered =
+                    stands == Some("not-answered") && named.as_deref().is_some_and(|n| n != task::owner(t));
+                t["status"].text() == "requested" && (is_offered || is_unanswered)
             };
             if !self.desk.peek(at).is_some_and(open) {
                 continue;
             }
             let before = self.desk.peek(at).cloned();
-            self.desk.edit(at, |t| build::offer_to(programme, t, scene.owner.as_ref(), &scene.candidates));
+            let lease_from = self.now();
+            self.desk.edit(at, |t| {
+                build::offer_to(programme, t, scene.owner.as_ref(), &scene.candidates);
+                task::lease_offer(programme, t, lease_from);
+            });
             if self.desk.peek(at) != before.as_ref() {
                 self.desk.edit(at, |t| t.set("lastModified", now.as_str()));
                 self.desk.records.unshare(&build::offer(at), None).await?;

@@ -56,7 +56,10 @@ impl<R: Records> Round<'_, R> {
         let taken = |s: &str| matches!(s, "received" | "accepted" | "in-progress");
         let claimed = taken(is) && !new.is_empty() && (old != new || !taken(was));
         let given_back = !old.is_empty() && (new.is_empty() || (is == "rejected" && was != is));
-        if !claimed && !given_back {
+        // A Task that nobody else can take stays where it was.
+        let stays =
+            self.desk.peek(&change.target).is_some_and(|t| !old.is_empty() && task::owner(t) == old && new.is_empty());
+        if stays || (!claimed && !given_back) {
             return Ok(());
         }
         let at = self.addresses(&Target::new(crate::fhir::resource::known("EpisodeOfCare"), episode_id.as_str()));

@@ -1,5 +1,6 @@
 //! Stays: a discharge opens an episode, a new stay pauses one, a discharge taken back ends it.
 
+use super::opening::Scene;
 use super::{Around, Round};
 use crate::access::Role;
 use crate::error::Result;
@@ -8,8 +9,10 @@ use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
 use crate::workflow::build::{self, Addresses};
 use crate::workflow::discharge::{Decision, Known, Reason, Stay, decide, is_dead};
+use crate::workflow::eligibility::{self, Need};
 use crate::workflow::records::Records;
 use crate::workflow::{consent, element};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// How often one stay may be followed up anew.
@@ -123,6 +126,7 @@ impl<R: Records> Round<'_, R> {
             has_later_stay: others.iter().any(|e| self.discharged_at(e) > stay.end),
             is_followed: live.is_some(),
             refuses: false,
+            unmet: Vec::new(),
         };
         let mut nth = own.len();
         // Under the ids of a stay that was another patient's before there is an episode already.
@@ -137,12 +141,13 @@ impl<R: Records> Round<'_, R> {
         let previous = others.iter().rfind(|e| self.status_of(e) == "onhold").map(|e| (*e).clone());
         // Only a stay that may be followed up is worth reading the lists for.
         let mut decision = decide(self.programme, stay, &known, self.now());
-        let mut scene = None;
+        let (mut scene, mut unknown) = (None, Vec::new());
         if decision == Decision::Follow && live.is_none() {
             let found = self.scene(stay, patient, record, is_new).await?;
             known.medicines = found.lines.at_discharge();
             let consents = found.resources.iter().filter(|r| element::type_of(r) == "Consent");
             known.refuses = consent::refuses(self.programme, consents, self.now());
+            (known.unmet, unknown) = self.needs(stay, &found);
             decision = decide(self.programme, stay, &known, self.now());
             scene = Some(found);
         }
@@ -150,21 +155,21 @@ impl<R: Records> Round<'_, R> {
         match (decision, live, scene) {
             (Decision::Follow, None, Some(scene)) => {
                 let (plan, because) = self.chosen(stay, &scene);
-                let record = self.decided(stay, &[], Some(&plan.canonical)).await?;
+                let record = self.decided(stay, &[], Some(&plan.canonical), Some(&unknown)).await?;
                 self.open(stay, &at, &scene, (&plan, &because), previous.as_ref(), record).await?;
                 Ok(Some(at.episode))
             }
             (Decision::Follow, live, _) => {
                 let episode = live.as_ref().and_then(|e| self.desk.peek(e)).cloned().unwrap_or_default();
                 let plan = self.programme.plan_of(&episode).canonical.clone();
-                self.decided(stay, &[], Some(&plan)).await?;
+                self.decided(stay, &[], Some(&plan), None).await?;
                 if let Some(live) = live.filter(|_| self.is_corrected(stay)) {
                     self.correct(&live, stay, patient, record).await?;
                 }
                 Ok(None)
             }
             (Decision::Leave { reasons }, live, _) => {
-                self.decided(stay, &reasons, None).await?;
+                self.decided(stay, &reasons, None, None).await?;
                 if let Some(live) = live {
                     let dead = reasons.iter().any(|r| r.code == "deceased");
                     self.retract(&live, if dead { "deceased" } else { "not-eligible" }).await?;
@@ -172,6 +177,40 @@ impl<R: Records> Round<'_, R> {
                 Ok(None)
             }
         }
+    }
+
+    /// Criteria of the site's own that a case does not meet, and those that what is known does not tell, with what lacks: those
+    /// leave nobody out.
+    fn needs(&self, stay: &Stay, scene: &Scene) -> (Vec<Reason>, Vec<String>) {
+        let needs = &self.programme.criteria.needs;
+        if needs.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let risks = self.risks(stay, scene);
+        let mut case = scene.case(self.desk.peek(&stay.encounter), self.now());
+        case.risk = risks.iter().collect();
+        if needs.iter().any(Need::asks_high_risk) {
+            case.high_risk = Some(eligibility::high_risk(self.programme, &scene.lines, &scene.resources));
+        }
+        let (mut unmet, mut unknown) = (Vec::new(), Vec::new());
+        for need in needs {
+            match need.is_met(&case) {
+                Some(true) => {}
+                Some(false) => {
+                    unmet.push(Reason { criterion: need.criterion.clone().into(), code: need.reason.clone() });
+                }
+                None => {
+                    let display =
+                        self.programme.concept("eligibility", &need.criterion).map_or("", |c| c.display.as_str());
+                    unknown.push(format!(
+                        "Not known, and not guessed: {display} ({}): {}",
+                        need.criterion,
+                        need.missing(&case)
+                    ));
+                }
+            }
+        }
+        (unmet, unknown)
     }
 
     /// Brings all that a stay's episode may write to the desk at once; nothing of a stay that was just made is there yet.
@@ -241,10 +280,26 @@ impl<R: Records> Round<'_, R> {
         Target::new(known("Observation"), self.programme.id(&["decision", &stay.encounter.id]))
     }
 
-    /// Records the decision about a stay, and the protocol that it is followed up by; answers where.
-    pub(super) async fn decided(&mut self, stay: &Stay, reasons: &[Reason], plan: Option<&str>) -> Result<Target> {
+    /// Records the decision about a stay, and the protocol that it is followed up by; answers where. `unknown`: what could not be
+    /// judged for want of input; without it what was said about that stays.
+    pub(super) async fn decided(
+        &mut self,
+        stay: &Stay,
+        reasons: &[Reason],
+        plan: Option<&str>,
+        unknown: Option<&[String]>,
+    ) -> Result<Target> {
         let at = self.decision_at(stay);
-        let record = build::decision(self.programme, &at.id, stay, (reasons, plan), self.now());
+        let mut record = build::decision(self.programme, &at.id, stay, (reasons, plan), self.now());
+        for text in unknown.unwrap_or_default() {
+            record.push("note", Json::from(json!({"text": text})));
+        }
+        if let (None, Some(old)) = (unknown, self.desk.get(&at).await?)
+            && old["valueCodeableConcept"] == record["valueCodeableConcept"]
+            && old.get("note").is_some()
+        {
+            record.set("note", old["note"].clone());
+        }
         let org = self.desk.org(&stay.encounter).unwrap_or_default();
         self.write(&at, record, org).await?;
         Ok(at)
@@ -263,8 +318,8 @@ impl<R: Records> Round<'_, R> {
             if build::index_encounter(&json, self.base()).as_ref() == Some(encounter) && self.is_live(episode) {
                 self.retract(episode, "discharge-cancelled").await?;
                 if let Some(stay) = stay {
-                    let reason = Reason { criterion: "episode", code: "cancelled".into() };
-                    self.decided(stay, &[reason], None).await?;
+                    let reason = Reason { criterion: "episode".into(), code: "cancelled".into() };
+                    self.decided(stay, &[reason], None, None).await?;
                 }
             }
             let is_void = stay.is_none_or(Stay::is_void);

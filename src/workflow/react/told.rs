@@ -43,6 +43,40 @@ impl<R: Records> Round<'_, R> {
         self.hospital_hears(episode, "missed-window", Some(stay)).await.map(drop)
     }
 
+    /// The hospital hears that no pharmacy takes what it asked for. `what`: `nobody` is known; the only one has `not-answered`; it
+    /// was `returned` too often.
+    pub(super) async fn nobody_known(&mut self, episode: &Target, about: &Target, what: &str) -> Result<()> {
+        let Some(json) = self.desk.get(episode).await? else { return Ok(()) };
+        let base = self.base().to_string();
+        let hospital = leads_to_a("Organization", &json["managingOrganization"], &base);
+        let patient = leads_to_a("Patient", &json["patient"], &base);
+        let (Some(hospital), Some(patient)) = (hospital, patient) else { return Ok(()) };
+        let text = match what {
+            "nobody" => {
+                "No pharmacy is known that could take the follow-up: name one in the patient's record, or those that the hospital works with."
+            }
+            "not-answered" => {
+                "The pharmacy that was named has neither accepted nor declined in time, and no other is known: call it, or name another."
+            }
+            "nobody-left" => {
+                "No pharmacy is left that could take a Task of the follow-up: those that were asked have declined, or let it fail."
+            }
+            _ => {
+                "Pharmacies have taken a Task, or were sent it, and let the time pass again and again: it is open, and somebody should ask."
+            }
+        };
+        let at = Target::new(known("Communication"), self.programme.id(&[what, &about.id]));
+        let parts = [what, about.id.as_str()].join("/");
+        let all = if about == episode { vec![episode.clone()] } else { vec![about.clone(), episode.clone()] };
+        let notice = build::notice(&parts, &patient, (&all, &[hospital]), ("urgent", text), self.now());
+        let org = self.desk.org(episode).unwrap_or_default();
+        if self.desk.get(&at).await?.is_none() {
+            self.write(&at, notice, org).await?;
+            self.show_to_hospital(&episode.id, &at).await?;
+        }
+        Ok(())
+    }
+
     /// Writes what the hospital hears. Answers where; `None` where there is nobody or nothing to tell.
     async fn hospital_hears(&mut self, episode: &Target, what: &str, stay: Option<&Target>) -> Result<Option<Target>> {
         let Some(json) = self.desk.get(episode).await? else { return Ok(None) };

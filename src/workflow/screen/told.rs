@@ -6,6 +6,7 @@ use super::{Facts, Hit};
 use crate::fhir::{Json, Target};
 use crate::workflow::element;
 use crate::workflow::list::Group;
+use crate::workflow::medicine::tables::plain;
 use crate::workflow::reconcile::Kind;
 use std::collections::BTreeSet;
 
@@ -57,26 +58,55 @@ pub fn not_taken(facts: &Facts<'_>, wanted: &[String]) -> Vec<Hit> {
     out
 }
 
-/// Items of a response whose linkId ends so, with their answers, and the text of the group that they stand in.
-fn items<'a>(item: &'a Json, group: &'a str, out: &mut Vec<(&'a str, &'a str, &'a Json)>) {
-    for inner in item["item"].items() {
+/// A question that was answered.
+struct Answered<'a> {
+    link: &'a str,
+    answer: &'a Json,
+    /// The text of the group that it stands in.
+    group: &'a str,
+    /// What else was answered in that group.
+    beside: &'a [Json],
+}
+
+/// All questions of a response that were answered.
+fn items<'a>(item: &'a Json, group: &'a str, out: &mut Vec<Answered<'a>>) {
+    let beside = item["item"].items();
+    for inner in beside {
         let text = inner["text"].as_str().unwrap_or(group);
         for answer in inner["answer"].items() {
-            out.push((inner["linkId"].text(), group, answer));
+            out.push(Answered { link: inner["linkId"].text(), answer, group, beside });
             items(answer, text, out);
         }
         items(inner, text, out);
     }
 }
 
-/// An answer in words.
-fn words(answer: &Json) -> String {
+/// An answer in words, the best for people first.
+fn words(answer: &Json) -> Vec<String> {
     let coding = &answer["valueCoding"];
     let texts = [answer["valueString"].text(), coding["display"].text(), coding["code"].text()];
     match answer["valueBoolean"].as_bool() {
-        Some(is) => is.to_string(),
-        None => texts.iter().find(|t| !t.is_empty()).map(|t| (*t).to_string()).unwrap_or_default(),
+        Some(is) => vec![is.to_string()],
+        None => texts.into_iter().filter(|t| !t.is_empty()).map(String::from).collect(),
     }
+}
+
+/// The medicine that a question was about: what another answer of its group leads to, or names.
+fn about(facts: &Facts<'_>, asked: &Answered<'_>) -> Hit {
+    let all = || asked.beside.iter().flat_map(|i| i["answer"].items().iter().map(move |a| (i["linkId"].text(), a)));
+    let named = all().find(|(link, _)| link.ends_with("name")).map_or("", |(_, a)| a["valueString"].text());
+    let leads_to = |a: &Json| element::leads_to(&a["valueReference"], facts.base);
+    let sources = &facts.reconciled.sources;
+    let by_reference = all().find_map(|(_, a)| leads_to(a)).and_then(|t| sources.iter().find(|s| s.target == t));
+    let by_name = || sources.iter().find(|s| !named.is_empty() && plain(&s.line.name()) == plain(named));
+    if let Some(source) = by_reference.or_else(by_name) {
+        return Hit::of(source);
+    }
+    let name = [named, asked.group, asked.link].into_iter().find(|n| !n.is_empty()).unwrap_or_default();
+    let mut hit = Hit::default().says("medicine", name);
+    hit.drugs.insert(plain(name));
+    hit.names.push(name.to_string());
+    hit
 }
 
 /// Answers of one of these values to questions whose linkId ends so. The newest response of a questionnaire counts.
@@ -90,15 +120,13 @@ pub fn answered(facts: &Facts<'_>, links: &[String], answers: &[String]) -> Vec<
     for (at, response) in responses.into_iter().rev().filter(|(_, r)| seen.insert(r["questionnaire"].text())) {
         let mut found = Vec::new();
         items(response, "", &mut found);
-        for (link, group, answer) in found {
-            let said = words(answer);
-            let lower = said.to_lowercase();
-            let is_no = matches!(lower.as_str(), "" | "no" | "none" | "false");
-            let fits = answers.iter().any(|a| if a == "*" { !is_no } else { *a == lower });
-            if fits && links.iter().any(|l| link.to_lowercase().ends_with(l.as_str())) {
-                let mut hit = Hit::default().says("answer", said).says("medicine", group);
-                hit.drugs.insert(if group.is_empty() { link.to_string() } else { group.to_lowercase() });
-                hit.names.push(if group.is_empty() { link.to_string() } else { group.to_string() });
+        for asked in found {
+            let said = words(asked.answer);
+            let is_no = said.iter().all(|w| matches!(w.to_lowercase().as_str(), "" | "no" | "none" | "false"));
+            let is_it = |a: &String| if a == "*" { !is_no } else { said.iter().any(|w| w.to_lowercase() == *a) };
+            let link = asked.link.to_lowercase();
+            if answers.iter().any(is_it) && links.iter().any(|l| link.ends_with(l.as_str())) {
+                let mut hit = about(facts, &asked).says("answer", said.first().cloned().unwrap_or_default());
                 hit.evidence.insert(at.clone());
                 out.push(hit);
             }

@@ -99,16 +99,18 @@ async fn a_call_is_answered_by_the_form_that_it_asks_for(server: TestServer) {
     }
     let cost = json!({"valueCoding": {"system": format!("{BASE}/CodeSystem/dtp-rationale"), "code": "cost"}});
     medicine["item"].as_array_mut().unwrap().push(answer("medicine.why-not", cost));
-    technician.update(&amended).await.ok();
     let problems = |server: &TestServer| {
         let (everyone, patient) = (server.everyone(), patient.clone());
         async move { everyone.search(&format!("DetectedIssue?patient={patient}")).await }
     };
-    let before = problems(&server).await.len();
+    technician.update(&amended).await.ok();
+    let said = problems(&server).await;
+    let of_costs = |all: &[Value]| all.iter().filter(|d| d.to_string().contains("answered-cost")).count();
+    assert_eq!(of_costs(&said), 1, "the answers alone say it: {said:#?}");
     technician.operation(&format!("{at}/$extract"), &Value::Null, None).await.ok();
     assert_eq!((told("active").await, told("not-taken").await), (active - 1, not_taken + 1));
     let found = problems(&server).await;
-    assert_eq!(found.len(), before + 1, "{found:#?}");
+    assert_eq!((found.len(), of_costs(&found)), (said.len(), 1), "what is made of them says nothing twice: {found:#?}");
     assert!(found.iter().any(|d| d.to_string().contains("\"cost\"")), "{found:#?}");
     let done = json!([{"op": "replace", "path": "/status", "value": "completed"}, {"op": "add", "path": "/output",
         "value": [{"type": {"coding": [{"system": format!("{BASE}/CodeSystem/task-output-type"), "code": "answers"}]},

@@ -98,6 +98,71 @@ async fn apply_proposes_what_the_case_calls_for(server: TestServer) {
     }
 }
 
+both_databases!(apply_opens_tasks_in_the_episode_once);
+async fn apply_opens_tasks_in_the_episode_once(server: TestServer) {
+    server.at("2026-03-06T16:00:00Z");
+    let patient = posted(&server, "04-duplicate-therapy").await;
+    let hospital = server.other_hospital();
+    let encounter = hospital.search(&format!("Encounter?patient={patient}")).await.remove(0);
+    let mut plan = hospital.read("PlanDefinition/one-call").await.ok().body;
+    plan["url"] = json!("http://x.example/PlanDefinition/extra");
+    plan["action"][1]["id"] = json!("extra-call");
+    plan["action"][3]["relatedAction"][0]["actionId"] = json!("extra-call");
+    let body = |more: Value| {
+        let mut list = vec![
+            json!({"name": "planDefinition", "resource": plan}),
+            json!({"name": "subject", "valueString": format!("Patient/{patient}")}),
+            json!({"name": "encounter", "valueString": reference(&encounter)}),
+        ];
+        list.extend(more.as_array().expect("a list").iter().cloned());
+        parameters(list.into())
+    };
+    let persist = json!([{"name": "persist", "valueBoolean": true}]);
+    let tasks = async || server.everyone().search(&format!("Task?patient={patient}&_count=100")).await.len();
+    let before = tasks().await;
+    hospital.operation("PlanDefinition/$apply", &body(json!([])), None).await.ok();
+    assert_eq!(tasks().await, before, "without persist it is a proposal");
+    for user in ["mara", "elm-street-pms"] {
+        let answer = server.user(user).operation("PlanDefinition/$apply", &body(persist.clone()), None).await;
+        answer.refuses(403, "forbidden", "");
+    }
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"resource": body(persist.clone()), "request": {"method": "POST", "url": "PlanDefinition/$apply"}}]});
+    hospital.post(&bundle).await.is(400);
+    assert_eq!(tasks().await, before);
+
+    let stored = hospital.operation("PlanDefinition/$apply", &body(persist.clone()), None).await.ok().body;
+    assert_eq!((stored["resourceType"].as_str(), stored["status"].as_str()), (Some("CarePlan"), Some("active")));
+    assert_eq!(tasks().await, before + 1, "check and close are there already");
+    let of_plan = server.everyone().search(&format!("Task?based-on={}&_count=100", reference(&stored))).await.len();
+    assert_eq!(stored["activity"].as_array().map(Vec::len), Some(of_plan), "{stored}");
+    let open =
+        server.pharmacy().search(&format!("Task?patient={patient}&code={TASK_CODE}|first-call&status=requested")).await;
+    assert_eq!(open.len(), 2, "the pharmacy sees the new one as the others: {open:#?}");
+    hospital.operation("PlanDefinition/$apply", &body(persist.clone()), None).await.ok();
+    assert_eq!(tasks().await, before + 1, "asked again it opens nothing");
+    let new = open
+        .iter()
+        .find(|t| t["identifier"][0]["value"].as_str().unwrap().contains("/extra-call/"))
+        .expect("the new one");
+    server
+        .pharmacy()
+        .operation(&format!("{}/$claim", reference(new)), &Value::Null, new["meta"]["versionId"].as_str())
+        .await
+        .ok();
+
+    // What is not followed up, and what is broken, opens nothing; who does not see the patient learns nothing.
+    let query = format!(
+        "PlanDefinition/one-call/$apply?persist=true&subject=Patient/{patient}&encounter={}",
+        reference(&encounter)
+    );
+    hospital.read(&query).await.is(405);
+    server.hospital().operation("PlanDefinition/$apply", &body(persist.clone()), None).await.is(404);
+    let back = json!([{"op": "replace", "path": "/status", "value": "cancelled"}]);
+    hospital.patch(&reference(&encounter), &back).await.ok();
+    hospital.operation("PlanDefinition/$apply", &body(persist), None).await.refuses(422, "business-rule", "encounter");
+}
+
 both_databases!(a_broken_protocol_is_refused_by_the_operations);
 /// case 27: `$apply` and `$simulate` refuse a broken protocol with 422 and its element.
 async fn a_broken_protocol_is_refused_by_the_operations(server: TestServer) {

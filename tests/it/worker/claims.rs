@@ -116,3 +116,64 @@ async fn a_claim_that_is_not_begun_in_time_is_open_to_the_others_again(settings:
     assert_eq!(find("first-call").await["meta"]["versionId"], version, "looked at again, nothing changes");
     node.stop().await;
 }
+
+both_nodes!(an_offer_that_is_not_answered_in_time_is_open_to_all_candidates);
+async fn an_offer_that_is_not_answered_in_time_is_open_to_all_candidates(settings: Settings) {
+    let node = Node::start(&settings).await;
+    node.settle().await;
+    let extension = |name: &str, id: &str| {
+        json!({"url": format!("http://baton.example/fhir/StructureDefinition/{name}"),
+            "valueReference": {"reference": format!("Organization/{id}")}})
+    };
+    let candidates = [extension("candidate-pharmacy", "elm"), extension("candidate-pharmacy", "harbour")];
+    for organization in [
+        json!({"resourceType": "Organization", "id": "elm", "name": "Elm"}),
+        json!({"resourceType": "Organization", "id": "harbour", "name": "Harbour"}),
+        json!({"resourceType": "Organization", "id": "lakeside", "name": "Lakeside", "extension": candidates}),
+    ] {
+        node.put(&organization).await;
+    }
+    let friday = Instant::parse("2026-03-06T16:00:00Z").unwrap();
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"fullUrl": "urn:uuid:0b6a1c1e-0000-4000-8000-000000000001", "request": {"method": "POST", "url": "Patient"},
+            "resource": {"resourceType": "Patient", "birthDate": "1949-01-30", "extension": [extension("preferred-pharmacy", "elm")]}},
+        {"fullUrl": "urn:uuid:0b6a1c1e-0000-4000-8000-000000000002", "request": {"method": "POST", "url": "Encounter"},
+            "resource": {"resourceType": "Encounter", "status": "finished",
+                "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+                "subject": {"reference": "urn:uuid:0b6a1c1e-0000-4000-8000-000000000001"},
+                "serviceProvider": {"reference": "Organization/lakeside"},
+                "period": {"start": "2026-03-01T08:00:00Z", "end": "2026-03-06T15:00:00Z"}}}]});
+    let (status, body) =
+        ask_as(&node, (Role::HospitalSystem, "lakeside"), friday, Verb::Post, "", Some(&bundle), None).await;
+    assert_eq!(status, 200, "{body}");
+    let all = async || {
+        let (_, body) =
+            ask_as(&node, (Role::SuperUser, ""), friday, Verb::Get, "Task?status=requested", None, None).await;
+        let entries = body["entry"].as_array().cloned().unwrap_or_default();
+        entries.into_iter().map(|e| e["resource"].clone()).collect::<Vec<_>>()
+    };
+    let step = async |at: &str| {
+        while node.worker.step(Instant::parse(at).unwrap()).await.expect("a step") == Did::Something {}
+    };
+    let before = all().await;
+    assert!(before.len() > 3 && before.iter().all(|t| t["owner"]["reference"] == "Organization/elm"), "{before:?}");
+    step("2026-03-10T03:58:00Z").await;
+    assert_eq!(all().await, before, "a minute before");
+    step("2026-03-10T04:00:00Z").await;
+    let after = all().await;
+    assert_eq!(after.len(), before.len());
+    for task in &after {
+        assert!(task["owner"].is_null() && task.to_string().contains("Organization/harbour"), "{task}");
+        let same = before.iter().find(|t| t["id"] == task["id"]).unwrap();
+        assert_eq!(task["restriction"], same["restriction"], "due as before");
+    }
+    assert!(after.iter().any(|t| t["statusReason"]["coding"][0]["code"] == "offer-ended"), "{after:?}");
+    let call = after.iter().find(|t| t["code"]["coding"][0]["code"] == "first-call").unwrap();
+    let path = format!("Task/{}/$claim", call["id"].as_str().unwrap());
+    let tuesday = Instant::parse("2026-03-10T12:00:00Z").unwrap();
+    let version = call["meta"]["versionId"].as_str();
+    let harbour = (Role::PharmacySystem, "harbour");
+    let (status, body) = ask_as(&node, harbour, tuesday, Verb::Post, &path, None, version).await;
+    assert_eq!(status, 200, "{body}");
+    node.stop().await;
+}

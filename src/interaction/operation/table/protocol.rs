@@ -23,16 +23,22 @@ pub(super) const ROWS: &[Row] = &[
         base: "http://hl7.org/fhir/OperationDefinition/PlanDefinition-apply",
         is_whole: false,
         text: "What a protocol asks for: a CarePlan with a contained RequestGroup, and one Task for each action that the case calls for. Times \
-            count from the end of the encounter, or from now. Nothing is stored.",
+            count from the end of the encounter, or from now. With persist its Tasks are opened in the episode of the encounter, those that are \
+            not there yet; the answer is the episode's CarePlan.",
         takes: &[
             PLAN,
             Param::must("subject", "string", "The Patient, as a reference."),
             Param::one("encounter", "string", "The stay, as a reference."),
             Param::one("practitioner", "string", "Who asks, as a reference."),
             Param::one("organization", "string", "For whom, as a reference."),
+            Param::one(
+                "persist",
+                "boolean",
+                "Whether the Tasks are stored, in the episode of the encounter; by POST only.",
+            ),
         ],
         is_search: false,
-        gives: &[Param::must("return", "CarePlan", "The proposal.")],
+        gives: &[Param::must("return", "CarePlan", "The proposal; with persist, the plan of the episode.")],
         kind: Kind::Read(Read::Apply),
     },
     Row {

@@ -78,23 +78,79 @@ fn only_a_pharmacist_puts_a_prescribers_answer_on_record_as_a_table() {
 }
 
 #[test]
-fn a_technician_repeats_to_a_patient_what_a_pharmacist_has_taught() {
+fn a_technician_repeats_to_a_patient_what_a_pharmacist_has_taught_as_a_table() {
+    let category = json!([{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/communication-category", "code": "instruction"}]}]);
     let teach = |based_on: Option<&str>| {
         let mut out = letter("Patient/p");
         out.as_object_mut().unwrap().remove("about");
-        out["category"] = json!([{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/communication-category", "code": "instruction"}]}]);
+        out["category"] = category.clone();
         if let Some(based_on) = based_on {
             out["basedOn"] = json!([{"reference": based_on}]);
         }
         out
     };
-    for (who, based_on, answer) in [
-        ("mara", None, 403),
-        ("mara", Some("Task/1"), 403),
-        ("mara", Some("Procedure/taught"), 200),
-        ("jonas", None, 200),
+    let by = |person: &str| json!({"reference": format!("Practitioner/{person}")});
+    let subject = |id: &str| json!({"reference": format!("Patient/{id}")});
+    let procedure = |id: &str, who: &str, patient: &str| json!({"resourceType": "Procedure", "id": id, "status": "completed", "subject": subject(patient), "performer": [{"actor": by(who)}]});
+    let said = |id: &str, who: &str, kind: bool| {
+        let mut out = json!({"resourceType": "Communication", "id": id, "status": "completed", "subject": subject("p"), "sender": by(who)});
+        if kind {
+            out["category"] = category.clone();
+        }
+        out
+    };
+    for (who, based_on, answer, says) in [
+        ("mara", None, 403, "name a Procedure"),
+        ("elm", None, 403, "name a Procedure"),
+        ("mara", Some("Task/1"), 403, "name a Procedure"),
+        ("mara", Some("Procedure/taught"), 200, ""),
+        ("mara", Some("Communication/taught"), 200, ""),
+        ("mara", Some("DocumentReference/taught"), 200, ""),
+        ("mara", Some("Procedure/nowhere"), 403, "not known"),
+        ("mara", Some("Procedure/of-a-technician"), 403, "not made by a pharmacist"),
+        ("mara", Some("Procedure/of-another-patient"), 403, "no education of this patient"),
+        ("mara", Some("Procedure/never"), 403, "no education of this patient"),
+        ("mara", Some("Communication/of-a-technician"), 403, "not made by a pharmacist"),
+        ("mara", Some("Communication/small-talk"), 403, "no education of this patient"),
+        ("jonas", None, 200, ""),
     ] {
-        assert_eq!(status(&with_people().write(who, vec![teach(based_on)])), answer, "{who} {based_on:?}");
+        let mut world = with_people();
+        for role in ["jonas", "mara"] {
+            let code = if role == "jonas" { "183500000X" } else { "183700000X" };
+            let json = json!({"resourceType": "PractitionerRole", "id": role, "practitioner": by(role), "organization": {"reference": "Organization/elm"},
+                "code": [{"coding": [{"system": "http://nucc.org/provider-taxonomy", "code": code}]}]});
+            world.memory.client(json.into(), 0);
+        }
+        let mut never = procedure("never", "jonas", "p");
+        never["status"] = "not-done".into();
+        for material in [
+            procedure("taught", "jonas", "p"),
+            procedure("of-a-technician", "mara", "p"),
+            procedure("of-another-patient", "jonas", "other"),
+            never,
+            said("taught", "jonas", true),
+            said("of-a-technician", "mara", true),
+            said("small-talk", "jonas", false),
+            json!({"resourceType": "DocumentReference", "id": "taught", "status": "current", "subject": subject("p"), "author": [by("jonas")]}),
+        ] {
+            world.memory.client(material.into(), 0);
+        }
+        let result = world.write(who, vec![teach(based_on)]);
+        assert_eq!(status(&result), answer, "{who} {based_on:?}: {result:?}");
+        if let Err(error) = result {
+            assert!(
+                error.to_string().contains(says) && error.to_string().contains("rule education"),
+                "{says}: {error}"
+            );
+        }
+        // The side door: what was no instruction becomes one.
+        let mut plain = teach(based_on);
+        plain.as_object_mut().unwrap().remove("category");
+        plain["id"] = "later".into();
+        world.write(who, vec![plain]).unwrap();
+        let result =
+            world.change(who, &target("Communication/later"), |c| c.set("category", Json::from(category.clone())));
+        assert_eq!(status(&result), answer, "by change: {who} {based_on:?}: {result:?}");
     }
 }
 

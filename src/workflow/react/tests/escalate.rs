@@ -67,14 +67,42 @@ fn question(status: &str) -> Value {
         "authoredOn": "2026-11-25T21:00:00Z", "occurrenceDateTime": "2026-11-25T23:00:00Z", "sender": {"reference": "Practitioner/jonas"}})
 }
 
+/// All questions about the problem, by when they were put.
+fn questions(world: &World) -> Vec<Json> {
+    let mut out: Vec<Json> = world.memory.all("CommunicationRequest").into_iter().cloned().collect();
+    out.sort_by_key(|q| q["authoredOn"].text().to_string());
+    out
+}
+
+/// As the worker does: every question that waits is looked at.
+fn escalate_all(world: &mut World) {
+    for question in questions(world).iter().filter(|q| q["status"].text() == "active") {
+        world.escalate("super", &element::target_of(question).unwrap()).unwrap();
+    }
+}
+
+fn review_stands(world: &World) -> String {
+    let review = world.json(&world.task("review-dtp"));
+    element::own_code(&review["businessStatus"], "business-status").unwrap_or_default().to_string()
+}
+
 #[test]
 fn a_question_that_no_prescriber_answers_is_asked_again_then_by_phone_then_of_another() {
     let (mut world, _) = World::with_problem();
+    world
+        .change("hospital", &target("Patient/p"), |p| {
+            p.set(
+                "generalPractitioner",
+                Json::from(json!([{"reference": "Practitioner/doctor"}, {"reference": "Practitioner/other"}])),
+            );
+        })
+        .unwrap();
     world.write("jonas", vec![question("active")]).unwrap();
-    let at = target("CommunicationRequest/q");
-    for hours in [1, 2, 3, 5, 7, 9] {
+    assert_eq!(review_stands(&world), "awaiting-prescriber");
+    for hours in [1, 2, 3, 5, 7, 9, 11] {
         world.now = crate::clock::Instant::parse(NOW).unwrap().plus_seconds(hours * 3_600);
-        world.escalate("super", &at).unwrap();
+        escalate_all(&mut world);
+        escalate_all(&mut world);
     }
     let said: Vec<String> =
         notices(&world).iter().map(|c| c["payload"][0]["contentString"].text().to_string()).collect();
@@ -83,6 +111,72 @@ fn a_question_that_no_prescriber_answers_is_asked_again_then_by_phone_then_of_an
         assert!(text.contains(says), "{text}");
     }
     assert_eq!(heard(&world), ["Practitioner/jonas"; 3]);
+    // Each step is a question of its own, in place of the one before.
+    let all = questions(&world);
+    let told: Vec<(&str, &str, &str, &str)> = all
+        .iter()
+        .map(|q| {
+            (
+                q["status"].text(),
+                q["priority"].text(),
+                q["medium"][0]["coding"][0]["code"].text(),
+                q["recipient"][0]["reference"].text(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("revoked", "routine", "", "Practitioner/doctor"),
+            ("revoked", "urgent", "", "Practitioner/doctor"),
+            ("revoked", "asap", "PHONE", "Practitioner/doctor"),
+            ("active", "stat", "PHONE", "Practitioner/other"),
+        ]
+    );
+    for (old, new) in all.iter().zip(all.iter().skip(1)) {
+        assert_eq!(new["replaces"][0]["reference"].text(), format!("CommunicationRequest/{}", old["id"].text()));
+        assert_eq!(new["about"], old["about"]);
+        assert!(old["statusReason"]["text"].text().contains(new["id"].text()), "{old}");
+    }
+    // An answer to the first one ends it all.
+    let reply = json!({"resourceType": "Communication", "id": "r", "status": "completed", "subject": {"reference": "Patient/p"},
+        "basedOn": [{"reference": "CommunicationRequest/q"}], "sender": {"reference": "Practitioner/doctor"}});
+    world.write("jonas", vec![reply]).unwrap();
+    assert_eq!(questions(&world).last().unwrap()["status"].text(), "completed");
+    assert_eq!(review_stands(&world), "awaiting-pharmacist");
+}
+
+#[test]
+fn what_the_asker_sends_is_the_question_and_no_answer() {
+    let (mut world, _) = World::with_problem();
+    world.write("jonas", vec![question("active")]).unwrap();
+    let letter = json!({"resourceType": "Communication", "id": "l", "status": "completed", "subject": {"reference": "Patient/p"},
+        "basedOn": [{"reference": "CommunicationRequest/q"}], "sender": {"reference": "Practitioner/jonas"},
+        "recipient": [{"reference": "Practitioner/doctor"}]});
+    world.write("jonas", vec![letter]).unwrap();
+    assert_eq!(world.status(&target("CommunicationRequest/q")), "active");
+    world.now = world.now.plus_seconds(3 * 3_600);
+    escalate_all(&mut world);
+    assert_eq!(questions(&world).len(), 2, "it waits for an answer still");
+}
+
+#[test]
+fn a_question_without_an_end_is_given_the_time_of_its_review_and_is_about_one_patient() {
+    let (mut world, _) = World::with_problem();
+    let mut bare = question("active");
+    for name in ["occurrenceDateTime", "authoredOn", "priority"] {
+        bare.as_object_mut().unwrap().remove(name);
+    }
+    world.write("jonas", vec![bare.clone()]).unwrap();
+    let asked = world.json(&target("CommunicationRequest/q"));
+    assert_eq!(
+        (asked["occurrenceDateTime"].text(), asked["priority"].text(), asked["authoredOn"].text()),
+        ("2026-11-28T21:00:00Z", "urgent", NOW)
+    );
+    bare["id"] = "other".into();
+    bare["subject"]["reference"] = "Patient/other".into();
+    let error = world.write("jonas", vec![bare]).unwrap_err();
+    assert_eq!((error.kind.status(), error.issues[0].expression.as_str()), (422, "CommunicationRequest.about"));
 }
 
 #[test]

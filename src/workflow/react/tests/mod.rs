@@ -7,6 +7,8 @@ mod endings;
 mod escalate;
 mod laws;
 mod lists;
+mod needs;
+mod offers;
 mod order;
 
 use crate::workflow::world::*;
