@@ -51,6 +51,10 @@ pub fn of(who: Who<'_>, keys: &Keys) -> Option<Arc<Sieve>> {
 
 fn layer(who: Who<'_>, right: Rights, owner: Option<&Target>, keys: &Keys) -> Layer {
     let mut layer = Layer::default();
+    if who.is_patient {
+        // One may always read oneself.
+        layer.patient = owner.map(|o| self_key(keys, o));
+    }
     for rtype in ResourceType::all().filter(|t| !DIRECTORY.contains(&t.as_str())) {
         let about: Vec<&Scope> =
             who.scopes.data.iter().filter(|s| s.rtype.is_none() || s.rtype == Some(rtype)).collect();
@@ -131,7 +135,7 @@ mod tests {
     const KEYS: Keys = Keys(1, 2);
 
     /// Whether a resource that is found by these keys passes.
-    fn passes(scopes: &str, is_patient: bool, rtype: &str, exact: &[i64]) -> bool {
+    fn passes(scopes: &str, is_patient: bool, rtype: &'static str, exact: &[i64]) -> bool {
         let scopes = Scopes::parse(scopes);
         let mut exact = exact.to_vec();
         exact.sort_unstable();
