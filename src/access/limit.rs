@@ -33,9 +33,7 @@ impl Limit {
         match (ctx.principal.role, &ctx.principal.org) {
             // Whose auditor has no organisation audits all of them; the matrix gives the role AuditEvent and the directory only.
             (Role::SuperUser | Role::RuleEngine, _) | (Role::Auditor, None) => Self::Everything,
-            (_, Some(org)) => {
-                Self::Organization { org: org.clone(), now: ctx.now, sieve: ctx.principal.sieve.clone() }
-            }
+            (_, Some(org)) => Self::Organization { org: org.clone(), now: ctx.now, sieve: ctx.principal.sieve.clone() },
             (_, None) => Self::Directory,
         }
     }

@@ -360,7 +360,8 @@ impl Scopes {
     #[must_use]
     pub fn within(&self, registered: &Scopes, levels: &[Level]) -> Scopes {
         let covered = |s: &&Scope| {
-            let given = registered.data.iter().filter(|r| r.level == s.level && (r.is_plain() || r.granular == s.granular));
+            let given =
+                registered.data.iter().filter(|r| r.level == s.level && (r.is_plain() || r.granular == s.granular));
             levels.contains(&s.level) && given.fold(Rights::NONE, |sum, r| sum.and(r.on(s.rtype))).covers(s.rights)
         };
         Scopes { data: self.data.iter().filter(covered).cloned().collect(), others: Vec::new() }
@@ -507,7 +508,11 @@ mod tests {
             ("user/Task.rs system/Patient.r", "system/*.cruds", "system/Patient.r"),
             ("system/Task.rs system/Task.rs nonsense", "system/Task.rs", "system/Task.rs"),
             ("system/Observation.rs?category=x", "system/*.cruds", "system/Observation.rs?category=x"),
-            ("system/Observation.rs?category=x", "system/Observation.rs?category=x", "system/Observation.rs?category=x"),
+            (
+                "system/Observation.rs?category=x",
+                "system/Observation.rs?category=x",
+                "system/Observation.rs?category=x",
+            ),
             ("system/Observation.rs", "system/Observation.rs?category=x", ""),
             ("system/Observation.rs?category=y", "system/Observation.rs?category=x", ""),
         ] {

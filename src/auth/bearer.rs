@@ -307,7 +307,13 @@ impl AuthState {
         standing::person(&self.store, &self.policy, &user, role, now).await?;
         let grant = match &claims.grant {
             None => None,
-            Some(id) => Some(self.store.grant(id).await?.filter(|g| g.revoked == 0 && g.client == client.id).ok_or_else(|| invalid_token("the grant was taken back"))?),
+            Some(id) => Some(
+                self.store
+                    .grant(id)
+                    .await?
+                    .filter(|g| g.revoked == 0 && g.client == client.id)
+                    .ok_or_else(|| invalid_token("the grant was taken back"))?,
+            ),
         };
         if grant.as_ref().is_some_and(|g| g.user != user.name) {
             return Err(invalid_token("the grant is of another user"));

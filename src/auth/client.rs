@@ -5,8 +5,8 @@
 //! Not for: `jwks_uri` (keys are registered by value), TLS client certificates.
 //! Source: RFC 6749 2.3, RFC 7523 3, <https://hl7.org/fhir/smart-app-launch/STU2.2/client-confidential-asymmetric.html>.
 
-use super::endpoint::{Form, OAuthError};
 use super::AuthState;
+use super::endpoint::{Form, OAuthError};
 use super::jws::Jws;
 use crate::clock::Instant;
 use crate::store::oauth::{Client, Kind};
@@ -30,8 +30,14 @@ const MAX_LIFE: i64 = 300;
 enum Presented<'a> {
     /// A public client's id, which is no proof of anything.
     Id(&'a str),
-    Secret { id: String, secret: String },
-    Assertion { assertion: &'a str, id: Option<&'a str> },
+    Secret {
+        id: String,
+        secret: String,
+    },
+    Assertion {
+        assertion: &'a str,
+        id: Option<&'a str>,
+    },
 }
 
 /// Authenticates the client of a token request. `basic`: the value of `Authorization`, if one was sent.
@@ -61,7 +67,9 @@ pub async fn authenticate(
             // An unknown client costs the same comparison, with a hash that nothing has.
             let stored = client.as_ref().and_then(|c| c.secret.as_deref()).and_then(unhex).unwrap_or([0; 32]);
             let fits = bool::from(given.ct_eq(&stored));
-            client.filter(|c| fits && c.kind == Kind::Symmetric && c.secret.is_some() && c.is_active).ok_or_else(|| refused("secret"))
+            client
+                .filter(|c| fits && c.kind == Kind::Symmetric && c.secret.is_some() && c.is_active)
+                .ok_or_else(|| refused("secret"))
         }
         Presented::Assertion { assertion, id } => {
             let jws = Jws::read(assertion, MAX_ASSERTION).ok_or_else(|| refused("not a JWS"))?;

@@ -63,8 +63,7 @@ pub async fn code(state: &AuthState, client: &Client, form: &Form, now: Instant)
     let scopes = Scopes::parse(&grant.scope);
     let refreshes = client.may("refresh_token") && (scopes.has("offline_access") || scopes.has("online_access"));
     let secret = random_text::<32>()?;
-    let refresh =
-        Refresh { hash: hash(&secret), grant: grant.id.clone(), expires: grant.expires, used: 0 };
+    let refresh = Refresh { hash: hash(&secret), grant: grant.id.clone(), expires: grant.expires, used: 0 };
     if !state.store.redeem_code(&given, refreshes.then_some(&refresh), now).await? {
         return Err(replayed(state, client, &grant, "a code was redeemed twice at once", now).await?);
     }

@@ -65,9 +65,17 @@ mod tests {
     #[test]
     fn the_wait_as_a_table() {
         let second = 1_000_000;
-        for (failures, ago, waits) in
-            [(4, 0, 0), (5, 0, 1), (5, 1, 0), (6, 0, 2), (7, 1, 3), (15, 0, 900), (500, 0, 900), (500, 899, 1), (500, 3601, 0)]
-        {
+        for (failures, ago, waits) in [
+            (4, 0, 0),
+            (5, 0, 1),
+            (5, 1, 0),
+            (6, 0, 2),
+            (7, 1, 3),
+            (15, 0, 900),
+            (500, 0, 900),
+            (500, 899, 1),
+            (500, 3601, 0),
+        ] {
             let now = Instant(10_000 * second);
             assert_eq!(rest(failures, now.0 - ago * second, 5, 900, now), waits, "{failures} failures, {ago} s ago");
         }

@@ -56,12 +56,7 @@ pub async fn revoke(state: &AuthState, request: &TokenRequest<'_>, now: Instant)
 }
 
 /// The client that asks: by its own authentication, or by an access token that it has.
-async fn asker(
-    state: &AuthState,
-    request: &TokenRequest<'_>,
-    form: &Form,
-    now: Instant,
-) -> Result<String, OAuthError> {
+async fn asker(state: &AuthState, request: &TokenRequest<'_>, form: &Form, now: Instant) -> Result<String, OAuthError> {
     let header = request.one_authorization()?;
     let is_bearer = header.is_some_and(|h| h.get(..7).is_some_and(|s| s.eq_ignore_ascii_case("bearer ")));
     if !is_bearer {

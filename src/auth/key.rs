@@ -48,7 +48,8 @@ impl SigningKey {
     pub fn generate_rsa(now: Instant) -> Result<StoredKey> {
         let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048)
             .map_err(|_| Error::fault("no signing key could be made"))?;
-        let pkcs8: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| Error::fault("a new signing key could not be written"))?;
+        let pkcs8: Pkcs8V1Der<'_> =
+            pair.as_der().map_err(|_| Error::fault("a new signing key could not be written"))?;
         Self::stored(pkcs8.as_ref(), Algorithm::RS256, now)
     }
 

@@ -43,9 +43,11 @@ async fn make(state: &AuthState, request: &TokenRequest<'_>, now: Instant) -> Re
         .map_err(|_| OAuthError::invalid_request("send JSON: {\"client_id\": \u{2026}, \"patient\": \u{2026}}"))?;
     let text = |name: &str| match body.get(name) {
         None => Ok(String::new()),
-        Some(value) => value.as_str().filter(|id| is_id(id)).map(str::to_owned).ok_or_else(|| {
-            OAuthError::invalid_request(format!("{name} is an id"))
-        }),
+        Some(value) => value
+            .as_str()
+            .filter(|id| is_id(id))
+            .map(str::to_owned)
+            .ok_or_else(|| OAuthError::invalid_request(format!("{name} is an id"))),
     };
     let client = state.store.oauth_client(&text("client_id")?).await?;
     let client = client.filter(|c| c.is_active && c.may("authorization_code"));

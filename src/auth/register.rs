@@ -35,7 +35,8 @@ pub fn problems(client: &Client) -> Vec<(&'static str, String)> {
     }
     for origin in &client.origins {
         let is_web = origin.starts_with("https://") || is_loopback(origin);
-        let is_bare = origin.split("://").nth(1).is_some_and(|h| !h.is_empty() && !h.contains(['/', '?', '#', '@', '*']));
+        let is_bare =
+            origin.split("://").nth(1).is_some_and(|h| !h.is_empty() && !h.contains(['/', '?', '#', '@', '*']));
         if !is_web || !is_bare || origin.to_ascii_lowercase() != *origin {
             out.push(("origins", format!("holds '{origin}', which is no origin such as https://app.example")));
         }
@@ -64,7 +65,10 @@ pub fn problems(client: &Client) -> Vec<(&'static str, String)> {
                 let value: Value = serde_json::from_str(text).unwrap_or(Value::Null);
                 out.extend(check_jwks(&value).err().map(|why| ("jwks", why)));
             }
-            (None, Some(_)) => out.push(("jwks-uri", "is not built yet: register the keys themselves with jwks".into())),
+            (None, Some(_)) => {
+                let why = "is not built yet: register the keys themselves with jwks";
+                out.push(("jwks-uri", why.into()));
+            }
         },
         _ => {}
     }
@@ -76,7 +80,10 @@ pub fn problems(client: &Client) -> Vec<(&'static str, String)> {
 /// # Errors
 /// The rest of a sentence.
 pub fn redirect_uri(uri: &str) -> Result<(), &'static str> {
-    if uri.len() > 512 || !uri.bytes().all(|b| b.is_ascii_graphic()) || uri.contains(['\\', '"', '<', '>', '`', '{', '}', '|', '^']) {
+    if uri.len() > 512
+        || !uri.bytes().all(|b| b.is_ascii_graphic())
+        || uri.contains(['\\', '"', '<', '>', '`', '{', '}', '|', '^'])
+    {
         return Err("is longer than 512 characters, or has some that no URL has");
     }
     if uri.contains('#') {
@@ -104,7 +111,9 @@ pub fn redirect_uri(uri: &str) -> Result<(), &'static str> {
             Ok(())
         }
         // RFC 8252 7.1: the reverse of a domain name; that leaves out javascript:, data:, file: and the like.
-        own if own.contains('.') && own.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b)) => {
+        own if own.contains('.')
+            && own.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b)) =>
+        {
             Ok(())
         }
         _ => Err("is neither https nor a scheme of a native app such as com.example.app"),
@@ -138,11 +147,9 @@ pub fn metadata(client: &Client) -> Value {
         "active": client.is_active,
         "first_party": client.is_first_party,
     });
-    for (name, list) in [
-        ("redirect_uris", &client.redirect_uris),
-        ("launch_uris", &client.launch_uris),
-        ("origins", &client.origins),
-    ] {
+    for (name, list) in
+        [("redirect_uris", &client.redirect_uris), ("launch_uris", &client.launch_uris), ("origins", &client.origins)]
+    {
         if !list.is_empty() {
             out[name] = json!(list);
         }

@@ -147,7 +147,10 @@ mod tests {
     /// security R27: Granular scopes are a conjunction inside and a union across; a plain one beside them makes them moot.
     #[test]
     fn what_passes_as_a_table() {
-        let of_p = |t: &str, code: &str| KEYS.reference(t, code, "Patient", "p");
+        let of = |t: &'static str, code: &str, id: &str| {
+            R4.reference_keys(&KEYS, known(t), code, &Target::new(known("Patient"), id))[0]
+        };
+        let of_p = |t: &'static str, code: &str| of(t, code, "p");
         let vital = token(known("Observation"), "category", "vital-signs", &KEYS).unwrap();
         let lab = token(known("Observation"), "category", "laboratory", &KEYS).unwrap();
         let is_final = token(known("Observation"), "status", "final", &KEYS).unwrap();
@@ -157,8 +160,8 @@ mod tests {
             ("user/*.rs", "Observation", vec![], true),
             ("patient/*.rs", "Observation", vec![], false),
             ("patient/*.rs", "Observation", vec![subject], true),
-            ("patient/*.rs", "Observation", vec![KEYS.reference("Observation", "focus", "Patient", "p")], false),
-            ("patient/*.rs", "Observation", vec![KEYS.reference("Observation", "subject", "Patient", "q")], false),
+            ("patient/*.rs", "Observation", vec![of_p("Observation", "focus")], false),
+            ("patient/*.rs", "Observation", vec![of("Observation", "subject", "q")], false),
             ("patient/*.rs", "Patient", vec![], true),
             ("patient/Observation.rs", "Patient", vec![], false),
             ("patient/*.rs", "Task", vec![of_p("Task", "patient")], true),
@@ -168,7 +171,12 @@ mod tests {
             ("patient/Observation.rs?category=vital-signs", "Observation", vec![subject, v], true),
             ("user/Observation.rs?category=vital-signs&status=final", "Observation", vec![v], false),
             ("user/Observation.rs?category=vital-signs&status=final", "Observation", vec![v, f], true),
-            ("user/Observation.rs?category=vital-signs user/Observation.rs?category=laboratory", "Observation", vec![l], true),
+            (
+                "user/Observation.rs?category=vital-signs user/Observation.rs?category=laboratory",
+                "Observation",
+                vec![l],
+                true,
+            ),
             ("user/Observation.rs?category=vital-signs user/Observation.rs", "Observation", vec![l], true),
             ("user/Observation.rs patient/Observation.u", "Observation", vec![], false),
             ("user/Observation.rs patient/Task.rs", "Observation", vec![], true),

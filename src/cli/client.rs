@@ -131,7 +131,9 @@ async fn carry_out(store: &Store, command: Command) -> Result<String> {
         Command::Rotate { id } => {
             let client = known(store, &id).await?;
             if client.kind != Kind::Symmetric {
-                return Err(Error::invalid(format!("client {id} has no secret; register new keys with baton client add")));
+                return Err(Error::invalid(format!(
+                    "client {id} has no secret; register new keys with baton client add"
+                )));
             }
             let secret = random_text::<32>()?;
             store.put_oauth_client(Client { secret: Some(hash_secret(&secret)), ..client }).await?;

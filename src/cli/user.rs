@@ -156,10 +156,10 @@ fn user(add: Add) -> Result<User> {
 
 /// Whether the login could act at this moment.
 async fn check(store: &Store, settings: &Settings, user: &User) -> Result<()> {
-    let people =
-        [Role::Technician, Role::Pharmacist, Role::Prescriber, Role::Patient, Role::Analyst, Role::Admin];
+    let people = [Role::Technician, Role::Pharmacist, Role::Prescriber, Role::Patient, Role::Analyst, Role::Admin];
     let role = Role::parse(&user.role).filter(|r| people.contains(r));
-    let role = role.ok_or_else(|| Error::invalid("role is technician, pharmacist, prescriber, patient, analyst or admin"))?;
+    let role =
+        role.ok_or_else(|| Error::invalid("role is technician, pharmacist, prescriber, patient, analyst or admin"))?;
     if store.oauth_client(&user.name).await?.is_some() {
         return Err(Error::invalid(format!("'{}' is the id of a client", user.name)));
     }

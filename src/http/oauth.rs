@@ -39,12 +39,7 @@ pub(super) fn document(shared: &Shared, path: &str) -> Option<serde_json::Value>
 }
 
 /// Answers one of them.
-pub(super) async fn answer(
-    shared: &Shared,
-    request: &HttpRequest,
-    payload: web::Payload,
-    face: &Face,
-) -> HttpResponse {
+pub(super) async fn answer(shared: &Shared, request: &HttpRequest, payload: web::Payload, face: &Face) -> HttpResponse {
     let house = &shared.house;
     let limits = Limits { body_bytes: 64 << 10, ..house.limits.clone() };
     let bytes = match body::read(request, payload, &limits).await {

@@ -4,11 +4,11 @@
 //! a page. Source: RFC 6749 4.1, RFC 7636 (S256 alone), RFC 8707, RFC 9207, RFC 9700,
 //! <https://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html>; OpenID Connect Core 3.1.2.1 (`prompt`, `max_age`).
 
-use crate::auth::endpoint::OAuthAnswer;
 use super::web::{encode, problem, redirect};
 use crate::access::scope::{Level, Scopes};
 use crate::auth::AuthState;
 use crate::auth::endpoint::Form;
+use crate::auth::endpoint::OAuthAnswer;
 use crate::auth::token::hash;
 use crate::clock::Instant;
 use crate::error::Result;
@@ -97,7 +97,9 @@ pub async fn read(state: &AuthState, parameters: &[u8], now: Instant) -> Result<
     let is_doubled = |name: &str| doubled.iter().any(|d| d == name);
     let client = client.filter(|c| c.is_active && c.kind != Kind::None && c.may("authorization_code"));
     let Some(client) = client.filter(|_| !is_doubled("client_id")) else {
-        return Ok(Err(page("It is not registered here. If it should be, tell whoever looks after Baton at your place.")));
+        return Ok(Err(page(
+            "It is not registered here. If it should be, tell whoever looks after Baton at your place.",
+        )));
     };
     let to = form.get("redirect_uri").filter(|uri| client.redirect_uris.iter().any(|known| known == uri));
     let Some(to) = to.filter(|_| !is_doubled("redirect_uri")) else {
@@ -152,7 +154,8 @@ fn judge(
     }
     let is_challenge = |c: &&str| c.len() == 43 && c.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     let challenge = form.get("code_challenge").filter(is_challenge);
-    let challenge = challenge.ok_or(invalid("code_challenge is the SHA-256 of code_verifier in base64url, 43 characters"))?;
+    let challenge =
+        challenge.ok_or(invalid("code_challenge is the SHA-256 of code_verifier in base64url, 43 characters"))?;
     let (aud, resource) = (form.get("aud"), form.get("resource"));
     let for_us = [aud, resource].into_iter().flatten().all(|a| a == state.parties.audience);
     if !for_us || (aud.is_none() && resource.is_none()) {

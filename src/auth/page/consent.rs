@@ -4,13 +4,13 @@
 
 use super::pick::visible;
 use super::step::{self, At};
-use crate::auth::endpoint::OAuthAnswer;
 use super::web::{PageRequest, e};
-use super::words::{self, KINDS};
+use super::words::{self, KINDS, Kinds};
 use crate::access::scope::{Rights, Scope, Scopes};
 use crate::access::{Policy, Role};
 use crate::auth::AuthState;
 use crate::auth::endpoint::Form;
+use crate::auth::endpoint::OAuthAnswer;
 use crate::auth::people::{born, display, human_name};
 use crate::auth::token::{hash, random_text};
 use crate::clock::Instant;
@@ -90,10 +90,10 @@ fn kinds(n: usize, scope: &Scope) -> String {
             )
         })
         .collect();
-    format!("<details><summary>Only some kinds of it</summary><p>With one of these ticked, nothing else of it is let out.</p>{ticks}</details>")
+    format!(
+        "<details><summary>Only some kinds of it</summary><p>With one of these ticked, nothing else of it is let out.</p>{ticks}</details>"
+    )
 }
-
-type Kinds = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 fn kinds_of(scope: &Scope) -> Option<&'static Kinds> {
     let reads = Rights::R.and(Rights::S).covers(scope.rights);
@@ -121,7 +121,9 @@ fn chosen(offered: &Scopes, form: &Form) -> Scopes {
         let mut parts = Vec::new();
         if let Some((_, system, list)) = kinds_of(scope) {
             let ticked = list.iter().enumerate().filter(|(m, _)| form.get(&format!("d{n}k{m}")).is_some());
-            parts.extend(ticked.map(|(_, (code, _))| scope.narrowed(vec![("category".into(), format!("{system}|{code}"))])));
+            parts.extend(
+                ticked.map(|(_, (code, _))| scope.narrowed(vec![("category".into(), format!("{system}|{code}"))])),
+            );
         }
         match (parts.is_empty(), form.get(&format!("d{n}")).is_some()) {
             (false, _) => out.data.extend(parts),
@@ -175,7 +177,8 @@ pub async fn grant(state: &AuthState, at: &At, user: &User, scopes: Scopes, now:
     let mut context = Map::new();
     let mut is_launched = true;
     if !at.ask.launch.is_empty() {
-        let launch = state.store.launch(&at.ask.launch).await?.filter(|l| l.user == user.name && l.client == at.client.id);
+        let launch =
+            state.store.launch(&at.ask.launch).await?.filter(|l| l.user == user.name && l.client == at.client.id);
         let launch = launch.filter(|l| l.expires > now.0 && l.patient == at.pending.patient);
         is_launched = launch.is_some();
         if let Some(Value::Object(map)) = launch.and_then(|l| serde_json::from_str(&l.context).ok()) {

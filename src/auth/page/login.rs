@@ -2,8 +2,8 @@
 
 use super::session::{self, Browser};
 use super::step::{self, At};
-use crate::auth::endpoint::OAuthAnswer;
 use super::web::{PageRequest, e, page as whole, problem, redirect};
+use crate::auth::endpoint::OAuthAnswer;
 use crate::auth::{AuthState, failure};
 use crate::clock::Instant;
 use crate::error::{Kind, Result};
@@ -11,7 +11,8 @@ use crate::error::{Kind, Result};
 /// The form. `wrong`: what went wrong before, in words; empty: nothing.
 #[must_use]
 pub fn page(state: &AuthState, at: &At, status: u16, wrong: &str) -> OAuthAnswer {
-    let lead = format!("<p class=\"lead\"><strong>{}</strong> asks to be let in. Sign in to go on.</p>", e(&at.client.name));
+    let lead =
+        format!("<p class=\"lead\"><strong>{}</strong> asks to be let in. Sign in to go on.</p>", e(&at.client.name));
     at.page(state, status, "Sign in", &form(&lead, &at.hidden(), wrong, ""))
 }
 

@@ -2,10 +2,10 @@
 
 use super::session::{self, Browser};
 use super::web::{PageRequest, e, page, problem, redirect};
-use crate::auth::endpoint::OAuthAnswer;
 use super::{login, words};
 use crate::access::scope::Scopes;
 use crate::auth::AuthState;
+use crate::auth::endpoint::OAuthAnswer;
 use crate::auth::people::display;
 use crate::clock::Instant;
 use crate::error::Result;

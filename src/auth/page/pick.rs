@@ -1,11 +1,11 @@
 //! Which patient, which encounter: only those that the user may see.
 
 use super::step::{self, At};
-use crate::auth::endpoint::OAuthAnswer;
 use super::web::{PageRequest, e, problem, redirect};
 use crate::access::scope::Action;
 use crate::access::{Ctx, Decision, Limit, Role};
 use crate::auth::AuthState;
+use crate::auth::endpoint::OAuthAnswer;
 use crate::auth::people::{born, human_name};
 use crate::clock::Instant;
 use crate::error::Result;
@@ -67,15 +67,12 @@ async fn search(
 ///
 /// # Errors
 /// What the store says.
-pub async fn patients(
-    state: &AuthState,
-    at: &At,
-    who: (&User, Role),
-    name: &str,
-    now: Instant,
-) -> Result<OAuthAnswer> {
-    let words: Vec<String> =
-        name.split_whitespace().take(4).map(|w| w.chars().filter(|c| !"\\,|$".contains(*c)).take(40).collect()).collect();
+pub async fn patients(state: &AuthState, at: &At, who: (&User, Role), name: &str, now: Instant) -> Result<OAuthAnswer> {
+    let words: Vec<String> = name
+        .split_whitespace()
+        .take(4)
+        .map(|w| w.chars().filter(|c| !"\\,|$".contains(*c)).take(40).collect())
+        .collect();
     let mut pairs = vec![("_sort", "family"), ("_count", MOST)];
     pairs.extend(words.iter().filter(|w| !w.is_empty()).map(|w| ("name", w.as_str())));
     let found = search(state, who, "Patient", &pairs, now).await?;

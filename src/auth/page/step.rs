@@ -4,13 +4,13 @@
 
 use super::ask::Ask;
 use super::session::{self, Browser};
-use crate::auth::endpoint::OAuthAnswer;
 use super::web::{PageRequest, page, problem};
 use super::{consent, login, pick};
 use crate::access::Role;
 use crate::access::scope::Level;
 use crate::auth::AuthState;
 use crate::auth::endpoint::Form;
+use crate::auth::endpoint::OAuthAnswer;
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::store::oauth::{Client, Launch, Pending, User};
@@ -75,7 +75,11 @@ pub async fn find(
     now: Instant,
 ) -> Result<Result<At, OAuthAnswer>> {
     let over = || {
-        Ok(Err(problem(400, "This page is over", "It was answered, or it waited too long. Go back to the app and start again.")))
+        Ok(Err(problem(
+            400,
+            "This page is over",
+            "It was answered, or it waited too long. Go back to the app and start again.",
+        )))
     };
     let id = form.get("t").unwrap_or_default();
     let Some(mut pending) = state.store.pending(id).await?.filter(|p| p.expires > now.0) else { return over() };
@@ -150,10 +154,12 @@ async fn next(state: &AuthState, mut at: At, form: &Form, now: Instant) -> Resul
         }
         return pick::patients(state, &at, (&user, role), form.get("q").unwrap_or_default(), now).await;
     }
-    if scopes.has("launch/encounter") && at.pending.encounter.is_empty() && !at.pending.patient.is_empty() {
-        if let Some(page) = pick::encounters(state, &at, (&user, role), now).await? {
-            return Ok(page);
-        }
+    let needs_encounter = scopes.has("launch/encounter") && at.pending.encounter.is_empty();
+    if needs_encounter
+        && !at.pending.patient.is_empty()
+        && let Some(page) = pick::encounters(state, &at, (&user, role), now).await?
+    {
+        return Ok(page);
     }
     if at.client.is_first_party {
         return consent::grant(state, &at, &user, scopes, now).await;

@@ -113,8 +113,11 @@ pub fn of_other(scope: &str) -> Option<&'static str> {
     }
 }
 
-/// Kinds that a user can choose in place of the whole: (type, system, [(code, words)]).
-pub const KINDS: &[(&str, &str, &[(&str, &str)])] = &[
+/// (type, system, [(code, words)])
+pub type Kinds = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// Kinds that a user can choose in place of the whole.
+pub const KINDS: &[Kinds] = &[
     (
         "Condition",
         "http://terminology.hl7.org/CodeSystem/condition-category",

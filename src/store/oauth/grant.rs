@@ -226,10 +226,8 @@ impl Store {
             l.context.as_str().into(),
             l.expires.into(),
         ];
-        let steps = vec![
-            Step::may("DELETE FROM oauth_launch WHERE expires < $1", vec![now.0.into()]),
-            Step::must(sql, args),
-        ];
+        let steps =
+            vec![Step::may("DELETE FROM oauth_launch WHERE expires < $1", vec![now.0.into()]), Step::must(sql, args)];
         self.write(Steps(steps)).await.map(|_| ())
     }
 
@@ -238,7 +236,8 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn launch(&self, hash: &str) -> Result<Option<Launch>> {
-        let sql = "SELECT hash, client, usr, patient, encounter, context, expires, used FROM oauth_launch WHERE hash = $1";
+        let sql =
+            "SELECT hash, client, usr, patient, encounter, context, expires, used FROM oauth_launch WHERE hash = $1";
         self.fetch(sql, vec![hash.into()]).await?.first().map(launch).transpose()
     }
 

@@ -107,10 +107,8 @@ impl Store {
             p.expires.into(),
         ];
         // What nobody can use any more goes at the same time.
-        let steps = vec![
-            Step::may("DELETE FROM oauth_pending WHERE expires < $1", vec![now.0.into()]),
-            Step::must(sql, args),
-        ];
+        let steps =
+            vec![Step::may("DELETE FROM oauth_pending WHERE expires < $1", vec![now.0.into()]), Step::must(sql, args)];
         self.write(Steps(steps)).await.map(|_| ())
     }
 
@@ -193,13 +191,7 @@ impl Store {
 }
 
 fn session(row: &Row) -> Result<Session> {
-    Ok(Session {
-        hash: row.text(0)?,
-        user: row.text(1)?,
-        at: row.int(2)?,
-        used: row.int(3)?,
-        expires: row.int(4)?,
-    })
+    Ok(Session { hash: row.text(0)?, user: row.text(1)?, at: row.int(2)?, used: row.int(3)?, expires: row.int(4)? })
 }
 
 fn pending(row: &Row) -> Result<Pending> {

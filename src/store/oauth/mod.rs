@@ -67,8 +67,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 4] =
-        [(Self::None, "none"), (Self::Public, "public"), (Self::Symmetric, "symmetric"), (Self::Asymmetric, "asymmetric")];
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::None, "none"),
+        (Self::Public, "public"),
+        (Self::Symmetric, "symmetric"),
+        (Self::Asymmetric, "asymmetric"),
+    ];
 
     /// As rows and files write it.
     #[must_use]

@@ -64,6 +64,8 @@ async fn row_30_only_our_own_access_tokens_pass(auth: Auth) {
         "the table's token is good but for its change"
     );
 
+    let jwks = auth.state.jwks();
+    let public = jwks["keys"].as_array().unwrap().iter().find_map(|k| k["x"].as_str()).unwrap().to_owned();
     let with = |header: &str| sign(header, &claims(&|_| ()), &key, Algorithm::ES256);
     let swapped = {
         let mut parts: Vec<&str> = good.split('.').collect();
@@ -107,7 +109,7 @@ async fn row_30_only_our_own_access_tokens_pass(auth: Auth) {
             sign(
                 &header.replace("ES256", "HS256"),
                 &claims(&|_| ()),
-                &EncodingKey::from_secret(auth.state.jwks()["keys"][0]["x"].as_str().unwrap().as_bytes()),
+                &EncodingKey::from_secret(public.as_bytes()),
                 Algorithm::HS256,
             ),
         ),

@@ -78,7 +78,11 @@ async fn other_mistakes_go_to_the_app(site: Site) {
     ] {
         let page = browser.ask(&site.request("public", SCOPE, &[(name, value)])).await;
         assert_eq!(page.status, 303, "{name}={value}: {}", page.html);
-        assert!(page.header("location").starts_with(&format!("{CALLBACK}?error={error}&")), "{name}={value}: {}", page.header("location"));
+        assert!(
+            page.header("location").starts_with(&format!("{CALLBACK}?error={error}&")),
+            "{name}={value}: {}",
+            page.header("location")
+        );
         assert_eq!(page.sent("state"), "a state/with?odd&signs=");
         assert_eq!(page.sent("iss"), site.root);
     }
@@ -108,7 +112,10 @@ async fn a_user_says_no(site: Site) {
         let decision = if nothing { "allow" } else { "deny" };
         let form = [("t", t.as_str()), ("csrf", &csrf), ("decision", decision)];
         let answer = browser.post("/auth/consent", &form).await;
-        assert_eq!((answer.sent("error").as_str(), answer.sent("state").as_str()), ("access_denied", "a state/with?odd&signs="));
+        assert_eq!(
+            (answer.sent("error").as_str(), answer.sent("state").as_str()),
+            ("access_denied", "a state/with?odd&signs=")
+        );
         assert!(!answer.header("location").contains("code="));
         assert_eq!(browser.post("/auth/consent", &form).await.status, 400, "the request is over");
     }
@@ -129,7 +136,9 @@ async fn a_request_belongs_to_its_browser(site: Site) {
     let mut victim = site.browser();
     let other = victim.ask(&site.request("public", SCOPE, &[])).await;
     let foreign = other.hidden("csrf");
-    for (what, t, csrf) in [("another browser's request", &t, &foreign), ("another browser's token", &other.hidden("t"), &csrf)] {
+    for (what, t, csrf) in
+        [("another browser's request", &t, &foreign), ("another browser's token", &other.hidden("t"), &csrf)]
+    {
         let form = [("t", t.as_str()), ("csrf", csrf), ("decision", "allow"), ("d0", "on")];
         assert_eq!(victim.post("/auth/consent", &form).await.status, 400, "{what}");
         let form = [("t", t.as_str()), ("csrf", csrf), ("user", "amira"), ("password", site.password("amira"))];
@@ -143,7 +152,8 @@ async fn a_request_belongs_to_its_browser(site: Site) {
     // consent does not come before the login, nor the patient of another
     let mut early = site.browser();
     let page = early.ask(&site.request("public", SCOPE, &[])).await;
-    let form = [("t", page.hidden("t")), ("csrf", page.hidden("csrf")), ("decision", "allow".into()), ("d0", "on".into())];
+    let form =
+        [("t", page.hidden("t")), ("csrf", page.hidden("csrf")), ("decision", "allow".into()), ("d0", "on".into())];
     let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (*n, v.as_str())).collect();
     assert_eq!(early.post("/auth/consent", &form).await.status, 400);
     let answer = browser.post("/auth/pick", &[("t", &t), ("csrf", &csrf), ("patient", &site.other)]).await;

@@ -31,12 +31,17 @@ impl Page {
     pub fn ticked(&self) -> Vec<String> {
         let boxes = self.html.split("<input type=\"checkbox\"").skip(1);
         let ticked = boxes.filter(|b| b.split('>').next().is_some_and(|tag| tag.contains(" checked")));
-        ticked.map(|b| b.split("name=\"").nth(1).and_then(|r| r.split('"').next()).expect("a name").to_owned()).collect()
+        ticked
+            .map(|b| b.split("name=\"").nth(1).and_then(|r| r.split('"').next()).expect("a name").to_owned())
+            .collect()
     }
 
     /// The name of the box that stands beside a scope.
     pub fn box_of(&self, scope: &str) -> String {
-        let (before, _) = self.html.split_once(&format!("<code>{scope}</code>")).unwrap_or_else(|| panic!("{scope} in {}", self.html));
+        let (before, _) = self
+            .html
+            .split_once(&format!("<code>{scope}</code>"))
+            .unwrap_or_else(|| panic!("{scope} in {}", self.html));
         before.rsplit("name=\"").next().and_then(|r| r.split('"').next()).expect("a name").to_owned()
     }
 

@@ -63,15 +63,19 @@ fn seed() -> Value {
         client
     };
     let more = [
-        app("public", json!({"public": true, "origins": ["https://app.example"], "name": "<script>alert(1)</script> & Co"})),
+        app(
+            "public",
+            json!({"public": true, "origins": ["https://app.example"], "name": "<script>alert(1)</script> & Co"}),
+        ),
         app("secret", json!({"secret": SECRET})),
         app("house", json!({"public": true, "first-party": true, "redirect-uris": ["http://127.0.0.1:9/cb"]})),
         app("small", json!({"public": true, "scopes": "launch/patient openid patient/Observation.rs"})),
     ];
     seed["clients"].as_array_mut().expect("clients").extend(more);
-    seed["users"].as_array_mut().expect("users").push(
-        json!({"name": "drew", "organization": "lakeside", "role": "prescriber", "practitioner": "drew-park"}),
-    );
+    seed["users"]
+        .as_array_mut()
+        .expect("users")
+        .push(json!({"name": "drew", "organization": "lakeside", "role": "prescriber", "practitioner": "drew-park"}));
     seed["practitioners"].as_array_mut().expect("people").push(json!({"id": "drew-park",
         "name": {"family": "Park", "given": ["Drew"]}, "roles": [{"organization": "lakeside", "role": "prescriber"}]}));
     seed
@@ -83,7 +87,8 @@ impl Site {
         std::fs::write(&file, seed().to_string()).expect("a seed file");
         settings.seed = Some(file);
         let server = TestServer::start(settings).await;
-        let patient = |name: &str| json!({"resourceType": "Patient", "name": [{"family": name}], "birthDate": "1950-01-02"});
+        let patient =
+            |name: &str| json!({"resourceType": "Patient", "name": [{"family": name}], "birthDate": "1950-01-02"});
         let hospital = server.hospital();
         let made = hospital.create(&patient("Haddad")).await.ok().reference();
         let other = hospital.create(&patient("Other")).await.ok().reference();
@@ -106,13 +111,15 @@ impl Site {
             }
         }
         site.server.kill();
-        let amira = ["user", "add", "amira", "--role", "patient", "--organization", "lakeside", "--patient", &site.patient];
+        let amira =
+            ["user", "add", "amira", "--role", "patient", "--organization", "lakeside", "--patient", &site.patient];
         let (done, said) = site.server.settings.run(&amira);
         assert!(done, "{said}");
         for user in ["amira", "drew"] {
             let (done, said) = site.server.settings.run(&["user", "password", user, "--generate"]);
             assert!(done, "{said}");
-            let password = said.split(PASSWORD_WORDS).nth(1).and_then(|rest| rest.split(' ').next()).expect("a password");
+            let password =
+                said.split(PASSWORD_WORDS).nth(1).and_then(|rest| rest.split(' ').next()).expect("a password");
             site.passwords.push((user.into(), password.into()));
         }
         site.server.settings.arguments.extend(["--auth", "embedded"].map(String::from));

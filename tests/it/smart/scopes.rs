@@ -9,6 +9,7 @@ both_databases_with_site!(
     patient_scopes_reach_one_patient,
     granular_scopes_hold_on_every_path,
     v1_scopes_come_back_as_they_were_asked,
+    long_scopes_stand_in_the_grant,
 );
 
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
@@ -34,7 +35,9 @@ async fn a_user_grants_a_part(site: Site) {
     assert_eq!(site.read(answer.text("access_token"), "Observation").await.status, 200);
     assert_eq!(site.read(answer.text("access_token"), "Condition").await.status, 403);
     // beyond the registration
-    let small = site.tokens("amira", "small", "launch/patient openid offline_access patient/Observation.rs patient/Patient.rs").await;
+    let small = site
+        .tokens("amira", "small", "launch/patient openid offline_access patient/Observation.rs patient/Patient.rs")
+        .await;
     assert_eq!(small["scope"], "patient/Observation.rs launch/patient openid");
 }
 
@@ -56,9 +59,14 @@ async fn patient_scopes_reach_one_patient(site: Site) {
     let whole = site.tokens("drew", "public", "launch/patient user/*.rs").await;
     let all = site.read(token(&whole), "Observation").await.body;
     assert_eq!(all["entry"].as_array().map(Vec::len), Some(4), "user/ scopes see all that the user does: {all}");
-    let others: Vec<String> = all["entry"].as_array().unwrap().iter().map(|e| &e["resource"])
+    let others: Vec<String> = all["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| &e["resource"])
         .filter(|r| r["subject"]["reference"] == format!("Patient/{}", site.other))
-        .map(|r| r["id"].as_str().unwrap().to_owned()).collect();
+        .map(|r| r["id"].as_str().unwrap().to_owned())
+        .collect();
     for (user, body) in [
         ("drew", site.tokens("drew", "public", "launch/patient patient/*.rs").await),
         ("amira", site.tokens("amira", "public", "launch/patient patient/*.rs user/*.rs").await),
@@ -136,15 +144,19 @@ async fn granular_scopes_hold_on_every_path(site: Site) {
         assert!(!everything.contains(&lab), "{user}: {everything}");
     }
     // a program writes within its scope only: what was there, and what is to be
-    let form = [("grant_type", "client_credentials"), ("client_id", "lakeside-ehr"),
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", "lakeside-ehr"),
         ("client_secret", "for-the-demo-on-loopback-only-lakeside-ehr-0001"),
-        ("scope", "system/Patient.rs system/Observation.cruds?category=vital-signs")];
+        ("scope", "system/Patient.rs system/Observation.cruds?category=vital-signs"),
+    ];
     let answer = site.token("", &form).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     let token = answer.text("access_token").to_owned();
     let write = async |method: reqwest::Method, path: &str, body: Value| {
         let request = site.http.request(method, format!("{}/fhir/{path}", site.root)).bearer_auth(&token);
-        let answer = request.header("Content-Type", "application/fhir+json").body(body.to_string()).send().await.unwrap();
+        let answer =
+            request.header("Content-Type", "application/fhir+json").body(body.to_string()).send().await.unwrap();
         answer.status().as_u16()
     };
     use reqwest::Method;
@@ -165,4 +177,20 @@ async fn v1_scopes_come_back_as_they_were_asked(site: Site) {
     let body = site.tokens("amira", "public", "launch/patient patient/Observation.read patient/Patient.rs").await;
     assert_eq!(body["scope"], "patient/Observation.read patient/Patient.rs launch/patient");
     assert_eq!(site.read(token(&body), "Observation").await.status, 200);
+}
+
+/// security R31: Scopes over 1 kB stand in the grant; the token stays short, and they hold all the same.
+async fn long_scopes_stand_in_the_grant(site: Site) {
+    let all = "AllergyIntolerance CarePlan CareTeam Composition Condition Consent Coverage DeviceRequest DiagnosticReport DocumentReference \
+        Encounter EpisodeOfCare FamilyMemberHistory Flag Goal Immunization List Media MedicationAdministration MedicationDispense \
+        MedicationRequest MedicationStatement Observation Patient Procedure QuestionnaireResponse RelatedPerson RiskAssessment \
+        ServiceRequest Specimen SupplyRequest VisionPrescription";
+    let scopes: Vec<String> = all.split_whitespace().map(|t| format!("patient/{t}.rs user/{t}.r")).collect();
+    let body = site.tokens("amira", "secret", &format!("launch/patient {}", scopes.join(" "))).await;
+    let granted = body["scope"].as_str().unwrap();
+    assert!(granted.len() > 1_024 && token(&body).len() < 1_200, "{} {}", granted.len(), token(&body).len());
+    assert_eq!(site.read(token(&body), "Observation").await.status, 200);
+    assert_eq!(site.read(token(&body), "Account").await.status, 403);
+    let seen = site.post("/auth/introspect", "secret", &[("token", token(&body))]).await;
+    assert_eq!(seen.body["scope"], granted);
 }

@@ -44,11 +44,20 @@ async fn discovery_lists_what_works(site: Site) {
     {
         assert!(has(name), "{name}");
     }
-    let response = site.http.get(format!("{}/fhir/metadata", site.root)).header("Origin", "https://any.example").send().await.unwrap();
+    let response = site
+        .http
+        .get(format!("{}/fhir/metadata", site.root))
+        .header("Origin", "https://any.example")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.headers()["access-control-allow-origin"], "*");
     let metadata: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
     let security = &metadata["rest"][0]["security"];
-    assert_eq!((&security["cors"], &security["service"][0]["coding"][0]["code"]), (&true.into(), &"SMART-on-FHIR".into()));
+    assert_eq!(
+        (&security["cors"], &security["service"][0]["coding"][0]["code"]),
+        (&true.into(), &"SMART-on-FHIR".into())
+    );
     let page = site.http.get(format!("{}/auth/style.css", site.root)).send().await.unwrap();
     assert_eq!(page.headers()["content-type"], "text/css; charset=utf-8");
 }
@@ -57,14 +66,21 @@ async fn discovery_lists_what_works(site: Site) {
 /// security A63: A foreign origin and null are not reflected.
 async fn browsers_of_registered_origins_may_read(site: Site) {
     let ask = |method: &str, path: &str, origin: &str, preflight: bool| {
-        let mut request = site.http.request(method.parse().unwrap(), format!("{}{path}", site.root)).header("Origin", origin);
+        let mut request =
+            site.http.request(method.parse().unwrap(), format!("{}{path}", site.root)).header("Origin", origin);
         if preflight {
             request = request.header("Access-Control-Request-Method", "PUT");
         }
         request.send()
     };
-    let allowed = |r: &reqwest::Response| r.headers().get("access-control-allow-origin").map(|v| v.to_str().unwrap().to_owned());
-    for (method, path, status) in [("POST", "/auth/token", 400), ("GET", "/fhir/Patient", 401), ("OPTIONS", "/fhir/Patient/1", 204), ("OPTIONS", "/auth/token", 204)] {
+    let allowed =
+        |r: &reqwest::Response| r.headers().get("access-control-allow-origin").map(|v| v.to_str().unwrap().to_owned());
+    for (method, path, status) in [
+        ("POST", "/auth/token", 400),
+        ("GET", "/fhir/Patient", 401),
+        ("OPTIONS", "/fhir/Patient/1", 204),
+        ("OPTIONS", "/auth/token", 204),
+    ] {
         let answer = ask(method, path, "https://app.example", method == "OPTIONS").await.unwrap();
         assert_eq!(answer.status().as_u16(), status, "{path}");
         assert_eq!(allowed(&answer).as_deref(), Some("https://app.example"), "{path}");

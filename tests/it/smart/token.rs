@@ -133,7 +133,11 @@ async fn a_refresh_token_is_good_once(site: Site) {
     assert_eq!(third.text("scope"), "patient/Observation.rs");
     assert_eq!(site.read(third.text("access_token"), "Observation").await.status, 200);
     assert_eq!(site.read(third.text("access_token"), "Condition").await.status, 403);
-    assert_eq!(site.read(third.text("access_token"), &format!("Patient/{}", site.patient)).await.status, 200, "oneself");
+    assert_eq!(
+        site.read(third.text("access_token"), &format!("Patient/{}", site.patient)).await.status,
+        200,
+        "oneself"
+    );
     ask("public", &two, "").await.refuses(400, "invalid_grant", "used before");
     ask("public", third.text("refresh_token"), "").await.refuses(400, "invalid_grant", "the family is over");
     assert_eq!(site.read(third.text("access_token"), "Observation").await.status, 401);
@@ -151,7 +155,8 @@ async fn online_access_ends_with_the_login(site: Site) {
     let page = browser.sign_in(&page, "amira").await;
     let code = browser.allow(&page, &[]).await.sent("code");
     let first = site.redeem("public", &code, &[]).await;
-    let ask = async |token: &str| site.token("public", &[("grant_type", "refresh_token"), ("refresh_token", token)]).await;
+    let ask =
+        async |token: &str| site.token("public", &[("grant_type", "refresh_token"), ("refresh_token", token)]).await;
     let second = ask(first.text("refresh_token")).await;
     assert_eq!(second.status, 200, "{}", second.body);
     let page = browser.open("/auth/manage").await;

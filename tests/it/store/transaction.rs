@@ -186,7 +186,10 @@ async fn a_share_row_opens_one_resource_to_one_organisation_until_its_time(store
                 tx.share(Share { org: 0, target: target("a"), handoff: "h1".into(), until }).await?;
                 tx.audit(Audit { client: "test".into(), ..Audit::default() });
                 // The template opens it to nobody.
-                assert_eq!(tx.get(&Limit::Organization { org: "p".into(), now: now(), sieve: None }, &target("a")).await?, None);
+                assert_eq!(
+                    tx.get(&Limit::Organization { org: "p".into(), now: now(), sieve: None }, &target("a")).await?,
+                    None
+                );
                 Ok(())
             })
         }))
