@@ -92,6 +92,7 @@ async fn look(
     let ctx = Ctx {
         principal: Arc::clone(principal),
         now,
+        address: None,
         request_id: Arc::from("launch"),
         base: Arc::from(state.parties.audience.as_str()),
     };

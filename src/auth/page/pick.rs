@@ -27,6 +27,7 @@ fn limit(state: &AuthState, user: &User, role: Role, now: Instant) -> Option<Lim
     let ctx = Ctx {
         principal: Arc::new(principal),
         now,
+        address: None,
         request_id: Arc::from("auth"),
         base: Arc::from(state.parties.audience.as_str()),
     };
