@@ -231,6 +231,16 @@ limits! {
     user_token_seconds, "user-token-seconds", "BATON_USER_TOKEN_SECONDS", 900, 30..=3_600;
     /// Seconds that a system's access token is good
     system_token_seconds, "system-token-seconds", "BATON_SYSTEM_TOKEN_SECONDS", 300, 30..=300;
+    /// Memory of one password hash (Argon2id), in KiB
+    password_kib, "password-kib", "BATON_PASSWORD_KIB", 19_456, 8_192..=(4 << 20);
+    /// Passes of one password hash
+    password_passes, "password-passes", "BATON_PASSWORD_PASSES", 2, 1..=100;
+    /// Password hashes at a time
+    password_hashes, "password-hashes", "BATON_PASSWORD_HASHES", 2, 1..=64;
+    /// Seconds that our pages stay signed in without being used
+    idle_seconds, "idle-seconds", "BATON_IDLE_SECONDS", 900, 60..=86_400;
+    /// Seconds that a refresh token with offline_access is good without being used
+    offline_seconds, "offline-seconds", "BATON_OFFLINE_SECONDS", 7_776_000, 3_600..=7_776_000;
     /// Seconds that a call of the terminology server may take
     terminology_seconds, "terminology-seconds", "BATON_TERMINOLOGY_SECONDS", 5, 1..=60;
     /// Answers of the terminology server that are kept

@@ -1,6 +1,8 @@
 //! The caller of one request: [`Principal`], its [`Role`], and the clock, id and base of the request.
 
+use super::Sieve;
 use crate::clock::Instant;
+use crate::fhir::Target;
 use std::sync::Arc;
 
 /// What a caller is, which decides what it may change (`profiles/policy`).
@@ -78,6 +80,8 @@ pub struct Principal {
     pub patient: Option<String>,
     /// `jti` of the access token, for the audit; never the token.
     pub token: Option<String>,
+    /// Which rows the token lets through, within what the organisation sees; `None`: all.
+    pub sieve: Option<Arc<Sieve>>,
 }
 
 impl Principal {
@@ -93,6 +97,7 @@ impl Principal {
             scopes: None,
             patient: None,
             token: None,
+            sieve: None,
         }
     }
 
@@ -100,6 +105,18 @@ impl Principal {
     #[must_use]
     pub fn rule_engine() -> Self {
         Self { role: Role::RuleEngine, client: "baton".into(), ..Self::super_user() }
+    }
+
+    /// Whether a resource is who is calling: one may always read oneself.
+    #[must_use]
+    pub fn is(&self, target: &Target) -> bool {
+        match (self.role, target.rtype.as_str()) {
+            (Role::Patient, "Patient") => self.patient.as_deref() == Some(&*target.id),
+            (_, "Practitioner") => {
+                self.practitioner.as_deref().and_then(|p| p.strip_prefix("Practitioner/")) == Some(&*target.id)
+            }
+            _ => false,
+        }
     }
 
     /// `Organization/id` of the caller.

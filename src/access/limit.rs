@@ -5,6 +5,8 @@
 
 use super::{Ctx, Role};
 use crate::clock::Instant;
+use crate::fhir::ResourceType;
+use std::sync::Arc;
 
 /// What rows a read may return.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum Limit {
         org: String,
         /// When share rows are judged.
         now: Instant,
+        /// What the token lets through of them; `None`: all.
+        sieve: Option<Arc<Sieve>>,
     },
     /// Nothing clinical: the directory only (a caller without an organisation).
     Directory,
@@ -29,9 +33,47 @@ impl Limit {
         match (ctx.principal.role, &ctx.principal.org) {
             // Whose auditor has no organisation audits all of them; the matrix gives the role AuditEvent and the directory only.
             (Role::SuperUser | Role::RuleEngine, _) | (Role::Auditor, None) => Self::Everything,
-            (_, Some(org)) => Self::Organization { org: org.clone(), now: ctx.now },
+            (_, Some(org)) => Self::Organization { org: org.clone(), now: ctx.now, sieve: ctx.principal.sieve.clone() },
             (_, None) => Self::Directory,
         }
+    }
+}
+
+/// Which clinical rows a token lets through, by the search rows that they are found by: those of the patient in context, and
+/// those that granular scopes name. Made by `auth::sieve`; a row must pass each layer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sieve(pub Vec<Layer>);
+
+/// A row passes by any one of these.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Layer {
+    /// Types of which all rows pass.
+    pub free: Vec<ResourceType>,
+    /// `version.self_key` of the patient in context.
+    pub patient: Option<i64>,
+    /// Keys of `idx`, one of which the row has: of references to the patient.
+    pub keys: Vec<i64>,
+    /// By type: for each list, one of its keys.
+    pub granular: Vec<(ResourceType, Vec<Vec<i64>>)>,
+}
+
+impl Sieve {
+    /// Whether what is about to be written passes. `self_key`: of the resource; `exact`: its keys of `idx`, sorted.
+    #[must_use]
+    pub fn lets(&self, rtype: ResourceType, self_key: i64, exact: &[i64]) -> bool {
+        let has = |keys: &[i64]| keys.iter().any(|k| exact.binary_search(k).is_ok());
+        self.0.iter().all(|layer| {
+            layer.free.contains(&rtype)
+                || layer.patient == Some(self_key)
+                || has(&layer.keys)
+                || layer.granular.iter().any(|(t, lists)| *t == rtype && lists.iter().all(|keys| has(keys)))
+        })
+    }
+
+    /// Tells one sieve from another: page links are bound to it.
+    #[must_use]
+    pub fn print(sieve: Option<&Arc<Self>>) -> String {
+        sieve.map_or_else(String::new, |s| format!("{s:?}"))
     }
 }
 

@@ -9,6 +9,6 @@ pub mod policy;
 pub mod scope;
 
 pub use context::{Ctx, Principal, Role};
-pub use limit::Limit;
+pub use limit::{Layer, Limit, Sieve};
 pub use policy::{Decision, Policy, decide};
 pub use scope::Action;

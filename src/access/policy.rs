@@ -376,8 +376,16 @@ mod tests {
                 assert_eq!(may(name, action, "AuditEvent"), name == "auditor" && reads, "{name} {action:?} AuditEvent");
             }
         }
-        // admin has no clinical read, an analyst sees measures only, a patient nothing yet
-        for role in ["admin", "analyst", "patient", "auditor"] {
+        // a patient writes nothing, and sees neither Tasks nor problems, which hold what pharmacists say to each other
+        for rtype in ["Patient", "MedicationStatement", "Communication", "Consent"] {
+            assert!(may("patient", Action::Read, rtype) && !may("patient", Action::Update, rtype), "{rtype}");
+            assert!(!may("patient", Action::Create, rtype), "{rtype}");
+        }
+        for rtype in ["Task", "DetectedIssue", "Provenance"] {
+            assert!(!may("patient", Action::Read, rtype), "{rtype}");
+        }
+        // admin has no clinical read, an analyst sees measures only
+        for role in ["admin", "analyst", "auditor"] {
             for rtype in ["Patient", "Task", "DetectedIssue", "Communication", "MedicationStatement", "Encounter"] {
                 assert!(!may(role, Action::Read, rtype) && !may(role, Action::SearchType, rtype), "{role} {rtype}");
             }

@@ -4,8 +4,10 @@
 //! Not for: what a role may do (`policy.rs`); a scope never adds a right, it only takes away.
 //! Source: <https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html>.
 //!
-//! Granular scopes (`?category=…`) are read, and give nothing until every read path filters by them: half a filter leaks.
+//! Granular scopes (`?category=…`) give rights as plain ones do; which rows they reach is a [`super::Sieve`], which every read
+//! and write passes.
 
+use super::limit::DIRECTORY;
 use crate::fhir::ResourceType;
 use std::fmt;
 
@@ -244,6 +246,8 @@ impl Scope {
         let granular = match query {
             None => Vec::new(),
             Some(_) if v1 => return None,
+            // Of all types, of the patient or of the directory a part by category is none that reads could tell.
+            Some(_) if rtype.is_none_or(|t| t.as_str() == "Patient" || DIRECTORY.contains(&t.as_str())) => return None,
             Some(query) => query.split('&').map(granular).collect::<Option<Vec<_>>>()?,
         };
         Some(Self { level, rtype, rights, granular, v1 })
@@ -253,9 +257,15 @@ impl Scope {
         self.granular.is_empty()
     }
 
-    /// The rights a plain scope gives on a type; `None`: on every type.
+    /// The rights it gives on a type; `None`: on every type.
     fn on(&self, rtype: Option<ResourceType>) -> Rights {
-        if self.is_plain() && (self.rtype.is_none() || self.rtype == rtype) { self.rights } else { Rights::NONE }
+        if self.rtype.is_none() || self.rtype == rtype { self.rights } else { Rights::NONE }
+    }
+
+    /// The same scope for other rights, which are written in v2.
+    #[must_use]
+    pub fn narrowed(&self, granular: Vec<(String, String)>) -> Self {
+        Self { granular, v1: false, ..self.clone() }
     }
 }
 
@@ -350,12 +360,17 @@ impl Scopes {
     #[must_use]
     pub fn within(&self, registered: &Scopes, levels: &[Level]) -> Scopes {
         let covered = |s: &&Scope| {
-            let given = registered.data.iter().filter(|r| r.level == s.level);
-            s.is_plain()
-                && levels.contains(&s.level)
-                && given.fold(Rights::NONE, |sum, r| sum.and(r.on(s.rtype))).covers(s.rights)
+            let given =
+                registered.data.iter().filter(|r| r.level == s.level && (r.is_plain() || r.granular == s.granular));
+            levels.contains(&s.level) && given.fold(Rights::NONE, |sum, r| sum.and(r.on(s.rtype))).covers(s.rights)
         };
         Scopes { data: self.data.iter().filter(covered).cloned().collect(), others: Vec::new() }
+    }
+
+    /// Whether one of the others is there: `openid`, `offline_access`, ….
+    #[must_use]
+    pub fn has(&self, other: &str) -> bool {
+        self.others.contains(&other)
     }
 }
 
@@ -431,6 +446,9 @@ mod tests {
             ("patient/Observation.rs?_filter=x", None),
             ("patient/Observation.rs?date=ge2020", None),
             ("patient/Observation.read?category=x", None),
+            ("patient/*.rs?category=x", None),
+            ("patient/Patient.rs?_tag=x", None),
+            ("user/Location.rs?status=active", None),
         ] {
             assert_eq!(Scope::parse(text).map(|s| s.to_string()).as_deref(), reads_as, "{text}");
         }
@@ -471,13 +489,10 @@ mod tests {
     }
 
     #[test]
-    fn a_granular_scope_gives_nothing_until_reads_filter_by_it() {
+    fn a_granular_scope_gives_rights_whose_rows_a_sieve_holds() {
         let observation = Some(known("Observation"));
-        assert!(!allows("user/Observation.rs?category=vital-signs", Action::Read, observation));
-        assert!(
-            allows("user/Observation.rs?category=a user/Observation.rs", Action::Read, observation),
-            "R27: a plain scope beside it makes it moot"
-        );
+        assert!(allows("user/Observation.rs?category=vital-signs", Action::Read, observation));
+        assert!(!allows("user/Observation.rs?category=vital-signs", Action::Create, observation));
     }
 
     /// Requirement 29 and attack row 14: asked ∩ registered.
@@ -492,7 +507,14 @@ mod tests {
             ("user/Task.rs patient/Task.rs offline_access", "system/*.cruds user/*.cruds", ""),
             ("user/Task.rs system/Patient.r", "system/*.cruds", "system/Patient.r"),
             ("system/Task.rs system/Task.rs nonsense", "system/Task.rs", "system/Task.rs"),
-            ("system/Observation.rs?category=x", "system/*.cruds", ""),
+            ("system/Observation.rs?category=x", "system/*.cruds", "system/Observation.rs?category=x"),
+            (
+                "system/Observation.rs?category=x",
+                "system/Observation.rs?category=x",
+                "system/Observation.rs?category=x",
+            ),
+            ("system/Observation.rs", "system/Observation.rs?category=x", ""),
+            ("system/Observation.rs?category=y", "system/Observation.rs?category=x", ""),
         ] {
             let got = Scopes::parse(asked).within(&Scopes::parse(registered), &[Level::System]);
             assert_eq!(got.to_string(), granted, "{asked} of {registered}");

@@ -6,6 +6,9 @@
 //! Source: RFC 6750; own rules for `--auth off`.
 
 use super::key::KeyRing;
+use super::origins::Origins;
+use super::password::Passwords;
+use super::sieve::{self, Who};
 use super::standing;
 use super::token::{self, Claims, Grant, Parties};
 use crate::access::scope::{Level, Scopes};
@@ -60,6 +63,10 @@ pub struct AuthState {
     pub parties: Parties,
     /// Token lifetimes.
     pub limits: Limits,
+    /// Argon2id.
+    pub passwords: Passwords,
+    /// Browsers that may call.
+    pub origins: Origins,
     mode: AuthMode,
     ring: RwLock<Arc<KeyRing>>,
     /// When the keys were last read again, in microseconds.
@@ -88,7 +95,7 @@ impl AuthState {
         if settings.auth == AuthMode::Embedded && known.as_deref() != Some(root) {
             store.write(RememberRoot(root.into())).await?;
         }
-        Self::local(store, policy, settings, root).await
+        Self::make(store, policy, settings, root, settings.auth == AuthMode::Embedded).await
     }
 
     /// Reads (or makes) the signing keys. `root`: `Settings::root` of the bound address.
@@ -96,12 +103,24 @@ impl AuthState {
     /// # Errors
     /// What the store says.
     pub async fn local(store: Store, policy: Arc<Policy>, settings: &Settings, root: &str) -> Result<Self> {
+        Self::make(store, policy, settings, root, false).await
+    }
+
+    async fn make(
+        store: Store,
+        policy: Arc<Policy>,
+        settings: &Settings,
+        root: &str,
+        for_people: bool,
+    ) -> Result<Self> {
         let now = Instant::now();
-        let ring = KeyRing::open(&store, now).await?;
+        let ring = KeyRing::open(&store, now, for_people).await?;
         let size = Limits::size(settings.limits.token_cache).div_ceil(SHARDS);
         let size = NonZeroUsize::new(size).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             store,
+            passwords: Passwords::new(&settings.limits),
+            origins: Origins::default(),
             policy,
             parties: Parties::of(root),
             limits: settings.limits.clone(),
@@ -183,7 +202,7 @@ impl AuthState {
         if let Some(user) = self.store.oauth_user(name).await?.filter(|u| u.is_active) {
             let role = role_of(&user.role)?;
             standing::person(&self.store, &self.policy, &user, role, now).await?;
-            return Ok(principal(&user, role, Principal::super_user().client, None));
+            return Ok(self.principal(&user, role, Principal::super_user().client, None, None));
         }
         let client = self.store.oauth_client(name).await?.filter(|c| c.is_active).ok_or_else(unknown)?;
         let role = role_of(&client.role)?;
@@ -193,7 +212,25 @@ impl AuthState {
         Ok(Principal { role, org: client.org, client: client.id, ..Principal::super_user() })
     }
 
-    async fn bearer(&self, asked: &Asked<'_>, now: Instant) -> Result<Arc<Principal>> {
+    /// A user who may act now, and the role; `None`: unknown, disabled, or what stands behind the role does not hold.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn user(&self, name: &str, now: Instant) -> Result<Option<(User, Role)>> {
+        let Some(user) = self.store.oauth_user(name).await?.filter(|u| u.is_active) else { return Ok(None) };
+        let Ok(role) = role_of(&user.role) else { return Ok(None) };
+        match standing::person(&self.store, &self.policy, &user, role, now).await {
+            Ok(()) => Ok(Some((user, role))),
+            Err(error) if error.kind == Kind::Forbidden => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The caller of a bearer token, whatever the mode.
+    ///
+    /// # Errors
+    /// As [`AuthState::authenticate`].
+    pub async fn bearer(&self, asked: &Asked<'_>, now: Instant) -> Result<Arc<Principal>> {
         let header = match asked.authorization.as_slice() {
             [] => return Err(Error::unauthenticated("send an access token: Authorization: Bearer …")),
             [one] => *one,
@@ -268,9 +305,60 @@ impl AuthState {
             return Err(invalid_token("the user changed"));
         }
         standing::person(&self.store, &self.policy, &user, role, now).await?;
-        let scopes = self.effective(claims, &client, Level::User);
+        let grant = match &claims.grant {
+            None => None,
+            Some(id) => Some(
+                self.store
+                    .grant(id)
+                    .await?
+                    .filter(|g| g.revoked == 0 && g.client == client.id)
+                    .ok_or_else(|| invalid_token("the grant was taken back"))?,
+            ),
+        };
+        if grant.as_ref().is_some_and(|g| g.user != user.name) {
+            return Err(invalid_token("the grant is of another user"));
+        }
+        let scope = if claims.scope.is_empty() { grant.as_ref().map_or("", |g| &g.scope) } else { &claims.scope };
+        let granted = Scopes::parse(scope).within(&Scopes::parse(&client.scopes), &[Level::Patient, Level::User]);
+        let patient = grant.map(|g| g.patient).filter(|p| !p.is_empty());
         let token = Some(claims.jti.clone());
-        Ok(Principal { token, ..principal(&user, role, claims.client_id.clone(), Some(scopes)) })
+        Ok(Principal { token, ..self.principal(&user, role, claims.client_id.clone(), Some(granted), patient) })
+    }
+
+    /// A user as a caller. `patient`: in context; of a patient who logs in always the own record.
+    #[must_use]
+    pub fn principal(
+        &self,
+        user: &User,
+        role: Role,
+        client: String,
+        scopes: Option<Scopes>,
+        patient: Option<String>,
+    ) -> Principal {
+        let is_patient = role == Role::Patient;
+        let patient = if is_patient { user.patient.clone() } else { patient };
+        let keys = self.store.keys();
+        let all = Scopes::parse("user/*.cruds");
+        let who = Who { scopes: scopes.as_ref().unwrap_or(&all), patient: patient.as_deref(), is_patient };
+        let sieve = sieve::of(who, &keys);
+        Principal {
+            role,
+            org: user.org.clone(),
+            practitioner: user.practitioner.as_ref().map(|id| format!("Practitioner/{id}")),
+            user: Some(user.name.clone()),
+            client,
+            scopes: scopes.map(|s| s.to_string()),
+            patient,
+            sieve,
+            token: None,
+        }
+    }
+
+    /// Forgets the verified tokens: what was taken back holds at once, here.
+    pub fn forget_tokens(&self) {
+        for shard in &self.cache {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
     }
 
     async fn look_at_client(&self, claims: &Claims, client: &Client, role: Role) -> Result<Principal> {
@@ -280,21 +368,20 @@ impl AuthState {
         if let Some(org) = &client.org {
             standing::organization(&self.store, org).await?;
         }
+        // Granted before and registered now.
+        let scopes = Scopes::parse(&claims.scope).within(&Scopes::parse(&client.scopes), &[Level::System]);
+        let who = Who { scopes: &scopes, patient: None, is_patient: false };
         Ok(Principal {
             role,
             org: client.org.clone(),
             practitioner: None,
             user: None,
             client: client.id.clone(),
-            scopes: Some(self.effective(claims, client, Level::System)),
+            sieve: sieve::of(who, &self.store.keys()),
+            scopes: Some(scopes.to_string()),
             patient: None,
             token: Some(claims.jti.clone()),
         })
-    }
-
-    /// Granted before and registered now.
-    fn effective(&self, claims: &Claims, client: &Client, level: Level) -> String {
-        Scopes::parse(&claims.scope).within(&Scopes::parse(&client.scopes), &[level]).to_string()
     }
 
     /// Mints a token for a seeded user, on the machine itself. `scopes`: what to ask for; all that a user may by default.
@@ -311,7 +398,7 @@ impl AuthState {
         standing::person(&self.store, &self.policy, &user, role, now).await?;
         let scope = granted(scopes.unwrap_or(&client.scopes), &client, Level::User)?;
         let (sub, practitioner) = (user.sub, user.practitioner);
-        let grant = Grant { sub, client_id: client.id, scope, org: user.org, role, practitioner, seconds };
+        let grant = Grant { sub, client_id: client.id, scope, org: user.org, role, practitioner, seconds, id: None };
         Ok(token::mint(&*self.keys()?, &self.parties, &grant, now)?.0)
     }
 
@@ -329,7 +416,7 @@ impl AuthState {
         }
         let scope = granted(scopes.unwrap_or(&client.scopes), &client, Level::System)?;
         let (sub, client_id) = (client.id.clone(), client.id);
-        let grant = Grant { sub, client_id, scope, org: client.org, role, practitioner: None, seconds };
+        let grant = Grant { sub, client_id, scope, org: client.org, role, practitioner: None, seconds, id: None };
         Ok(token::mint(&*self.keys()?, &self.parties, &grant, now)?.0)
     }
 }
@@ -365,18 +452,5 @@ fn role_of(name: &str) -> Result<Role> {
     match Role::parse(name) {
         Some(Role::SuperUser | Role::RuleEngine) | None => Err(invalid_token("role")),
         Some(role) => Ok(role),
-    }
-}
-
-fn principal(user: &User, role: Role, client: String, scopes: Option<String>) -> Principal {
-    Principal {
-        role,
-        org: user.org.clone(),
-        practitioner: user.practitioner.as_ref().map(|id| format!("Practitioner/{id}")),
-        user: Some(user.name.clone()),
-        client,
-        scopes,
-        patient: None,
-        token: None,
     }
 }

@@ -5,11 +5,11 @@
 //! Not for: `jwks_uri` (keys are registered by value), TLS client certificates.
 //! Source: RFC 6749 2.3, RFC 7523 3, <https://hl7.org/fhir/smart-app-launch/STU2.2/client-confidential-asymmetric.html>.
 
+use super::AuthState;
 use super::endpoint::{Form, OAuthError};
 use super::jws::Jws;
 use crate::clock::Instant;
-use crate::store::Store;
-use crate::store::oauth::Client;
+use crate::store::oauth::{Client, Kind};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
@@ -28,8 +28,16 @@ const MAX_LIFE: i64 = 300;
 
 /// What a request presents.
 enum Presented<'a> {
-    Secret { id: String, secret: String },
-    Assertion { assertion: &'a str, id: Option<&'a str> },
+    /// A public client's id, which is no proof of anything.
+    Id(&'a str),
+    Secret {
+        id: String,
+        secret: String,
+    },
+    Assertion {
+        assertion: &'a str,
+        id: Option<&'a str>,
+    },
 }
 
 /// Authenticates the client of a token request. `basic`: the value of `Authorization`, if one was sent.
@@ -37,7 +45,7 @@ enum Presented<'a> {
 /// # Errors
 /// `invalid_request` for none-or-several methods, `invalid_client` for everything else.
 pub async fn authenticate(
-    store: &Store,
+    state: &AuthState,
     token_endpoint: &str,
     form: &Form,
     basic: Option<&str>,
@@ -47,14 +55,21 @@ pub async fn authenticate(
         tracing::info!(why, "a client was not authenticated");
         OAuthError::invalid_client(basic.is_some())
     };
+    let store = &state.store;
     match presented(form, basic)? {
+        Presented::Id(id) => {
+            let client = if is_client_id(id) { store.oauth_client(id).await? } else { None };
+            client.filter(|c| c.is_active && c.kind == Kind::Public).ok_or_else(|| refused("an id alone"))
+        }
         Presented::Secret { id, secret } => {
             let client = if is_client_id(&id) { store.oauth_client(&id).await? } else { None };
             let given: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
             // An unknown client costs the same comparison, with a hash that nothing has.
             let stored = client.as_ref().and_then(|c| c.secret.as_deref()).and_then(unhex).unwrap_or([0; 32]);
             let fits = bool::from(given.ct_eq(&stored));
-            client.filter(|c| fits && c.secret.is_some() && c.is_active).ok_or_else(|| refused("secret"))
+            client
+                .filter(|c| fits && c.kind == Kind::Symmetric && c.secret.is_some() && c.is_active)
+                .ok_or_else(|| refused("secret"))
         }
         Presented::Assertion { assertion, id } => {
             let jws = Jws::read(assertion, MAX_ASSERTION).ok_or_else(|| refused("not a JWS"))?;
@@ -64,7 +79,7 @@ pub async fn authenticate(
             if jws.text("sub") != Some(iss) || id.is_some_and(|id| id != iss) {
                 return Err(refused("iss, sub and client_id differ"));
             }
-            let client = store.oauth_client(iss).await?.filter(|c| c.is_active);
+            let client = store.oauth_client(iss).await?.filter(|c| c.is_active && c.kind == Kind::Asymmetric);
             let key = client.as_ref().and_then(|c| c.jwks.as_deref()).and_then(|jwks| {
                 let kid = jws.header_text("kid")?;
                 key(jwks, kid, algorithm)
@@ -105,7 +120,8 @@ fn presented<'a>(form: &'a Form, basic: Option<&str>) -> Result<Presented<'a>, O
             Some(JWT_BEARER) => Ok(Presented::Assertion { assertion, id }),
             _ => Err(OAuthError::invalid_request(format!("client_assertion_type is {JWT_BEARER}"))),
         },
-        (None, None, None) => Err(OAuthError::invalid_client(false)),
+        (None, None, None) if kind.is_none() => id.map(Presented::Id).ok_or_else(|| OAuthError::invalid_client(false)),
+        (None, None, None) => Err(OAuthError::invalid_request("client_assertion is missing")),
         _ => Err(OAuthError::invalid_request(
             "authenticate in one way: Authorization: Basic, client_secret, or client_assertion",
         )),

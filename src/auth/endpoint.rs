@@ -1,20 +1,24 @@
 //! The token endpoint: one form in, one JSON out, never cached.
 //!
 //! For: `POST /auth/token`. Takes what http read off the wire and gives what it is to write.
-//! Not for: granting to people (authorization code is not built yet; `baton token` mints on the machine itself).
+//! Not for: what codes and refresh tokens give (`exchange.rs`), or asking people (`page`).
 //! Source: RFC 6749 3.2, 4.4, 5.
 
 use super::bearer::AuthState;
 use super::token::{Grant, mint};
-use super::{client, standing};
+use super::{client, exchange, standing};
 use crate::access::Role;
 use crate::access::scope::{Level, Scopes};
 use crate::clock::Instant;
 use crate::error::{Error, Kind};
 use crate::store::Audit;
 use crate::store::audit::Happening;
+use crate::store::oauth::{self, Client};
 use serde_json::json;
 use std::borrow::Cow;
+
+/// What tokens are given for.
+pub const GRANTS: [&str; 3] = ["authorization_code", "refresh_token", "client_credentials"];
 
 /// Longest form that is looked at.
 pub const MAX_FORM: usize = 64 << 10;
@@ -43,8 +47,41 @@ pub struct OAuthAnswer {
     pub body: Vec<u8>,
 }
 
+impl TokenRequest<'_> {
+    /// The form of a request that came as one.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn form(&self) -> Result<Form, OAuthError> {
+        let media = self.content_type.and_then(|t| t.split(';').next()).unwrap_or_default().trim();
+        if !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(OAuthError::invalid_request("send the parameters as application/x-www-form-urlencoded"));
+        }
+        if self.has_query {
+            return Err(OAuthError::invalid_request(
+                "parameters go into the form, never into the URL, where logs keep them",
+            ));
+        }
+        Form::parse(self.body)
+    }
+
+    /// The one `Authorization` header, if there is one.
+    ///
+    /// # Errors
+    /// `invalid_request` when it comes twice.
+    pub fn one_authorization(&self) -> Result<Option<&str>, OAuthError> {
+        match self.authorization.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(*one)),
+            _ => Err(OAuthError::invalid_request("Authorization comes twice")),
+        }
+    }
+}
+
 impl OAuthAnswer {
-    fn new(status: u16, body: &serde_json::Value) -> Self {
+    /// JSON that is never cached.
+    #[must_use]
+    pub fn new(status: u16, body: &serde_json::Value) -> Self {
         let headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")];
         Self { status, headers: headers.map(|(n, v)| (n, v.to_owned())).to_vec(), body: body.to_string().into_bytes() }
     }
@@ -60,7 +97,8 @@ pub struct OAuthError {
 }
 
 impl OAuthError {
-    fn new(status: u16, error: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+    /// Any other.
+    pub fn new(status: u16, error: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
         Self { status, error, description: description.into(), header: None }
     }
 
@@ -79,7 +117,16 @@ impl OAuthError {
         error
     }
 
-    fn answer(self) -> OAuthAnswer {
+    /// 401 to a bearer token that does not hold.
+    #[must_use]
+    pub fn invalid_token() -> Self {
+        let header = Some(("WWW-Authenticate", "Bearer realm=\"baton\", error=\"invalid_token\""));
+        Self { header, ..Self::new(401, "invalid_token", "the access token does not hold") }
+    }
+
+    /// As it is to be written.
+    #[must_use]
+    pub fn answer(self) -> OAuthAnswer {
         let mut answer =
             OAuthAnswer::new(self.status, &json!({"error": self.error, "error_description": self.description}));
         answer.headers.extend(self.header.map(|(n, v)| (n, v.to_owned())));
@@ -109,24 +156,43 @@ impl Form {
     /// # Errors
     /// `invalid_request` for what does not decode to UTF-8, and for a parameter that comes twice (RFC 6749 3.2).
     pub fn parse(body: &[u8]) -> Result<Self, OAuthError> {
+        let (form, doubled) = Self::parse_first(body)?;
+        match doubled.is_empty() {
+            true => Ok(form),
+            false => Err(OAuthError::invalid_request("a parameter of the form comes twice")),
+        }
+    }
+
+    /// Reads the same, the first of each name, and gives the names that come twice.
+    ///
+    /// # Errors
+    /// `invalid_request` for what does not decode to UTF-8, or is too much.
+    pub fn parse_first(body: &[u8]) -> Result<(Self, Vec<String>), OAuthError> {
         if body.len() > MAX_FORM {
             return Err(OAuthError::invalid_request("the form is too long"));
         }
         let bad = || OAuthError::invalid_request("the form does not decode to UTF-8");
         let text = std::str::from_utf8(body).map_err(|_| bad())?;
         let mut form = Self::default();
+        let mut doubled = Vec::new();
         for pair in text.split('&').filter(|p| !p.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (form_decode(name).ok_or_else(bad)?, form_decode(value).ok_or_else(bad)?);
             if form.0.iter().any(|(n, _)| *n == name) {
-                return Err(OAuthError::invalid_request("a parameter of the form comes twice"));
+                doubled.push(name);
+                continue;
             }
             if form.0.len() >= 100 {
                 return Err(OAuthError::invalid_request("the form has too many parameters"));
             }
             form.0.push((name, value));
         }
-        Ok(form)
+        Ok((form, doubled))
+    }
+
+    /// All names and values.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
     }
 
     /// The value; a parameter without one counts as absent (RFC 6749 3.2).
@@ -166,27 +232,35 @@ pub fn post_only() -> OAuthAnswer {
 }
 
 async fn grant(state: &AuthState, request: &TokenRequest<'_>, now: Instant) -> Result<OAuthAnswer, OAuthError> {
-    let media = request.content_type.and_then(|t| t.split(';').next()).unwrap_or_default().trim();
-    if !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(OAuthError::invalid_request("send the parameters as application/x-www-form-urlencoded"));
+    let form = request.form()?;
+    let basic = request.one_authorization()?;
+    let asked = form.get("grant_type").ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
+    if !GRANTS.contains(&asked) {
+        let text = "grant_type is authorization_code, refresh_token or client_credentials";
+        return Err(OAuthError::new(400, "unsupported_grant_type", text));
     }
-    if request.has_query {
-        return Err(OAuthError::invalid_request(
-            "parameters go into the form, never into the URL, where logs keep them",
-        ));
+    let client = client::authenticate(state, &state.parties.token_endpoint(), &form, basic, now).await?;
+    if !client.may(asked) {
+        return Err(OAuthError::new(400, "unauthorized_client", "the client is not registered for this grant_type"));
     }
-    let basic = match request.authorization.as_slice() {
-        [] => None,
-        [one] => Some(*one),
-        _ => return Err(OAuthError::invalid_request("Authorization comes twice")),
-    };
-    let form = Form::parse(request.body)?;
-    match form.get("grant_type") {
-        Some("client_credentials") => {}
-        Some(_) => return Err(OAuthError::new(400, "unsupported_grant_type", "grant_type is client_credentials")),
-        None => return Err(OAuthError::invalid_request("grant_type is missing")),
+    match asked {
+        "authorization_code" => exchange::code(state, &client, &form, now).await,
+        "refresh_token" => exchange::refresh(state, &client, &form, now).await,
+        _ => credentials(state, &client, &form, basic.is_some(), now).await,
     }
-    let client = client::authenticate(&state.store, &state.parties.token_endpoint(), &form, basic, now).await?;
+}
+
+/// `grant_type=client_credentials`: a program for itself.
+async fn credentials(
+    state: &AuthState,
+    client: &Client,
+    form: &Form,
+    is_basic: bool,
+    now: Instant,
+) -> Result<OAuthAnswer, OAuthError> {
+    if client.kind == oauth::Kind::Public {
+        return Err(OAuthError::new(400, "unauthorized_client", "a public client has nothing to show who it is"));
+    }
     let invalid_scope = |text| OAuthError::new(400, "invalid_scope", text);
     let asked =
         form.get("scope").ok_or_else(|| invalid_scope("scope is missing; ask for scopes such as system/Task.rs"))?;
@@ -202,7 +276,7 @@ async fn grant(state: &AuthState, request: &TokenRequest<'_>, now: Instant) -> R
         match standing::organization(&state.store, org).await {
             Err(error) if error.kind == Kind::Forbidden => {
                 tracing::info!(client = client.id, why = "organization", "a client was not authenticated");
-                return Err(OAuthError::invalid_client(basic.is_some()));
+                return Err(OAuthError::invalid_client(is_basic));
             }
             other => other?,
         }
@@ -214,14 +288,15 @@ async fn grant(state: &AuthState, request: &TokenRequest<'_>, now: Instant) -> R
         org: client.org.clone(),
         role,
         practitioner: None,
+        id: None,
         seconds: state.limits.system_token_seconds,
     };
     let (token, _) = mint(&*state.keys()?, &state.parties, &grant, now)?;
     tracing::info!(client = client.id, scope = grant.scope, "an access token was made");
     let mut row = Audit::happening(Happening::TokenIssued, now, &client.id, "", 200);
     row.org = client.org.as_ref().map_or(0, |id| state.store.org_key(id));
-    row.detail.org = client.org;
-    row.detail.role = client.role;
+    row.detail.org = client.org.clone();
+    row.detail.role = client.role.clone();
     state.store.note(row);
     Ok(OAuthAnswer::new(
         200,

@@ -1,19 +1,31 @@
 //! Who is calling: Baton's own authorization server, and the bearer tokens it gave.
 //!
-//! For: `/auth/token` (`endpoint.rs`), `/auth/jwks` (`key.rs`), discovery (`discovery.rs`), and [`bearer::AuthState`],
-//! which turns the headers of a request into a principal.
+//! For: `/auth/token` (`endpoint.rs`, `exchange.rs`), the pages for people (`page`), `/auth/introspect` and `/auth/revoke`
+//! (`introspect.rs`), `/auth/jwks` (`key.rs`), discovery (`discovery.rs`), and [`bearer::AuthState`], which turns the headers of a
+//! request into a principal.
 //! Not for: what a caller may do (`access`), SQL (`store/oauth.rs`), HTTP (`http`).
 //! Source: <https://hl7.org/fhir/smart-app-launch/STU2.2/>, RFC 6749, 7523, 9068.
 //!
 //! Where things are: reading and checking a compact JWS `jws.rs`, signing keys `key.rs`, access tokens `token.rs`, client
-//! authentication `client.rs`, whether client, user and role still hold `standing.rs`.
+//! authentication `client.rs`, whether client, user and role still hold `standing.rs`, which rows scopes let through
+//! `sieve.rs`, passwords `password.rs`, who must wait after failed logins `failure.rs`.
 
 pub mod bearer;
 pub mod client;
 pub mod discovery;
 pub mod endpoint;
+pub mod exchange;
+pub mod failure;
+pub mod introspect;
 pub mod jws;
 pub mod key;
+pub mod launch;
+pub mod origins;
+pub mod page;
+pub mod password;
+pub mod people;
+pub mod register;
+pub mod sieve;
 pub mod standing;
 pub mod token;
 

@@ -32,6 +32,9 @@ pub async fn organization(store: &Store, org: &str) -> Result<()> {
 /// `Forbidden` naming what is missing.
 pub async fn person(store: &Store, policy: &Policy, user: &User, role: Role, now: Instant) -> Result<()> {
     let codes = policy.person_codes(role);
+    if role == Role::Patient {
+        return patient(store, user, now).await;
+    }
     if codes.is_empty() {
         return match &user.org {
             Some(org) => organization(store, org).await,
@@ -54,6 +57,20 @@ pub async fn person(store: &Store, policy: &Policy, user: &User, role: Role, now
     };
     holds(&Standing { practitioner_role, practitioner, organization, person, org, codes, now })
         .map_err(|why| Error::forbidden(format!("the login may not act as {}: {why}", role.as_str())))
+}
+
+/// Checks that a patient who logs in has a record, in the organisation of the login, that is in use.
+async fn patient(store: &Store, user: &User, now: Instant) -> Result<()> {
+    let (Some(org), Some(id)) = (&user.org, &user.patient) else {
+        return Err(Error::forbidden("the login has no Patient, which a patient needs"));
+    };
+    organization(store, org).await?;
+    let limit = Limit::Organization { org: org.clone(), now, sieve: None };
+    let found = store.get(&limit, &Target::new(known("Patient"), id)).await?.filter(|v| !v.is_deleted());
+    match found.map(|v| v.json()).transpose()? {
+        Some(patient) if patient["active"].as_bool() != Some(false) => Ok(()),
+        _ => Err(Error::forbidden("the login's Patient is not there, or not active")),
+    }
 }
 
 async fn read(store: &Store, targets: &[Target]) -> Result<Vec<Option<Json>>> {

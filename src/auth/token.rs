@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Header};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 /// Longest access token that is looked at.
 pub const MAX_BYTES: usize = 16 << 10;
@@ -46,6 +47,9 @@ pub struct Claims {
     /// Logical id of the Practitioner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub practitioner: Option<String>,
+    /// What a user allowed an app: the id of that grant. Scopes over 1 kB stand there and not in `scope`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
 }
 
 /// What a token is to say, but for its times and names.
@@ -65,6 +69,8 @@ pub struct Grant {
     pub practitioner: Option<String>,
     /// How long it is good.
     pub seconds: u64,
+    /// See [`Claims::grant`].
+    pub id: Option<String>,
 }
 
 /// For whom tokens are made, and by whom.
@@ -81,6 +87,12 @@ impl Parties {
     #[must_use]
     pub fn of(root: &str) -> Self {
         Self { issuer: root.into(), audience: format!("{root}/fhir") }
+    }
+
+    /// Absolute URL of a path of ours: `/auth/authorize`.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
     }
 
     /// Absolute URL of the token endpoint, which client assertions name as `aud`.
@@ -109,6 +121,7 @@ pub fn mint(ring: &KeyRing, parties: &Parties, grant: &Grant, now: Instant) -> R
         org: grant.org.clone(),
         role: grant.role.as_str().into(),
         practitioner: grant.practitioner.clone(),
+        grant: grant.id.clone(),
     };
     let header = Header { typ: Some("at+jwt".into()), kid: Some(key.kid.clone()), ..Header::new(Algorithm::ES256) };
     let token = jsonwebtoken::encode(&header, &claims, &key.encoding)
@@ -126,7 +139,7 @@ pub fn verify(ring: &KeyRing, parties: &Parties, token: &str, now: Instant) -> R
         return Err("not an access token");
     }
     let key = jws.header_text("kid").and_then(|kid| ring.find(kid)).ok_or(UNKNOWN_KEY)?;
-    if !jws.is_signed_by(&key.decoding, Algorithm::ES256) {
+    if key.algorithm != Algorithm::ES256 || !jws.is_signed_by(&key.decoding, Algorithm::ES256) {
         return Err("signature");
     }
     if jws.text("iss") != Some(&parties.issuer) {
@@ -161,7 +174,14 @@ pub fn verify(ring: &KeyRing, parties: &Parties, token: &str, now: Instant) -> R
         org: optional("org")?,
         role: text("role")?,
         practitioner: optional("practitioner")?,
+        grant: optional("grant")?,
     })
+}
+
+/// SHA-256 in hex: how codes, refresh tokens and cookies are kept.
+#[must_use]
+pub fn hash(secret: &str) -> String {
+    Sha256::digest(secret.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// No key of that id here.

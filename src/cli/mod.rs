@@ -4,7 +4,9 @@
 
 pub mod audit;
 pub mod check;
+pub mod client;
 pub mod demo;
+pub mod key;
 pub mod load;
 pub mod migrate;
 pub mod open;
@@ -12,6 +14,7 @@ pub mod reindex;
 pub mod seed;
 pub mod serve;
 pub mod token;
+pub mod user;
 
 use crate::error::Error;
 use clap::{Parser, Subcommand};
@@ -49,6 +52,12 @@ enum Command {
     Seed(seed::SeedArgs),
     /// Mint an access token for a seeded user or client, on this machine
     Token(token::TokenArgs),
+    /// Register programs and apps, and take them away
+    Client(client::Arguments),
+    /// Add people who log in, and set their passwords
+    User(user::Arguments),
+    /// Make new signing keys
+    Key(key::Arguments),
     /// Bring the schema of the database up to date, and stop
     Migrate(migrate::Arguments),
     /// Make the rows that searches need, where some are missing, and show how far it is
@@ -72,6 +81,9 @@ pub fn main() -> ExitCode {
         Command::Migrate(arguments) => finish(migrate::run(arguments)),
         Command::Reindex(arguments) => finish(reindex::run(arguments)),
         Command::Seed(arguments) => finish(seed::run(arguments)),
+        Command::Client(arguments) => finish(client::run(arguments)),
+        Command::User(arguments) => finish(user::run(arguments)),
+        Command::Key(arguments) => finish(key::run(arguments)),
         Command::Token(arguments) => finish(token::run(arguments)),
         Command::Audit(arguments) => match block_on(audit::run(arguments)) {
             Ok(Ok(code)) => code,

@@ -1,6 +1,7 @@
 //! The HTTP face: from the wire to [`crate::interaction::Engine`] and back.
 //!
-//! [`routes`] all paths on one page · [`wire`] headers in · [`body`] bodies in · [`negotiate`] media types · [`respond`]
+//! [`routes`] all paths on one page · [`wire`] headers in · [`body`] bodies in · [`negotiate`] media types · [`oauth`] the authorization
+//! server's paths and CORS · [`respond`]
 //! answers out, the only place of status codes and headers · [`metrics`] counters.
 //! Not for: what an interaction does (`interaction`), or who is calling (`auth`).
 //! Source: <https://hl7.org/fhir/R4/http.html>, RFC 9110.
@@ -8,6 +9,7 @@
 mod body;
 mod metrics;
 mod negotiate;
+mod oauth;
 mod pretty;
 mod respond;
 mod routes;

@@ -1,9 +1,9 @@
 //! All paths of the server on one page. Below `/fhir`, `interaction::route` is the map.
 
 use super::respond::{self, Face};
-use super::{Shared, body, wire};
+use super::{Shared, body, oauth, wire};
 use crate::access::Ctx;
-use crate::auth::{self, Asked, TokenRequest};
+use crate::auth::{self, Asked};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::ResourceType;
@@ -30,9 +30,12 @@ pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResp
         (&Method::GET | &Method::HEAD, "/livez") => respond::text(&face, 200, "alive\n".into()),
         (&Method::GET | &Method::HEAD, "/readyz") => ready(shared, &face).await,
         (&Method::GET | &Method::HEAD, "/metrics") => respond::text(&face, 200, shared.metrics.text()),
-        (&Method::POST, "/auth/token") => token(shared, &request, payload, &face).await,
+        (&Method::OPTIONS, _) if let Some(answer) = oauth::preflight(shared, &request, &face).await => answer,
+        (method, path) if oauth::has(method, path) => oauth::answer(shared, &request, payload, &face).await,
         (&Method::GET | &Method::HEAD, "/auth/jwks") => respond::document(&face, &shared.house.auth.jwks()),
-        (&Method::GET | &Method::HEAD, "/fhir/.well-known/smart-configuration") => smart_configuration(shared, &face),
+        (&Method::GET | &Method::HEAD, path) if let Some(document) = oauth::document(shared, path) => {
+            respond::document(&face, &document)
+        }
         (&Method::GET | &Method::HEAD, "/fhir/openapi.json") => respond::json(&face, shared.house.engine.openapi(&OWN)),
         (_, "/auth/token") => respond::oauth(&face, auth::endpoint::post_only()),
         (_, path) if own_methods(path).is_some() => {
@@ -48,17 +51,33 @@ pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResp
             answer.headers_mut().insert(ALLOW, methods);
         }
     }
+    oauth::cors(shared, &request, &mut answer).await;
     shared.metrics.count(request.method(), answer.status().as_u16(), started.elapsed());
     respond::log(&request, &shape(path), &face, answer.status().as_u16(), started.elapsed());
     answer
 }
 
 /// The paths that are no interaction's: path, method (a GET is a HEAD, too), media type, what it is.
-const OWN: [(&str, &str, &str, &str); 7] = [
+const OWN: [(&str, &str, &str, &str); 12] = [
     ("/livez", "GET", "text/plain", "Whether the process lives."),
     ("/readyz", "GET", "text/plain", "Whether the database answers."),
     ("/metrics", "GET", "text/plain", "Counters for Prometheus."),
-    ("/auth/token", "POST", "application/json", "An access token for a client (OAuth 2, client_credentials)."),
+    (
+        "/auth/token",
+        "POST",
+        "application/json",
+        "Tokens for a code, a refresh token, or a client's own proof (OAuth 2).",
+    ),
+    ("/auth/introspect", "POST", "application/json", "Whether a token is good (RFC 7662)."),
+    ("/auth/revoke", "POST", "application/json", "The end of a token and its grant (RFC 7009)."),
+    ("/auth/launch", "POST", "application/json", "A handle with which an EHR starts an app."),
+    ("/.well-known/openid-configuration", "GET", "application/json", "What OpenID clients need to know."),
+    (
+        "/.well-known/oauth-authorization-server",
+        "GET",
+        "application/json",
+        "What OAuth clients need to know (RFC 8414).",
+    ),
     ("/auth/jwks", "GET", "application/json", "The keys that access tokens are signed with."),
     ("/fhir/.well-known/smart-configuration", "GET", "application/json", "What SMART clients need to know."),
     ("/fhir/openapi.json", "GET", "application/json", "This document."),
@@ -66,6 +85,9 @@ const OWN: [(&str, &str, &str, &str); 7] = [
 
 /// The methods of a path that is no interaction's.
 fn own_methods(path: &str) -> Option<&'static str> {
+    if let Some((_, methods)) = auth::page::PATHS.iter().find(|(own, _)| *own == path) {
+        return Some(methods);
+    }
     let (_, method, ..) = OWN.iter().find(|(own, ..)| *own == path)?;
     Some(if *method == "GET" { "GET, HEAD" } else { method })
 }
@@ -187,26 +209,6 @@ async fn ready(shared: &Shared, face: &Face) -> HttpResponse {
         Ok(_) => respond::text(face, 200, "ready\n".into()),
         Err(_) => respond::text(face, 503, "the database does not answer\n".into()),
     }
-}
-
-async fn token(shared: &Shared, request: &HttpRequest, payload: web::Payload, face: &Face) -> HttpResponse {
-    let house = &shared.house;
-    let limits = crate::config::Limits { body_bytes: 64 << 10, ..house.limits.clone() };
-    let bytes = match body::read(request, payload, &limits).await {
-        Ok(bytes) => bytes,
-        Err(error) => return respond::failure(face, &error, None),
-    };
-    let asked = TokenRequest {
-        content_type: request.headers().get("content-type").and_then(|v| v.to_str().ok()),
-        has_query: !request.query_string().is_empty(),
-        authorization: request.headers().get_all("authorization").map(|v| v.to_str().unwrap_or_default()).collect(),
-        body: &bytes,
-    };
-    respond::oauth(face, auth::endpoint::token(&house.auth, &asked, Instant::now()).await)
-}
-
-fn smart_configuration(shared: &Shared, face: &Face) -> HttpResponse {
-    respond::document(face, &auth::discovery::smart_configuration(&shared.house.auth.parties))
 }
 
 #[cfg(test)]

@@ -9,10 +9,13 @@
 use super::answer::{Answer, Done, Progress};
 use super::request::{Body, JobAsk, Prefer, Request};
 use super::{Engine, House};
+use crate::access::scope::Scopes;
 use crate::access::{Ctx, Principal, Role};
+use crate::auth::sieve::{self, Who};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::{Json, json, outcome};
+use crate::search::Keys;
 use crate::store::job::{HOLD_SECONDS, Job, KEPT_SECONDS, Mark, State};
 use crate::store::{Tx, Work};
 use futures_util::future::BoxFuture;
@@ -66,11 +69,16 @@ impl Caller {
         }
     }
 
-    fn into_ctx(self) -> Result<(Ctx, Option<Prefer>)> {
+    fn into_ctx(self, keys: &Keys) -> Result<(Ctx, Option<Prefer>)> {
         let role = Role::parse(&self.role).ok_or_else(|| Error::fault("a stored role is one of Baton's"))?;
         let prefer = PREFERS.iter().find(|(name, _)| Some(*name) == self.prefer.as_deref()).map(|(_, p)| *p);
+        let sieve = self.scopes.as_deref().map(Scopes::parse).and_then(|scopes| {
+            let who = Who { scopes: &scopes, patient: self.patient.as_deref(), is_patient: role == Role::Patient };
+            sieve::of(who, keys)
+        });
         let principal = Principal {
             role,
+            sieve,
             org: self.org,
             practitioner: self.practitioner,
             user: self.user,
@@ -217,7 +225,7 @@ impl Engine {
     async fn held(&self, job: Job, holder: &str) -> Result<(i64, String)> {
         let caller: Caller =
             serde_json::from_str(&job.ctx).map_err(|e| Error::fault("a stored caller is JSON").caused_by(e))?;
-        let (ctx, prefer) = caller.into_ctx()?;
+        let (ctx, prefer) = caller.into_ctx(&self.house().keys)?;
         let mark = Mark { id: job.id.clone(), holder: holder.to_owned(), is_transaction: job.is_transaction };
         let marked = self.marked(mark);
         let asked = Request::Bundle { body: Body::Raw(job.request.into_bytes().into()), prefer };

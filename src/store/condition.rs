@@ -5,7 +5,7 @@
 
 use super::conn::Sql;
 use super::dialect::Dialect;
-use crate::access::Limit;
+use crate::access::{Layer, Limit};
 use crate::fhir::ResourceType;
 use crate::search::{Cond, Keys};
 
@@ -58,14 +58,47 @@ impl Sql {
         match limit {
             Limit::Everything => self,
             Limit::Directory => self.push(&format!(" AND {v}.org = 0")),
-            Limit::Organization { org, now } => {
+            Limit::Organization { org, now, sieve } => {
                 let org = keys.org(org);
                 self.push(&format!(" AND ({v}.org = 0 OR {v}.org = ")).arg(org);
                 self.push(" OR EXISTS (SELECT 1 FROM share s WHERE s.org = ").arg(org);
                 self.push(&format!(" AND s.rtype = {v}.rtype AND s.id = {v}.id AND s.until > ")).arg(now.0);
-                self.push(ONE).push(")")
+                self.push(ONE).push(")");
+                for layer in sieve.iter().flat_map(|s| &s.0) {
+                    self.layer(layer, v);
+                }
+                self
             }
         }
+    }
+
+    /// ` AND …`: what a token lets through of the versions `v`; the directory always.
+    fn layer(&mut self, layer: &Layer, v: &str) {
+        self.push(&format!(" AND ({v}.org = 0"));
+        if !layer.free.is_empty() {
+            let types: Vec<String> = layer.free.iter().map(|t| t.0.to_string()).collect();
+            self.push(&format!(" OR +{v}.rtype IN ({})", types.join(",")));
+        }
+        if let Some(patient) = layer.patient {
+            self.push(&format!(" OR +{v}.self_key = ")).arg(patient);
+        }
+        if !layer.keys.is_empty() {
+            self.push(" OR ");
+            self.has_key(&layer.keys, v);
+        }
+        for (rtype, lists) in &layer.granular {
+            self.push(&format!(" OR (+{v}.rtype = {}", rtype.0));
+            for keys in lists {
+                self.push(" AND ");
+                self.has_key(keys, v);
+            }
+            self.push(")");
+        }
+        self.push(")");
+    }
+
+    fn has_key(&mut self, keys: &[i64], v: &str) {
+        self.push(&format!("EXISTS (SELECT 1 FROM idx x WHERE x.pk = {v}.pk AND x.key")).any(keys).push(ONE);
     }
 
     /// ` AND …`: the versions `v` that the view holds.

@@ -7,7 +7,7 @@ use super::dialect::Dialect;
 use super::page::Place;
 use super::read::{COLUMNS, version};
 use super::{Cursor, Page, Store};
-use crate::access::Limit;
+use crate::access::{Limit, Sieve};
 use crate::clock::Instant;
 use crate::error::Result;
 use crate::fhir::resource::known;
@@ -54,12 +54,12 @@ impl Store {
     pub async fn history(&self, limit: &Limit, query: &HistoryQuery) -> Result<Page> {
         let shared = &self.inner.shared;
         let who = match limit {
-            Limit::Everything => "*",
-            Limit::Directory => "",
-            Limit::Organization { org, .. } => org,
+            Limit::Everything => "*".to_owned(),
+            Limit::Directory => String::new(),
+            Limit::Organization { org, sieve, .. } => format!("{org}{}", Sieve::print(sieve.as_ref())),
         };
         let asked = HistoryQuery { from: None, ..query.clone() };
-        let print = shared.keys.hash(&["history", who, &format!("{asked:?}")]);
+        let print = shared.keys.hash(&["history", &who, &format!("{asked:?}")]);
         let now = Instant::now().0;
         let place = query.from.as_ref().map(|c| Place::of(c, print, now, shared.settings.page_seconds)).transpose()?;
         let mut reading = self.reading().await?;

@@ -79,12 +79,13 @@ impl Store {
     }
 }
 
-/// Whether a caller may see a version; `None`: only if a share row says so.
+/// Whether a caller may see a version; `None`: the database knows, by share rows and search rows.
 pub(super) fn may_see(keys: Keys, limit: &Limit, version: &Version) -> Option<bool> {
     match limit {
         Limit::Everything => Some(true),
         _ if version.org == 0 => Some(true),
         Limit::Directory => Some(false),
+        Limit::Organization { sieve: Some(_), .. } => None,
         Limit::Organization { org, .. } => (keys.org(org) == version.org).then_some(true),
     }
 }

@@ -12,7 +12,7 @@ use super::dialect::Dialect;
 use super::page::Place;
 use super::read::version;
 use super::{Cursor, Page, Store};
-use crate::access::Limit;
+use crate::access::{Limit, Sieve};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::ResourceType;
@@ -221,11 +221,11 @@ async fn count(conn: &mut Conn, query: Query<'_>) -> Result<u64> {
 /// What a cursor is bound to: the query and the caller's organisation.
 fn fingerprint(shared: &Shared, limit: &Limit, plan: &Plan) -> i64 {
     let who = match limit {
-        Limit::Everything => "*",
-        Limit::Directory => "",
-        Limit::Organization { org, .. } => org,
+        Limit::Everything => "*".to_owned(),
+        Limit::Directory => String::new(),
+        Limit::Organization { org, sieve, .. } => format!("{org}{}", Sieve::print(sieve.as_ref())),
     };
-    shared.keys.hash(&["page", who, &format!("{plan:?}")])
+    shared.keys.hash(&["page", &who, &format!("{plan:?}")])
 }
 
 /// Whether a condition asks for `_lastUpdated`: a poller, whom nothing may overtake.

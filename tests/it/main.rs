@@ -21,6 +21,7 @@ mod journey;
 mod proof;
 mod rest;
 mod search;
+mod smart;
 mod store;
 mod tidy;
 mod worker;

@@ -12,7 +12,7 @@ use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::{Json, ResourceType, Target, meta};
 use crate::interaction::{Body, Engine, Request};
-use crate::store::oauth::{Client, User};
+use crate::store::oauth::{Client, Kind, User};
 use crate::store::{Store, Tx, Work};
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -65,7 +65,7 @@ pub async fn apply(engine: &Engine, store: &Store, policy: &Policy, seed: &Seed,
 /// # Errors
 /// What the store says.
 pub async fn accounts(store: &Store, seed: &Seed) -> Result<Vec<(String, String)>> {
-    KeyRing::open(store, Instant::now()).await?;
+    KeyRing::open(store, Instant::now(), false).await?;
     let (clients, secrets) = clients(store, seed).await?;
     store.write(Accounts { clients, users: users(seed) }).await?;
     Ok(secrets)
@@ -109,25 +109,16 @@ async fn clients(store: &Store, seed: &Seed) -> Result<(Vec<Client>, Vec<(String
     let mut rows = Vec::new();
     let mut secrets = Vec::new();
     for c in &seed.clients {
-        let mut secret = c.secret.as_deref().map(hash_secret);
-        if secret.is_none() && c.jwks.is_none() {
-            secret = store.oauth_client(&c.id).await?.and_then(|known| known.secret);
-            if secret.is_none() {
+        let mut row = c.row();
+        if row.kind == Kind::Symmetric && row.secret.is_none() {
+            row.secret = store.oauth_client(&c.id).await?.and_then(|known| known.secret);
+            if row.secret.is_none() {
                 let made = random_text::<32>()?;
-                secret = Some(hash_secret(&made));
+                row.secret = Some(hash_secret(&made));
                 secrets.push((c.id.clone(), made));
             }
         }
-        rows.push(Client {
-            id: c.id.clone(),
-            name: c.name.clone().unwrap_or_else(|| c.id.clone()),
-            secret,
-            jwks: c.jwks.as_ref().map(ToString::to_string),
-            scopes: c.scopes.clone(),
-            org: c.organization.clone(),
-            role: c.role.clone(),
-            is_active: c.active,
-        });
+        rows.push(row);
     }
     Ok((rows, secrets))
 }
@@ -141,6 +132,8 @@ fn users(seed: &Seed) -> Vec<User> {
         practitioner: u.practitioner.clone(),
         practitioner_role: u.practitioner.as_ref().zip(u.organization.as_ref()).map(|(p, o)| role_id(p, o, &u.role)),
         is_active: u.active,
+        password: String::new(),
+        patient: u.patient.clone(),
     };
     seed.users.iter().map(row).collect()
 }

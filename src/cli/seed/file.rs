@@ -6,8 +6,10 @@
 use crate::access::scope::Scopes;
 use crate::access::{Policy, Role};
 use crate::auth::bearer::LOCAL_CLIENT;
+use crate::auth::client::hash_secret;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::resource::is_id;
+use crate::store::oauth;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -115,6 +117,9 @@ pub struct User {
     /// Id of the practitioner who logs in.
     #[serde(default)]
     pub practitioner: Option<String>,
+    /// Id of the Patient who logs in, a record of the organisation.
+    #[serde(default)]
+    pub patient: Option<String>,
     /// False disables the login.
     #[serde(default = "yes")]
     pub active: bool,
@@ -132,10 +137,26 @@ pub struct Client {
     /// Id of the organisation it acts for.
     #[serde(default)]
     pub organization: Option<String>,
-    /// Role name.
+    /// Role name; of an app, which acts as its users, none.
+    #[serde(default)]
     pub role: String,
-    /// `system/…` scopes, the most it can be granted.
+    /// The most it can be granted: `system/…` for a program, `patient/…`, `user/…`, `launch/patient`, `openid` … for an app.
     pub scopes: String,
+    /// An app: where codes may be sent.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    /// An app: where an EHR starts it.
+    #[serde(default)]
+    pub launch_uris: Vec<String>,
+    /// Origins of browsers that call for it.
+    #[serde(default)]
+    pub origins: Vec<String>,
+    /// An app without a secret, in a browser or on a phone.
+    #[serde(default)]
+    pub public: bool,
+    /// An app of the house itself: users are not asked.
+    #[serde(default)]
+    pub first_party: bool,
     /// A secret of at least [`SECRET_CHARS`] random characters; without it and `jwks`, one is made and printed once.
     #[serde(default)]
     pub secret: Option<String>,
@@ -149,6 +170,37 @@ pub struct Client {
 
 const fn yes() -> bool {
     true
+}
+
+impl Client {
+    /// As it is stored, but for a secret that is still to be made.
+    #[must_use]
+    pub fn row(&self) -> oauth::Client {
+        let is_app = !self.redirect_uris.is_empty();
+        let kind = match (self.public, &self.jwks) {
+            (true, _) => oauth::Kind::Public,
+            (_, Some(_)) => oauth::Kind::Asymmetric,
+            _ => oauth::Kind::Symmetric,
+        };
+        let grants: &[&str] = if is_app { &["authorization_code", "refresh_token"] } else { &["client_credentials"] };
+        oauth::Client {
+            id: self.id.clone(),
+            name: self.name.clone().unwrap_or_else(|| self.id.clone()),
+            secret: self.secret.as_deref().map(hash_secret),
+            jwks: self.jwks.as_ref().map(ToString::to_string),
+            scopes: self.scopes.clone(),
+            org: self.organization.clone(),
+            role: self.role.clone(),
+            is_active: self.active,
+            kind,
+            redirect_uris: self.redirect_uris.clone(),
+            launch_uris: self.launch_uris.clone(),
+            origins: self.origins.clone(),
+            jwks_uri: None,
+            grants: grants.iter().map(|g| (*g).to_owned()).collect(),
+            is_first_party: self.first_party,
+        }
+    }
 }
 
 impl Seed {
@@ -221,8 +273,10 @@ impl Seed {
     fn check_user(&self, place: &str, u: &User, policy: &Policy, problems: &mut Problems) {
         let role = match Role::parse(&u.role) {
             Some(Role::Patient) => {
-                return problems
-                    .add(&format!("{place}.role"), "patient comes with the patient apps, which are not built yet");
+                if u.patient.as_deref().is_none_or(|p| !is_id(p)) {
+                    problems.add(&format!("{place}.patient"), "is the id of the Patient who logs in");
+                }
+                return self.check_organization(place, u.organization.as_deref(), Role::Patient, problems);
             }
             Some(
                 r @ (Role::Technician
@@ -233,7 +287,7 @@ impl Seed {
                 | Role::Admin),
             ) => r,
             _ => {
-                let text = "is technician, pharmacist, prescriber, analyst, auditor or admin";
+                let text = "is technician, pharmacist, prescriber, analyst, auditor, admin or patient";
                 return problems.add(&format!("{place}.role"), text);
             }
         };
@@ -256,6 +310,18 @@ impl Seed {
     }
 
     fn check_client(&self, place: &str, c: &Client, problems: &mut Problems) {
+        let row = c.row();
+        if row.may("authorization_code") {
+            for (member, why) in crate::auth::register::problems(&row) {
+                problems.add(&format!("{place}.{member}"), &why);
+            }
+            if let Some(org) = &c.organization
+                && !self.organizations.iter().any(|o| o.id == *org)
+            {
+                problems.add(&format!("{place}.organization"), "names no organization of the file");
+            }
+            return self.check_keys(place, c, problems);
+        }
         match Role::parse(&c.role) {
             Some(r @ (Role::HospitalSystem | Role::PharmacySystem | Role::Analyst | Role::Auditor | Role::Admin)) => {
                 self.check_organization(place, c.organization.as_deref(), r, problems);
@@ -272,6 +338,13 @@ impl Seed {
         if words == 0 || good.count() != words {
             let text = "is a list of different scopes such as system/*.cruds or system/Task.rs, divided by one space";
             problems.add(&format!("{place}.scopes"), text);
+        }
+        self.check_keys(place, c, problems);
+    }
+
+    fn check_keys(&self, place: &str, c: &Client, problems: &mut Problems) {
+        if c.public && (c.secret.is_some() || c.jwks.is_some()) {
+            problems.add(&format!("{place}.public"), "goes without secret and jwks");
         }
         match (&c.secret, &c.jwks) {
             (Some(_), Some(_)) => {
@@ -385,7 +458,7 @@ mod tests {
             ("\"role\": \"technician\", \"from\"", "\"role\": \"admin\", \"from\"", "practitioners[0].roles[0].role"),
             ("\"role\": \"pharmacist\"}]", "\"role\": \"technician\"}]", "has no role pharmacist"),
             ("\"role\": \"admin\"", "\"role\": \"super-user\"", "users[2].role"),
-            ("\"role\": \"admin\"", "\"role\": \"patient\"", "not built yet"),
+            ("\"role\": \"admin\"", "\"role\": \"patient\"", "users[2].patient"),
             ("\"id\": \"lakeside-ehr\"", "\"id\": \"mara\"", "the name of a user"),
             ("\"id\": \"lakeside-ehr\"", "\"id\": \"baton-cli\"", "Baton's own"),
             ("\"role\": \"hospital-system\"", "\"role\": \"pharmacist\"", "people log in"),

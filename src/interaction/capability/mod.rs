@@ -93,13 +93,13 @@ fn statement(house: &House, active: &Active) -> Value {
         rest.insert(
             "security".into(),
             json!({
-                "cors": false,
+                "cors": true,
                 "service": [{
                     "coding": [{
                         "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
                         "code": "SMART-on-FHIR"
                     }],
-                    "text": "OAuth 2 by client_credentials; see /fhir/.well-known/smart-configuration"
+                    "text": "SMART App Launch 2.2; see /fhir/.well-known/smart-configuration"
                 }]
             }),
         );

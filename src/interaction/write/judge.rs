@@ -7,6 +7,7 @@ use super::commit::Commit;
 use super::outward::Which;
 use super::prepare::{Ready, patched};
 use super::resolve::Links;
+use crate::access::limit::DIRECTORY;
 use crate::access::scope::Action;
 use crate::access::{Limit, Role};
 use crate::error::{Error, Result};
@@ -95,6 +96,9 @@ impl Commit {
             return Err(workflow::needs_version());
         }
         let ready = self.by_the_rules(ask, target, was.as_ref(), ready)?;
+        if let Some(ready) = &ready {
+            self.within_token(target, ready)?;
+        }
         Ok(Some(Step { ask, target, before, ready, was }))
     }
 
@@ -144,6 +148,19 @@ impl Commit {
                 ..Ready::new(&self.house, body, target)
             })
         }))
+    }
+
+    /// A token of one patient, or of some categories, writes nothing else: what is stored was judged when it was read.
+    fn within_token(&self, target: &Target, ready: &Ready) -> Result<()> {
+        let Some(sieve) = &self.ctx.principal.sieve else { return Ok(()) };
+        let self_key = self.house.keys.target(target.rtype.as_str(), &target.id);
+        if DIRECTORY.contains(&target.rtype.as_str()) || sieve.lets(target.rtype, self_key, &ready.rows.exact) {
+            return Ok(());
+        }
+        Err(Error::forbidden(format!(
+            "the token's scopes reach no {} such as this: it is of another patient, or of a kind that they leave out",
+            target.rtype
+        )))
     }
 
     /// Whether the caller may make a resource under an id of its own choice.

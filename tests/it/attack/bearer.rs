@@ -45,8 +45,9 @@ async fn row_30_only_our_own_access_tokens_pass(auth: Auth) {
     assert_eq!(auth.who(&phil).await, Ok(Role::Pharmacist));
 
     let stored = auth.state.store.signing_keys().await.unwrap();
-    let key = EncodingKey::from_ec_der(&STANDARD.decode(&stored[0].pkcs8).unwrap());
-    let kid = stored[0].kid.clone();
+    let stored = stored.iter().find(|k| k.alg == "ES256").unwrap();
+    let key = EncodingKey::from_ec_der(&STANDARD.decode(&stored.pkcs8).unwrap());
+    let kid = stored.kid.clone();
     let now = auth.now.0 / 1_000_000;
     let header = format!(r#"{{"typ":"at+jwt","alg":"ES256","kid":"{kid}"}}"#);
     let claims = |change: &dyn Fn(&mut Value)| {
@@ -63,6 +64,8 @@ async fn row_30_only_our_own_access_tokens_pass(auth: Auth) {
         "the table's token is good but for its change"
     );
 
+    let jwks = auth.state.jwks();
+    let public = jwks["keys"].as_array().unwrap().iter().find_map(|k| k["x"].as_str()).unwrap().to_owned();
     let with = |header: &str| sign(header, &claims(&|_| ()), &key, Algorithm::ES256);
     let swapped = {
         let mut parts: Vec<&str> = good.split('.').collect();
@@ -79,6 +82,7 @@ async fn row_30_only_our_own_access_tokens_pass(auth: Auth) {
         role: Role::HospitalSystem,
         practitioner: None,
         seconds: 100,
+        id: None,
     };
     let table = [
         ("garbage", "garbage".to_owned()),
@@ -105,7 +109,7 @@ async fn row_30_only_our_own_access_tokens_pass(auth: Auth) {
             sign(
                 &header.replace("ES256", "HS256"),
                 &claims(&|_| ()),
-                &EncodingKey::from_secret(auth.state.jwks()["keys"][0]["x"].as_str().unwrap().as_bytes()),
+                &EncodingKey::from_secret(public.as_bytes()),
                 Algorithm::HS256,
             ),
         ),
@@ -270,7 +274,7 @@ async fn row_67_a_role_that_ends_ends_the_right(mut auth: Auth) {
 async fn keys_survive_a_restart_and_are_made_once(auth: Auth) {
     let token = auth.token("system/Patient.rs").await;
     let jwks = auth.state.jwks();
-    assert_eq!(jwks["keys"].as_array().map(Vec::len), Some(1));
+    assert_eq!(jwks["keys"].as_array().map(Vec::len), Some(2), "one for access tokens, one for id_tokens");
     let auth = auth.restart().await;
     assert_eq!(auth.state.jwks(), jwks);
     assert_eq!(auth.who(&token).await, Ok(Role::HospitalSystem));
@@ -287,6 +291,7 @@ async fn keys_survive_a_restart_and_are_made_once(auth: Auth) {
         role: Role::HospitalSystem,
         practitioner: None,
         seconds: 300,
+        id: None,
     };
     let later = auth.now.plus_seconds(10);
     let foreign = mint(&ring, &Parties::of(ROOT), &grant, later).unwrap().0;

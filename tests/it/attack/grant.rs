@@ -47,7 +47,11 @@ async fn rows_14_and_15_scopes(auth: Auth) {
         ("15 one scope 1,000 times", &"system/Patient.rs ".repeat(400), Some("system/Patient.rs")),
         ("15 50 kB", &"x".repeat(50_000), None),
         ("15 line breaks", "system/Patient.rs\nsystem/Task.c", None),
-        ("granular is not built", "system/Observation.rs?category=vital-signs", None),
+        (
+            "granular under a plain one",
+            "system/Observation.rs?category=vital-signs",
+            Some("system/Observation.rs?category=vital-signs"),
+        ),
         ("blank", " ", None),
         ("empty", "", None),
     ] {

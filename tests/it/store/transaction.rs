@@ -166,7 +166,7 @@ async fn a_deletion_is_a_version_and_a_revival_goes_on_counting(store: Store) {
 both_stores!(a_share_row_opens_one_resource_to_one_organisation_until_its_time);
 async fn a_share_row_opens_one_resource_to_one_organisation_until_its_time(store: Store) {
     let (hospital, pharmacy) = (store.org_key("h"), store.org_key("p"));
-    let limit = |org: &str, now| Limit::Organization { org: org.into(), now };
+    let limit = |org: &str, now| Limit::Organization { org: org.into(), now, sieve: None };
     let until = now().plus_seconds(60);
     store
         .write(does(move |tx| {
@@ -186,7 +186,10 @@ async fn a_share_row_opens_one_resource_to_one_organisation_until_its_time(store
                 tx.share(Share { org: 0, target: target("a"), handoff: "h1".into(), until }).await?;
                 tx.audit(Audit { client: "test".into(), ..Audit::default() });
                 // The template opens it to nobody.
-                assert_eq!(tx.get(&Limit::Organization { org: "p".into(), now: now() }, &target("a")).await?, None);
+                assert_eq!(
+                    tx.get(&Limit::Organization { org: "p".into(), now: now(), sieve: None }, &target("a")).await?,
+                    None
+                );
                 Ok(())
             })
         }))

@@ -1,0 +1,109 @@
+//! Who is there: name and password, for an app's request or for our own pages.
+
+use super::session::{self, Browser};
+use super::step::{self, At};
+use super::web::{PageRequest, e, page as whole, problem, redirect};
+use crate::auth::endpoint::OAuthAnswer;
+use crate::auth::{AuthState, failure};
+use crate::clock::Instant;
+use crate::error::{Kind, Result};
+
+/// The form. `wrong`: what went wrong before, in words; empty: nothing.
+#[must_use]
+pub fn page(state: &AuthState, at: &At, status: u16, wrong: &str) -> OAuthAnswer {
+    let lead =
+        format!("<p class=\"lead\"><strong>{}</strong> asks to be let in. Sign in to go on.</p>", e(&at.client.name));
+    at.page(state, status, "Sign in", &form(&lead, &at.hidden(), wrong, ""))
+}
+
+/// The form for our own pages.
+#[must_use]
+pub fn own(state: &AuthState, browser: &Browser, status: u16, wrong: &str) -> OAuthAnswer {
+    let hidden = format!("<input type=\"hidden\" name=\"csrf\" value=\"{}\">", browser.csrf());
+    let lead = "<p class=\"lead\">Sign in to see which apps may act for you.</p>";
+    let mut answer = whole(status, "Sign in", &form(lead, &hidden, wrong, ""), None);
+    answer.headers.push(browser.cookie(state));
+    answer
+}
+
+fn form(lead: &str, hidden: &str, wrong: &str, name: &str) -> String {
+    let wrong = match wrong {
+        "" => String::new(),
+        text => format!("<p class=\"wrong\" role=\"alert\" id=\"wrong\">{}</p>", e(text)),
+    };
+    let described = if wrong.is_empty() { "" } else { " aria-describedby=\"wrong\"" };
+    format!(
+        "<h1>Sign in</h1>{lead}{wrong}<form method=\"post\" action=\"/auth/login\">{hidden}\
+         <label for=\"user\">Name</label><input id=\"user\" name=\"user\" value=\"{}\" autocomplete=\"username\" \
+         autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"64\" required{described}>\
+         <label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" \
+         autocomplete=\"current-password\" maxlength=\"1024\" required{described}>\
+         <p class=\"actions\"><button class=\"primary\" type=\"submit\">Sign in</button></p></form>",
+        e(name)
+    )
+}
+
+/// `POST /auth/login`.
+///
+/// # Errors
+/// What the store says.
+pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) -> Result<OAuthAnswer> {
+    let stale = || problem(400, "This page is over", "Go back to where you came from and start again.");
+    let Some(form) = request.form() else { return Ok(stale()) };
+    let at = match form.get("t") {
+        None => None,
+        Some(_) => match step::find(state, request, &form, now).await? {
+            Ok(at) => Some(at),
+            Err(page) => return Ok(page),
+        },
+    };
+    let browser = match &at {
+        Some(at) => at.browser.clone(),
+        None => match session::of(state, request, now).await? {
+            Some(browser) if browser.sent(form.get("csrf")) => browser,
+            _ => return Ok(stale()),
+        },
+    };
+    let again = |status, text: &str| match &at {
+        Some(at) => page(state, at, status, text),
+        None => own(state, &browser, status, text),
+    };
+    let (name, password) = (form.get("user").unwrap_or_default(), form.get("password").unwrap_or_default());
+    let name = name.trim();
+    // A name that nobody can have waits and costs like any other.
+    let known = crate::fhir::resource::is_id(name);
+    let counted = if known { name } else { "?" };
+    let wait = failure::wait(&state.store, counted, &request.address, now).await?;
+    if wait > 0 {
+        tracing::warn!(address = request.address, seconds = wait, "a login must wait");
+        let mut answer = again(429, &format!("Too many attempts. Try again in {wait} seconds."));
+        answer.headers.push(("Retry-After", wait.to_string()));
+        return Ok(answer);
+    }
+    let user = if known { state.store.oauth_user(name).await?.filter(|u| u.is_active) } else { None };
+    let stored = user.as_ref().map_or("", |u| &u.password);
+    let fits = match state.passwords.fits(password, stored).await {
+        Err(error) if error.kind == Kind::Busy => {
+            let mut answer = again(429, "Many people sign in at this moment. Try again in a few seconds.");
+            answer.headers.push(("Retry-After", "2".into()));
+            return Ok(answer);
+        }
+        other => other?,
+    };
+    let user = match user.filter(|_| fits) {
+        Some(user) => state.user(&user.name, now).await?,
+        None => None,
+    };
+    let Some((user, _)) = user else {
+        failure::count(&state.store, counted, &request.address, now).await?;
+        tracing::info!(address = request.address, "a login failed");
+        return Ok(again(401, "Name or password is wrong, or the login is not in use."));
+    };
+    failure::forget(&state.store, counted, &request.address).await?;
+    let fresh = session::begin(state, &user.name, Some(&browser), now).await?;
+    tracing::info!(user = user.sub, "a user logged in");
+    let to = at.as_ref().map_or_else(|| "/auth/manage".to_owned(), |at| format!("/auth/step?t={}", at.pending.id));
+    let mut answer = redirect(&to, at.as_ref().map(|at| at.ask.redirect_uri.as_str()));
+    answer.headers.push(fresh.cookie(state));
+    Ok(answer)
+}

@@ -1,0 +1,209 @@
+//! `baton client`: programs and apps that may ask for tokens.
+//!
+//! Secrets are printed once and kept as hashes. On SQLite while no server runs on the database; on PostgreSQL at any time, and
+//! servers know within 30 seconds. Source: RFC 7591 (the words of the metadata).
+
+use super::open;
+use crate::access::Role;
+use crate::auth::bearer::LOCAL_CLIENT;
+use crate::auth::client::hash_secret;
+use crate::auth::register::{metadata, problems};
+use crate::auth::token::random_text;
+use crate::config::{ServeArgs, Settings, StoreArgs};
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::store::oauth::{Client, Kind};
+use std::path::PathBuf;
+
+/// Arguments of `baton client`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Arguments {
+    /// Which database.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do with clients.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Command {
+    /// Register a client, or change what is registered
+    Add(Box<Add>),
+    /// Show the clients, one JSON a line
+    List,
+    /// Refuse a client from now on
+    Disable {
+        /// client_id
+        id: String,
+    },
+    /// Give a client a new secret; the old one is over
+    Rotate {
+        /// client_id
+        id: String,
+    },
+}
+
+/// How a client shows who it is.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum How {
+    /// By its id alone: an app in a browser or on a phone
+    Public,
+    /// By a secret, which is made and printed once
+    Symmetric,
+    /// By assertions that it signs (--jwks)
+    Asymmetric,
+}
+
+/// A registration.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Add {
+    /// client_id
+    pub id: String,
+    /// How it shows who it is
+    #[arg(long, value_enum)]
+    pub kind: How,
+    /// Name that users read
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The most it can be granted, divided by spaces
+    #[arg(long)]
+    pub scopes: String,
+    /// Where codes may be sent, exactly; makes it an app
+    #[arg(long = "redirect-uri", value_name = "URL")]
+    pub redirect_uris: Vec<String>,
+    /// Where an EHR starts it
+    #[arg(long = "launch-uri", value_name = "URL")]
+    pub launch_uris: Vec<String>,
+    /// Origin of browsers that call for it, such as https://app.example
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    pub origins: Vec<String>,
+    /// File of its public keys (RFC 7517)
+    #[arg(long, value_name = "FILE")]
+    pub jwks: Option<PathBuf>,
+    /// Where it publishes its public keys
+    #[arg(long, value_name = "URL", conflicts_with = "jwks")]
+    pub jwks_uri: Option<String>,
+    /// Grants, in place of those that follow from the rest
+    #[arg(long = "grant", value_name = "GRANT")]
+    pub grants: Vec<String>,
+    /// Organisation that it acts for; of an app: whose users alone may use it
+    #[arg(long, value_name = "ID")]
+    pub organization: Option<String>,
+    /// Role of a program: hospital-system, pharmacy-system, analyst, admin
+    #[arg(long)]
+    pub role: Option<String>,
+    /// Of the house itself: users are not asked, and it may start other apps
+    #[arg(long)]
+    pub first_party: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// `Invalid` with everything that is wrong with a registration, `NotFound` for an unknown client, what the store says.
+pub async fn run(arguments: Arguments) -> Result<()> {
+    let settings = Settings::load(&ServeArgs::from(arguments.store))?;
+    let store = match arguments.command {
+        Command::List => Store::open_to_read(&crate::store::Settings::new(settings.database_url.clone())).await?,
+        _ => open::store(&settings).await?,
+    };
+    let done = carry_out(&store, arguments.command).await;
+    store.close().await;
+    print!("{}", done?);
+    Ok(())
+}
+
+async fn carry_out(store: &Store, command: Command) -> Result<String> {
+    match command {
+        Command::Add(add) => register(store, *add).await,
+        Command::List => {
+            let clients = store.oauth_clients().await?;
+            let lines = clients.iter().filter(|c| c.id != LOCAL_CLIENT).map(|c| format!("{}\n", metadata(c)));
+            Ok(lines.collect())
+        }
+        Command::Disable { id } => {
+            let client = known(store, &id).await?;
+            store.put_oauth_client(Client { is_active: false, ..client }).await?;
+            Ok(format!("client {id} is disabled; its tokens end within a minute\n"))
+        }
+        Command::Rotate { id } => {
+            let client = known(store, &id).await?;
+            if client.kind != Kind::Symmetric {
+                return Err(Error::invalid(format!(
+                    "client {id} has no secret; register new keys with baton client add"
+                )));
+            }
+            let secret = random_text::<32>()?;
+            store.put_oauth_client(Client { secret: Some(hash_secret(&secret)), ..client }).await?;
+            Ok(told(&id, &secret))
+        }
+    }
+}
+
+async fn known(store: &Store, id: &str) -> Result<Client> {
+    let client = store.oauth_client(id).await?.filter(|c| c.id != LOCAL_CLIENT);
+    client.ok_or_else(|| Error::not_found(format!("there is no client '{id}'")))
+}
+
+fn told(id: &str, secret: &str) -> String {
+    format!("client {id} has the new secret {secret}  (shown only now; keep it safe)\n")
+}
+
+async fn register(store: &Store, add: Add) -> Result<String> {
+    let before = store.oauth_client(&add.id).await?;
+    if add.id == LOCAL_CLIENT || store.oauth_user(&add.id).await?.is_some() {
+        return Err(Error::invalid(format!("'{}' is the name of a user, or Baton's own", add.id)));
+    }
+    let grants = match (add.grants.is_empty(), add.redirect_uris.is_empty()) {
+        (false, _) => add.grants,
+        (true, true) => vec!["client_credentials".into()],
+        (true, false) => vec!["authorization_code".into(), "refresh_token".into()],
+    };
+    let jwks = match &add.jwks {
+        None => None,
+        Some(path) => Some(
+            std::fs::read_to_string(path)
+                .map_err(|e| Error::invalid(format!("{} cannot be read: {e}", path.display())).caused_by(e))?,
+        ),
+    };
+    let kind = match add.kind {
+        How::Public => Kind::Public,
+        How::Symmetric => Kind::Symmetric,
+        How::Asymmetric => Kind::Asymmetric,
+    };
+    let mut client = Client {
+        name: add.name.unwrap_or_else(|| add.id.clone()),
+        id: add.id,
+        secret: before.filter(|c| kind == Kind::Symmetric && c.kind == kind).and_then(|c| c.secret),
+        jwks,
+        scopes: add.scopes,
+        org: add.organization,
+        role: add.role.unwrap_or_default(),
+        is_active: true,
+        kind,
+        redirect_uris: add.redirect_uris,
+        launch_uris: add.launch_uris,
+        origins: add.origins,
+        jwks_uri: add.jwks_uri,
+        grants,
+        is_first_party: add.first_party,
+    };
+    let mut wrong: Vec<String> = problems(&client).into_iter().map(|(member, why)| format!("{member} {why}")).collect();
+    let systems = [Role::HospitalSystem, Role::PharmacySystem, Role::Analyst, Role::Admin];
+    if client.may("client_credentials") && !Role::parse(&client.role).is_some_and(|r| systems.contains(&r)) {
+        wrong.push("role is hospital-system, pharmacy-system, analyst or admin".into());
+    }
+    if !wrong.is_empty() {
+        return Err(Error::invalid(wrong.join("; ")));
+    }
+    let mut said = format!("client {} is registered\n", client.id);
+    if kind == Kind::Symmetric && client.secret.is_none() {
+        let secret = random_text::<32>()?;
+        client.secret = Some(hash_secret(&secret));
+        said = told(&client.id, &secret);
+    }
+    store.put_oauth_client(client).await?;
+    Ok(said)
+}

@@ -1,0 +1,168 @@
+//! `baton user`: people who may log in.
+//!
+//! A password comes on standard input, or is made and printed once. On SQLite while no server runs on the database.
+
+use super::open;
+use super::seed::directory::role_id;
+use crate::access::{Policy, Role};
+use crate::auth::password::Passwords;
+use crate::auth::standing;
+use crate::auth::token::random_text;
+use crate::clock::Instant;
+use crate::config::{ServeArgs, Settings, StoreArgs};
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::store::oauth::User;
+use serde_json::json;
+
+/// Arguments of `baton user`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Arguments {
+    /// Which database.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do with users.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Command {
+    /// Add a login, or change it; what stands behind it must be in the directory
+    Add(Add),
+    /// Show the logins, one JSON a line
+    List,
+    /// Refuse a login from now on
+    Disable {
+        /// Login name
+        name: String,
+    },
+    /// Set a password: the first line of standard input, or one that is made
+    Password {
+        /// Login name
+        name: String,
+        /// Make one and print it
+        #[arg(long)]
+        generate: bool,
+    },
+}
+
+/// A login.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Add {
+    /// Login name
+    pub name: String,
+    /// technician, pharmacist, prescriber, patient, analyst or admin
+    #[arg(long)]
+    pub role: String,
+    /// Id of the Organization
+    #[arg(long, value_name = "ID")]
+    pub organization: Option<String>,
+    /// Id of the Practitioner who logs in
+    #[arg(long, value_name = "ID")]
+    pub practitioner: Option<String>,
+    /// Id of the PractitionerRole [default: as baton seed names it]
+    #[arg(long, value_name = "ID")]
+    pub practitioner_role: Option<String>,
+    /// Id of the Patient who logs in
+    #[arg(long, value_name = "ID")]
+    pub patient: Option<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// `Invalid`, `NotFound`, `Forbidden` when the role does not hold; what the store says.
+pub async fn run(arguments: Arguments) -> Result<()> {
+    let settings = Settings::load(&ServeArgs::from(arguments.store))?;
+    let store = match arguments.command {
+        Command::List => Store::open_to_read(&crate::store::Settings::new(settings.database_url.clone())).await?,
+        _ => open::store(&settings).await?,
+    };
+    let done = carry_out(&store, &settings, arguments.command).await;
+    store.close().await;
+    print!("{}", done?);
+    Ok(())
+}
+
+async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Result<String> {
+    match command {
+        Command::Add(add) => {
+            let name = add.name.clone();
+            let user = user(add)?;
+            check(store, settings, &user).await?;
+            store.put_oauth_user(user).await?;
+            Ok(format!("user {name} is set; give a password with baton user password {name}\n"))
+        }
+        Command::List => {
+            let line = |u: &User| {
+                json!({"name": u.name, "role": u.role, "organization": u.org, "practitioner": u.practitioner,
+                    "patient": u.patient, "active": u.is_active, "has_password": !u.password.is_empty()})
+            };
+            Ok(store.oauth_users().await?.iter().map(|u| format!("{}\n", line(u))).collect())
+        }
+        Command::Disable { name } => {
+            let user = known(store, &name).await?;
+            store.put_oauth_user(User { is_active: false, ..user }).await?;
+            Ok(format!("user {name} is disabled; tokens end within a minute\n"))
+        }
+        Command::Password { name, generate } => {
+            known(store, &name).await?;
+            let (password, said) = match generate {
+                true => {
+                    let made = random_text::<15>()?;
+                    let said = format!("user {name} has the password {made}  (shown only now)\n");
+                    (made, said)
+                }
+                false => (line()?, format!("user {name} has a new password\n")),
+            };
+            store.set_password(&name, &Passwords::new(&settings.limits).hash(&password).await?).await?;
+            Ok(said)
+        }
+    }
+}
+
+async fn known(store: &Store, name: &str) -> Result<User> {
+    store.oauth_user(name).await?.ok_or_else(|| Error::not_found(format!("there is no user '{name}'")))
+}
+
+/// The first line of standard input.
+fn line() -> Result<String> {
+    let mut text = String::new();
+    std::io::stdin()
+        .read_line(&mut text)
+        .map_err(|e| Error::invalid("no password could be read from standard input").caused_by(e))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn user(add: Add) -> Result<User> {
+    if !crate::fhir::resource::is_id(&add.name) {
+        return Err(Error::invalid("a login name has 1 to 64 letters, digits, '-' and '.'"));
+    }
+    let derived = add.practitioner.as_ref().zip(add.organization.as_ref()).map(|(p, o)| role_id(p, o, &add.role));
+    Ok(User {
+        name: add.name,
+        sub: uuid::Uuid::new_v4().to_string(),
+        org: add.organization,
+        role: add.role,
+        practitioner: add.practitioner,
+        practitioner_role: add.practitioner_role.or(derived),
+        is_active: true,
+        password: String::new(),
+        patient: add.patient,
+    })
+}
+
+/// Whether the login could act at this moment.
+async fn check(store: &Store, settings: &Settings, user: &User) -> Result<()> {
+    let people = [Role::Technician, Role::Pharmacist, Role::Prescriber, Role::Patient, Role::Analyst, Role::Admin];
+    let role = Role::parse(&user.role).filter(|r| people.contains(r));
+    let role =
+        role.ok_or_else(|| Error::invalid("role is technician, pharmacist, prescriber, patient, analyst or admin"))?;
+    if store.oauth_client(&user.name).await?.is_some() {
+        return Err(Error::invalid(format!("'{}' is the id of a client", user.name)));
+    }
+    let policy = Policy::load(settings.profiles.as_deref())?;
+    standing::person(store, &policy, user, role, Instant::now()).await
+}

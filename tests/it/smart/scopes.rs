@@ -1,0 +1,196 @@
+//! What scopes let through: by choice of the user, by patient, by category.
+
+use super::{Site, both_databases_with_site, observation};
+use serde_json::{Value, json};
+
+both_databases_with_site!(
+    a_user_grants_a_part,
+    a_user_grants_only_some_kinds,
+    patient_scopes_reach_one_patient,
+    granular_scopes_hold_on_every_path,
+    v1_scopes_come_back_as_they_were_asked,
+    long_scopes_stand_in_the_grant,
+);
+
+const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
+
+fn token(body: &Value) -> &str {
+    body["access_token"].as_str().expect("a token")
+}
+
+/// security R17: A user takes away what an app does not need; `scope` says what was left, other types are 403.
+/// security R28: A scope never adds a right: what is not registered, or not the role's, is not granted.
+async fn a_user_grants_a_part(site: Site) {
+    let mut browser = site.browser();
+    let asked = "launch/patient openid offline_access patient/Observation.rs patient/Condition.rs patient/Task.rs";
+    let page = browser.ask(&site.request("public", asked, &[])).await;
+    let page = browser.sign_in(&page, "amira").await;
+    assert!(page.html.contains("See diagnoses and health problems of this patient"), "{}", page.html);
+    assert!(!page.html.contains("patient/Task.rs"), "R28: a patient's role has no Tasks");
+    let condition = page.box_of("patient/Condition.rs");
+    let code = browser.allow(&page, &[&condition, "offline_access"]).await.sent("code");
+    let answer = site.redeem("public", &code, &[]).await;
+    assert_eq!(answer.text("scope"), "patient/Observation.rs launch/patient openid");
+    assert!(answer.body.get("refresh_token").is_none());
+    assert_eq!(site.read(answer.text("access_token"), "Observation").await.status, 200);
+    assert_eq!(site.read(answer.text("access_token"), "Condition").await.status, 403);
+    // beyond the registration
+    let small = site
+        .tokens("amira", "small", "launch/patient openid offline_access patient/Observation.rs patient/Patient.rs")
+        .await;
+    assert_eq!(small["scope"], "patient/Observation.rs launch/patient openid");
+}
+
+/// security R17: In place of all observations a user grants vital signs, and only those come.
+async fn a_user_grants_only_some_kinds(site: Site) {
+    let mut browser = site.browser();
+    let page = browser.ask(&site.request("public", "launch/patient patient/Observation.rs", &[])).await;
+    let page = browser.sign_in(&page, "amira").await;
+    let code = browser.allow(&page, &["+d0k0"]).await.sent("code");
+    let answer = site.redeem("public", &code, &[]).await;
+    assert_eq!(answer.text("scope"), format!("patient/Observation.rs?category={CATEGORY}|vital-signs launch/patient"));
+    let found = site.read(answer.text("access_token"), "Observation").await.body;
+    assert_eq!(found["entry"].as_array().map(Vec::len), Some(1), "{found}");
+    assert_eq!(found["entry"][0]["resource"]["code"]["text"], "vital-signs");
+}
+
+/// security R32: A token with patient/ scopes sees the patient in context and nobody else, on every path.
+async fn patient_scopes_reach_one_patient(site: Site) {
+    let whole = site.tokens("drew", "public", "launch/patient user/*.rs").await;
+    let all = site.read(token(&whole), "Observation").await.body;
+    assert_eq!(all["entry"].as_array().map(Vec::len), Some(4), "user/ scopes see all that the user does: {all}");
+    let others: Vec<String> = all["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| &e["resource"])
+        .filter(|r| r["subject"]["reference"] == format!("Patient/{}", site.other))
+        .map(|r| r["id"].as_str().unwrap().to_owned())
+        .collect();
+    for (user, body) in [
+        ("drew", site.tokens("drew", "public", "launch/patient patient/*.rs").await),
+        ("amira", site.tokens("amira", "public", "launch/patient patient/*.rs user/*.rs").await),
+    ] {
+        let token = token(&body);
+        assert_eq!(body["patient"], site.patient);
+        assert_eq!(site.read(token, &format!("Patient/{}", site.patient)).await.status, 200, "{user}");
+        for path in [
+            format!("Patient/{}", site.other),
+            format!("Patient/{}/_history", site.other),
+            format!("Patient/{}/_history/1", site.other),
+            format!("Observation/{}", others[0]),
+            format!("Observation/{}/_history/1", others[0]),
+            format!("Patient/{}/$everything", site.other),
+            format!("Patient/{}/Observation", site.other),
+        ] {
+            let answer = site.read(token, &path).await;
+            assert_eq!(answer.status, 404, "{user} {path}: {}", answer.body);
+        }
+        for (path, total) in [
+            ("Observation".to_owned(), 2),
+            ("Observation?_summary=count".to_owned(), 2),
+            (format!("Observation?subject=Patient/{}", site.other), 0),
+            ("Observation?subject:Patient.name=Other".to_owned(), 0),
+            ("Observation?subject:Patient.name=Haddad".to_owned(), 2),
+            ("Patient?_has:Observation:subject:category=laboratory".to_owned(), 1),
+            (format!("Observation?_id={}", others[0]), 0),
+            ("?_type=Patient,Observation".to_owned(), 3),
+        ] {
+            let body = site.read(token, &path).await.body;
+            assert_eq!(body["total"], total, "{user} {path}: {body}");
+        }
+        let history = site.read(token, "Observation/_history").await.body;
+        assert!(!history.to_string().contains(&site.other), "{user}: {history}");
+    }
+}
+
+/// security R27: Granular scopes hold on read, vread, history, search, count, include, chain and write, both versions.
+async fn granular_scopes_hold_on_every_path(site: Site) {
+    let whole = site.tokens("drew", "public", "launch/patient user/*.rs").await;
+    let all = site.read(token(&whole), &format!("Observation?patient={}", site.patient)).await.body;
+    let id = |category: &str| {
+        let found = all["entry"].as_array().unwrap().iter().find(|e| e["resource"]["code"]["text"] == category);
+        found.unwrap()["resource"]["id"].as_str().unwrap().to_owned()
+    };
+    let (vital, lab) = (id("vital-signs"), id("laboratory"));
+    let scope = format!("launch/patient patient/Patient.rs patient/Observation.rs?category={CATEGORY}|vital-signs");
+    for user in ["drew", "amira"] {
+        let body = site.tokens(user, "public", &scope).await;
+        let token = token(&body);
+        for (path, status) in [
+            (format!("Observation/{vital}"), 200),
+            (format!("Observation/{lab}"), 404),
+            (format!("Observation/{vital}/_history/1"), 200),
+            (format!("Observation/{lab}/_history/1"), 404),
+            (format!("Observation/{lab}/_history"), 404),
+        ] {
+            let answer = site.read(token, &path).await;
+            assert_eq!(answer.status, status, "{user} {path}: {}", answer.body);
+        }
+        for (path, total) in [
+            ("Observation", 1),
+            ("Observation?_summary=count", 1),
+            ("Observation?category=laboratory", 0),
+            ("Observation?category:not=vital-signs", 0),
+            ("Patient?_has:Observation:subject:category=laboratory", 0),
+            ("Patient?_has:Observation:subject:category=vital-signs", 1),
+        ] {
+            let body = site.read(token, path).await.body;
+            assert_eq!(body["total"], total, "{user} {path}: {body}");
+        }
+        let page = site.read(token, "Patient?_revinclude=Observation:subject").await.body.to_string();
+        assert!(page.contains(&vital) && !page.contains(&lab), "{user}: {page}");
+        let everything = site.read(token, &format!("Patient/{}/$everything", site.patient)).await.body.to_string();
+        assert!(!everything.contains(&lab), "{user}: {everything}");
+    }
+    // a program writes within its scope only: what was there, and what is to be
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", "lakeside-ehr"),
+        ("client_secret", "for-the-demo-on-loopback-only-lakeside-ehr-0001"),
+        ("scope", "system/Patient.rs system/Observation.cruds?category=vital-signs"),
+    ];
+    let answer = site.token("", &form).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let token = answer.text("access_token").to_owned();
+    let write = async |method: reqwest::Method, path: &str, body: Value| {
+        let request = site.http.request(method, format!("{}/fhir/{path}", site.root)).bearer_auth(&token);
+        let answer =
+            request.header("Content-Type", "application/fhir+json").body(body.to_string()).send().await.unwrap();
+        answer.status().as_u16()
+    };
+    use reqwest::Method;
+    assert_eq!(write(Method::POST, "Observation", observation(&site.patient, "vital-signs")).await, 201);
+    assert_eq!(write(Method::POST, "Observation", observation(&site.patient, "laboratory")).await, 403);
+    let with_id = |id: &str, category: &str| {
+        let mut body = observation(&site.patient, category);
+        body["id"] = json!(id);
+        body
+    };
+    assert_eq!(write(Method::PUT, &format!("Observation/{vital}"), with_id(&vital, "vital-signs")).await, 200);
+    assert_eq!(write(Method::PUT, &format!("Observation/{vital}"), with_id(&vital, "laboratory")).await, 403);
+    assert_eq!(write(Method::PUT, &format!("Observation/{lab}"), with_id(&lab, "vital-signs")).await, 404);
+}
+
+/// security R24: Scopes of v1 come back as v1, scopes of v2 as v2.
+async fn v1_scopes_come_back_as_they_were_asked(site: Site) {
+    let body = site.tokens("amira", "public", "launch/patient patient/Observation.read patient/Patient.rs").await;
+    assert_eq!(body["scope"], "patient/Observation.read patient/Patient.rs launch/patient");
+    assert_eq!(site.read(token(&body), "Observation").await.status, 200);
+}
+
+/// security R31: Scopes over 1 kB stand in the grant; the token stays short, and they hold all the same.
+async fn long_scopes_stand_in_the_grant(site: Site) {
+    let all = "AllergyIntolerance CarePlan CareTeam Composition Condition Consent Coverage DeviceRequest DiagnosticReport DocumentReference \
+        Encounter EpisodeOfCare FamilyMemberHistory Flag Goal Immunization List Media MedicationAdministration MedicationDispense \
+        MedicationRequest MedicationStatement Observation Patient Procedure QuestionnaireResponse RelatedPerson RiskAssessment \
+        ServiceRequest Specimen SupplyRequest VisionPrescription";
+    let scopes: Vec<String> = all.split_whitespace().map(|t| format!("patient/{t}.rs user/{t}.r")).collect();
+    let body = site.tokens("amira", "secret", &format!("launch/patient {}", scopes.join(" "))).await;
+    let granted = body["scope"].as_str().unwrap();
+    assert!(granted.len() > 1_024 && token(&body).len() < 1_200, "{} {}", granted.len(), token(&body).len());
+    assert_eq!(site.read(token(&body), "Observation").await.status, 200);
+    assert_eq!(site.read(token(&body), "Account").await.status, 403);
+    let seen = site.post("/auth/introspect", "secret", &[("token", token(&body))]).await;
+    assert_eq!(seen.body["scope"], granted);
+}
