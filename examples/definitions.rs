@@ -28,7 +28,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 type Expansion = BTreeMap<String, Vec<String>>;
 
 /// Value sets of systems outside the package that `src/fhir/definition/outside.rs` knows.
-const OUTSIDE: [&str; 2] = ["currencies", "mimetypes"];
+const OUTSIDE: [&str; 4] = ["LL379-9", "currencies", "mimetypes", "ucum-units"];
 
 /// Value sets that the programme asks for although no element is bound to them as required.
 const ALSO: [&str; 1] = ["http://hl7.org/fhir/ValueSet/detectedissue-category"];

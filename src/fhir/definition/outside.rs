@@ -8,7 +8,7 @@ use super::CodeSet;
 use crate::fhir::unit;
 
 /// LOINC's answer list that R4 requires of `MolecularSequence.structureVariant.variantType`.
-pub(super) const DNA_CHANGES: &str = "http://loinc.org/vs/LL379-9";
+const DNA_CHANGES: &str = "LL379-9";
 
 /// ISO 4217: what is in use, and what was when R4 came out.
 const CURRENCIES: &str = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF \

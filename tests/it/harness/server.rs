@@ -4,7 +4,7 @@ use super::{Client, Database, postgres, watchdog};
 use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,8 @@ pub struct Settings {
     /// The seed file to load first; `None` for an empty server.
     pub seed: Option<PathBuf>,
     is_ours: bool,
+    /// Whether a command has worked on the database: then there may be more in it than a copy would bring.
+    is_used: AtomicBool,
 }
 
 impl Settings {
@@ -46,6 +48,7 @@ impl Settings {
             environment: Vec::new(),
             seed: Some(seed),
             is_ours: server.is_some(),
+            is_used: AtomicBool::new(false),
         })
     }
 
@@ -70,7 +73,8 @@ impl Settings {
             });
             return files.iter().zip(made).for_each(|(file, made)| std::fs::write(file, made).expect("a copy"));
         }
-        if *seed == demo_seed() && self.is_ours && postgres::is_throw_away(&self.database_url) {
+        let is_fresh = !self.is_used.load(Ordering::Relaxed);
+        if *seed == demo_seed() && self.is_ours && is_fresh && postgres::is_throw_away(&self.database_url) {
             static MADE: OnceLock<String> = OnceLock::new();
             let made = MADE.get_or_init(|| {
                 let mut template = Self::new(Database::Postgres).expect("this one is there");
@@ -90,6 +94,7 @@ impl Settings {
 
     /// Runs a `baton` command to its end with this database; (succeeded, what it printed).
     pub fn run(&self, arguments: &[&str]) -> (bool, String) {
+        self.is_used.store(true, Ordering::Relaxed);
         let out = self.output(arguments);
         let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
         (out.status.success(), text)

@@ -245,6 +245,12 @@ async fn the_official_examples_come_back_to_the_digit(server: TestServer) {
         ("example:22 ", "Bundle.entry[2].fullUrl"),
         // Observation.performer may not be an Encounter.
         ("example:155 ", "Observation.performer[0].reference"),
+        // Five AuditEvents: the server alone writes those (docs/audit.md).
+        ("example:12 ", "AuditEvent"),
+        ("example:13 ", "AuditEvent"),
+        ("example:14 ", "AuditEvent"),
+        ("example:15 ", "AuditEvent"),
+        ("example:16 ", "AuditEvent"),
     ];
     refused_as_expected(&ledger.refused, &expected);
     ledger.check(&client).await;
