@@ -76,7 +76,7 @@ pub struct Add {
     /// Where an EHR starts it
     #[arg(long = "launch-uri", value_name = "URL")]
     pub launch_uris: Vec<String>,
-    /// Origin of browsers that call for it, such as https://app.example
+    /// Origin of browsers that call for it, such as `https://app.example`
     #[arg(long = "origin", value_name = "ORIGIN")]
     pub origins: Vec<String>,
     /// File of its public keys (RFC 7517)

@@ -91,6 +91,8 @@ pub(crate) struct House {
     pub(crate) live: Arc<Live>,
     /// Others ask [`Engine::programme`], which is the one in force.
     programme: Arc<Programme>,
+    /// Counts the programmes of this process.
+    number: u64,
     conformance: Arc<Conformance>,
     sources: Arc<Sources>,
     pub(crate) policy: Arc<Policy>,
@@ -145,6 +147,7 @@ impl Engine {
             store,
             live,
             programme: Arc::new(programme),
+            number: 0,
             conformance: Arc::new(conformance),
             sources: Arc::new(sources),
             policy,

@@ -193,7 +193,13 @@ impl Engine {
         let (protocols, kept) = programme.protocols();
         let (protocols, kept) = (owned(protocols), owned(kept));
         let changed = owned(programme.changed_since(&house.programme));
-        let new = House { programme: Arc::new(programme), conformance: Arc::new(conformance), ..House::clone(&house) };
+        let number = house.number + 1;
+        let new = House {
+            programme: Arc::new(programme),
+            number,
+            conformance: Arc::new(conformance),
+            ..House::clone(&house)
+        };
         *self.2.house.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         house.live.forget_published();
         tracing::info!(changed = changed.join(", "), "the profiles were read anew and are in force");

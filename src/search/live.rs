@@ -24,11 +24,36 @@ pub struct Active {
     /// SearchParameter resources in force that are not stored: those of `profiles/search`.
     pub own: Vec<Json>,
     /// What the server publishes about itself, once somebody asked for it.
-    pub published: OnceLock<Vec<Published>>,
+    pub published: Memo<Vec<Published>>,
     /// The CapabilityStatement that lists them, once somebody asked for it.
-    pub statement: OnceLock<Bytes>,
+    pub statement: Memo<Bytes>,
     /// The OpenAPI document, once somebody asked for it.
-    pub openapi: OnceLock<Bytes>,
+    pub openapi: Memo<Bytes>,
+}
+
+/// What is made once of each programme: a request that began by an older one may still ask while a newer one is in force, and
+/// must not leave its own for those that come.
+#[derive(Debug)]
+pub struct Memo<T> {
+    made: OnceLock<(u64, T)>,
+    next: OnceLock<Box<Memo<T>>>,
+}
+
+impl<T> Default for Memo<T> {
+    fn default() -> Self {
+        Self { made: OnceLock::new(), next: OnceLock::new() }
+    }
+}
+
+impl<T> Memo<T> {
+    /// What was made of the programme with this number; made now where nobody has asked before.
+    pub fn get_or_make(&self, programme: u64, make: &dyn Fn() -> T) -> &T {
+        let (of, made) = self.made.get_or_init(|| (programme, make()));
+        match *of == programme {
+            true => made,
+            false => self.next.get_or_init(Box::default).get_or_make(programme, make),
+        }
+    }
 }
 
 /// A resource that is there without being stored.
@@ -52,9 +77,9 @@ impl Active {
             env,
             building: Vec::new(),
             own: Vec::new(),
-            published: OnceLock::new(),
-            statement: OnceLock::new(),
-            openapi: OnceLock::new(),
+            published: Memo::default(),
+            statement: Memo::default(),
+            openapi: Memo::default(),
         }
     }
 }
@@ -115,8 +140,14 @@ mod tests {
     #[test]
     fn what_was_published_is_made_again_after_a_change() {
         let live = Live::new(Active::new(3, Registry::builtin(), Env::utc("http://b/fhir")));
-        live.now().statement.set(Bytes::from_static(b"old")).unwrap();
+        let now = |programme, text: &'static str| {
+            live.now().statement.get_or_make(programme, &|| Bytes::from_static(text.as_bytes())).clone()
+        };
+        assert_eq!(
+            (now(0, "a"), now(0, "b"), now(1, "c"), now(0, "d")),
+            ("a".into(), "a".into(), "c".into(), "a".into())
+        );
         live.forget_published();
-        assert_eq!((live.now().generation, live.now().statement.get()), (3, None));
+        assert_eq!((live.now().generation, now(1, "e"), now(0, "f")), (3, "e".into(), "f".into()));
     }
 }

@@ -51,7 +51,8 @@ impl Engine {
         let subset = Subset::of_pairs(pairs)?;
         let body = match mode.as_str() {
             "full" | "normative" => {
-                active.statement.get_or_init(|| Bytes::from(Json::from(statement(house, &active)).to_bytes())).clone()
+                let make = || Bytes::from(Json::from(statement(house, &active)).to_bytes());
+                active.statement.get_or_make(house.number, &make).clone()
             }
             "terminology" => terminology::capabilities(house, &active).await?,
             other => {

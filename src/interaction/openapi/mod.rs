@@ -24,7 +24,7 @@ impl Engine {
     #[must_use]
     pub fn openapi(&self, own: &[(&str, &str, &str, &str)]) -> Bytes {
         let (house, active) = (self.house(), self.house().active());
-        active.openapi.get_or_init(|| document(house, &active, own).to_string().into()).clone()
+        active.openapi.get_or_make(house.number, &|| document(house, &active, own).to_string().into()).clone()
     }
 }
 

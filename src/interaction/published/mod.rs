@@ -32,7 +32,7 @@ const CURSOR: &str = "published-";
 
 /// All of them, by type and URL; made once for each set of search parameters.
 fn all<'a>(house: &House, active: &'a Active) -> &'a [Published] {
-    active.published.get_or_init(|| {
+    active.published.get_or_make(house.number, &|| {
         let terms = house.programme.terms().iter().map(|t| Json::clone(t));
         let mut list: Vec<Json> =
             compartment::all().chain(operation::all()).chain(active.own.iter().cloned()).chain(terms).collect();

@@ -79,7 +79,8 @@ fn examples() -> Vec<(String, String)> {
     // Those the server alone writes (docs/audit.md).
     all.retain(|(kind, _)| kind != "AuditEvent");
     let missing = |rtype: &ResourceType| all.iter().all(|(kind, _)| kind != rtype.as_str());
-    let missing: Vec<ResourceType> = ResourceType::all().filter(missing).filter(|t| t.as_str() != "AuditEvent").collect();
+    let missing: Vec<ResourceType> =
+        ResourceType::all().filter(missing).filter(|t| t.as_str() != "AuditEvent").collect();
     all.extend(missing.into_iter().map(|t| (t.to_string(), crate::rest::claims::smallest(t.as_str()).to_string())));
     all
 }
