@@ -15,6 +15,8 @@ mod respond;
 mod routes;
 mod wire;
 
+pub use routes::map;
+
 use crate::auth::AuthState;
 use crate::config::Limits;
 use crate::error::{Error, Result};

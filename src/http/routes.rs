@@ -83,6 +83,22 @@ const OWN: [(&str, &str, &str, &str); 12] = [
     ("/fhir/openapi.json", "GET", "application/json", "This document."),
 ];
 
+/// Every path of the server with every method that it takes.
+#[must_use]
+pub fn map() -> Vec<interaction::Line> {
+    let line = |path: &str, method: &'static str| interaction::Line {
+        name: path.into(),
+        method,
+        path: path.trim_start_matches('/').into(),
+    };
+    let own = OWN.iter().flat_map(|(path, method, ..)| {
+        let head = (*method == "GET").then(|| line(path, "HEAD"));
+        std::iter::once(line(path, method)).chain(head)
+    });
+    let pages = auth::page::PATHS.iter().flat_map(|(path, methods)| methods.split(", ").map(|m| line(path, m)));
+    own.chain(pages).chain(interaction::map()).collect()
+}
+
 /// The methods of a path that is no interaction's.
 fn own_methods(path: &str) -> Option<&'static str> {
     if let Some((_, methods)) = auth::page::PATHS.iter().find(|(own, _)| *own == path) {

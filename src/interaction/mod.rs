@@ -34,7 +34,7 @@ pub use answer::{Answer, Done, Progress, Stamp};
 pub use parameter::{Declared, declare};
 pub use reload::{Reloaded, Sources, in_force};
 pub use request::{At, Body, JobAsk, Match, Media, Operation, Prefer, Preference, Request, Scope, Unless, When};
-pub use route::{Verb, Wire, allowed, route, unknown as unknown_path};
+pub use route::{Line, Verb, Wire, allowed, map, route, unknown as unknown_path};
 
 use crate::access::Ctx;
 use crate::access::policy::Policy;

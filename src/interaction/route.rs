@@ -336,6 +336,66 @@ fn operation(name: &str, on: Scope, wire: Wire) -> Result<Option<Request>> {
     })))
 }
 
+/// A path with one method, as it is asked: for what must hold on each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The interaction; of an operation `$name`; of a path that is no interaction's the path itself.
+    pub name: String,
+    /// The method.
+    pub method: &'static str,
+    /// Below the root, without slash at the start: `fhir/{type}/{id}/_history/{version}`. An operation of one type names that type.
+    pub path: String,
+}
+
+/// All lines of the map, operations by their own table.
+#[must_use]
+pub fn map() -> Vec<Line> {
+    let mut out = Vec::new();
+    for route in ROUTES.iter().filter(|r| r.code != "operation") {
+        let path = pattern(route.path, "{type}", "");
+        out.extend(route.verbs.iter().map(|verb| Line {
+            name: route.code.into(),
+            method: verb.as_str(),
+            path: path.clone(),
+        }));
+    }
+    for row in table::rows() {
+        for level in row.levels {
+            let parts: &[Part] = match level {
+                table::Level::System => &[Name],
+                table::Level::Type => &[Type, Name],
+                table::Level::Instance => &[Type, Id, Name],
+                table::Level::Version => &[Type, Id, Word("_history"), Version, Name],
+            };
+            let rtype = if let table::On::Type(rtype) = row.on { rtype } else { "{type}" };
+            let path = pattern(parts, rtype, row.name);
+            let verbs = if row.takes_get() { CALLS } else { &[Verb::Post] };
+            out.extend(verbs.iter().map(|verb| Line {
+                name: format!("${}", row.name),
+                method: verb.as_str(),
+                path: path.clone(),
+            }));
+        }
+    }
+    out
+}
+
+fn pattern(parts: &[Part], rtype: &str, operation: &str) -> String {
+    let mut path = "fhir".to_owned();
+    for part in parts {
+        path.push('/');
+        match part {
+            Word(word) => path.push_str(word),
+            Type => path.push_str(rtype),
+            Id => path.push_str("{id}"),
+            Version => path.push_str("{version}"),
+            Name => path.push_str(&format!("${operation}")),
+            Member => path.push_str("{member}"),
+        }
+    }
+    path
+}
+
 /// 404 for a path that no interaction has.
 #[must_use]
 pub fn unknown(path: &str) -> Error {

@@ -10,6 +10,7 @@ mod input;
 mod key;
 mod logs;
 mod raw;
+mod wall;
 
 use crate::harness::{Database, Settings, with_database};
 use baton::access::{Policy, Role};
