@@ -347,7 +347,10 @@ mod tests {
              c create · r read · u update, d delete rows of the own organisation · U, D also rows shared with it · s search.\n\
              Scopes only take away from this; organisation walls and shares say which rows; `workflow::guard` says which fields and states.\n\n\
              What runs in the background (`Prefer: respond-async`) is seen under `_async/ID` and `_async/ID/result` by the very caller who started it - client, user and organisation -, whatever\n\
-             the role; everybody else gets 404. It is carried out with the rights of its caller ([writes](writes.md)).\n\n{}",
+             the role; everybody else gets 404. It is carried out with the rights of its caller ([writes](writes.md)).\n\n\
+             An old version, by vread or in a history, is judged like the newest one. A token of one patient or of some kinds sees it where the version itself and the newest one with a body pass both:\n\
+             what moved to another patient takes its past along. The rows by which a version is judged so are taken away an hour after it died (limit `page-seconds`); from then on such tokens see the newest alone.\n\n\
+             What another organisation owns is answered like what never was, on every path: `tests/it/attack/wall` asks every route of the server's own map by every role.\n\n{}",
             Policy::built_in().unwrap().to_markdown()
         );
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/access.md");

@@ -72,6 +72,21 @@ impl Sql {
         }
     }
 
+    /// The same of versions of any age: a narrowed token sees an old one only where the newest one that has a body passes as
+    /// well. What has moved to another patient, or to a kind that the token leaves out, takes its past along.
+    pub fn limit_aged(&mut self, keys: Keys, limit: &Limit, v: &str) -> &mut Self {
+        self.limit(keys, limit, v);
+        let Limit::Organization { sieve: Some(sieve), .. } = limit else { return self };
+        self.push(&format!(
+            " AND ({v}.ended = 9223372036854775807 OR EXISTS (SELECT 1 FROM version n WHERE n.self_key = {v}.self_key \
+             AND n.version = (SELECT max(m.version) FROM version m WHERE m.self_key = {v}.self_key AND m.method <> 3)"
+        ));
+        for layer in &sieve.0 {
+            self.layer(layer, "n");
+        }
+        self.push(ONE).push(")")
+    }
+
     /// ` AND …`: what a token lets through of the versions `v`; the directory always.
     fn layer(&mut self, layer: &Layer, v: &str) {
         self.push(&format!(" AND ({v}.org = 0"));

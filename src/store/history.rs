@@ -44,7 +44,7 @@ pub struct HistoryQuery {
 }
 
 impl Store {
-    /// Versions newest first. Each is judged by the limit for itself.
+    /// Versions newest first. Each is judged by the limit for itself, and of a narrowed token by the newest one as well.
     ///
     /// On PostgreSQL the history of a type, of everything, or since a time ends before the oldest write that still runs:
     /// who asks again from the last version seen misses none.
@@ -166,7 +166,7 @@ impl Store {
             }
             (_, None) => {}
         }
-        sql.limit(shared.keys, limit, "v");
+        sql.limit_aged(shared.keys, limit, "v");
         if !is_count {
             // Of one resource, numbers and times have the same order, and the index is by number.
             let order = if matches!(query.scope, Scope::Instance(_)) { "v.version" } else { "v.pk" };

@@ -41,7 +41,7 @@ impl Store {
         let mut sql = Sql::new(shared.dialect);
         sql.push("SELECT ").push(COLUMNS).push(" FROM version v WHERE v.self_key = ");
         sql.arg(shared.keys.target(target.rtype.as_str(), &target.id)).push(" AND v.version = ").arg(number);
-        sql.limit(shared.keys, limit, "v");
+        sql.limit_aged(shared.keys, limit, "v");
         let rows = self.reading().await?.conn()?.fetch(sql).await?;
         let found = rows.first().map(version).transpose()?;
         Ok(found.filter(|v| v.target == *target))

@@ -105,6 +105,7 @@ async fn patient_scopes_reach_one_patient(site: Site) {
 }
 
 /// security R27: Granular scopes hold on read, vread, history, search, count, include, chain and write, both versions.
+/// security leak 8: A narrowed token sees an old version only where it sees the newest as well.
 async fn granular_scopes_hold_on_every_path(site: Site) {
     let whole = site.tokens("drew", "public", "launch/patient user/*.rs").await;
     let all = site.read(token(&whole), &format!("Observation?patient={}", site.patient)).await.body;
@@ -170,6 +171,45 @@ async fn granular_scopes_hold_on_every_path(site: Site) {
     assert_eq!(write(Method::PUT, &format!("Observation/{vital}"), with_id(&vital, "vital-signs")).await, 200);
     assert_eq!(write(Method::PUT, &format!("Observation/{vital}"), with_id(&vital, "laboratory")).await, 403);
     assert_eq!(write(Method::PUT, &format!("Observation/{lab}"), with_id(&lab, "vital-signs")).await, 404);
+    an_old_version_is_judged_with_the_newest(&site, &vital, &lab).await;
+}
+
+async fn an_old_version_is_judged_with_the_newest(site: &Site, vital: &str, lab: &str) {
+    let secret = "for-the-demo-on-loopback-only-lakeside-ehr-0001";
+    let ask = async |scope: &str| {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", "lakeside-ehr"),
+            ("client_secret", secret),
+            ("scope", scope),
+        ];
+        site.token("", &form).await.text("access_token").to_owned()
+    };
+    let (whole, narrow) = (ask("system/*.cruds").await, ask("system/Observation.rs?category=vital-signs").await);
+    let put = async |id: &str, category: &str| {
+        let mut body = observation(&site.patient, category);
+        body["id"] = json!(id);
+        let request = site.http.put(format!("{}/fhir/Observation/{id}", site.root)).bearer_auth(&whole);
+        let request = request.header("Content-Type", "application/fhir+json").body(body.to_string());
+        assert_eq!(request.send().await.unwrap().status().as_u16(), 200, "{id}");
+    };
+    // what was a vital sign is a laboratory value now, and the other way round
+    put(vital, "laboratory").await;
+    put(lab, "vital-signs").await;
+    for (path, by_all, by_narrow) in [
+        (format!("Observation/{vital}/_history/1"), 200, 404),
+        (format!("Observation/{vital}/_history/3"), 200, 404),
+        (format!("Observation/{vital}/_history"), 200, 404),
+        (format!("Observation/{lab}/_history/1"), 200, 404),
+        (format!("Observation/{lab}/_history/2"), 200, 200),
+    ] {
+        assert_eq!(site.read(&whole, &path).await.status, by_all, "{path}");
+        assert_eq!(site.read(&narrow, &path).await.status, by_narrow, "{path}");
+    }
+    assert_eq!(site.read(&narrow, &format!("Observation/{lab}/_history")).await.body["total"], 1);
+    let path = "Observation/_history?_count=200";
+    let (all, some) = (site.read(&whole, path).await.body.to_string(), site.read(&narrow, path).await.body.to_string());
+    assert!(all.contains(vital) && !some.contains(vital) && some.contains(lab), "{some}");
 }
 
 /// security R24: Scopes of v1 come back as v1, scopes of v2 as v2.
