@@ -2,7 +2,10 @@
 //!
 //! For: whoever asks another server something while a caller waits. No redirect is followed, no proxy of the environment is used, and an
 //! answer over the bound is dropped unread. Not for: `baton load`, which is a client of its own.
+//! JSON from addresses that registrations name: [`fetch`].
 //! Source: own rules.
+
+pub mod fetch;
 
 use crate::error::{Error, Result};
 use bytes::{Bytes, BytesMut};
@@ -11,6 +14,16 @@ use std::time::Duration;
 
 /// Bytes of an answer at most.
 const MOST: usize = 4 << 20;
+
+/// Names the cryptography of TLS, once a process: no client can be made before. Called again, it changes nothing.
+pub fn install_tls() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+            tracing::debug!("the cryptography of TLS was chosen before");
+        }
+    });
+}
 
 /// A client with a time-out.
 #[derive(Debug, Clone)]
@@ -55,6 +68,7 @@ impl Caller {
     /// # Errors
     /// `Fault` when no TLS is to be had.
     pub fn new(seconds: u64) -> Result<Self> {
+        install_tls();
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -8,6 +8,7 @@
 use super::key::KeyRing;
 use super::origins::Origins;
 use super::password::Passwords;
+use super::remote::RemoteKeys;
 use super::sieve::{self, Who};
 use super::standing;
 use super::token::{self, Claims, Grant, Parties};
@@ -65,6 +66,8 @@ pub struct AuthState {
     pub limits: Limits,
     /// Argon2id.
     pub passwords: Passwords,
+    /// Keys of clients at addresses of their own.
+    pub remote: RemoteKeys,
     /// Browsers that may call.
     pub origins: Origins,
     mode: AuthMode,
@@ -120,6 +123,7 @@ impl AuthState {
         Ok(Self {
             store,
             passwords: Passwords::new(&settings.limits),
+            remote: RemoteKeys::new(settings.is_this_machine_only()),
             origins: Origins::default(),
             policy,
             parties: Parties::of(root),

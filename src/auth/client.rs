@@ -2,7 +2,7 @@
 //!
 //! For: the token endpoint. Every failure after the shape of the request is the same `invalid_client` with the same text:
 //! whoever probes does not learn whether the client exists, is disabled, or has another key.
-//! Not for: `jwks_uri` (keys are registered by value), TLS client certificates.
+//! Not for: fetching keys from a `jwks_uri` (`remote.rs`), TLS client certificates.
 //! Source: RFC 6749 2.3, RFC 7523 3, <https://hl7.org/fhir/smart-app-launch/STU2.2/client-confidential-asymmetric.html>.
 
 use super::AuthState;
@@ -12,7 +12,7 @@ use crate::clock::Instant;
 use crate::store::oauth::{Client, Kind};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -80,10 +80,20 @@ pub async fn authenticate(
                 return Err(refused("iss, sub and client_id differ"));
             }
             let client = store.oauth_client(iss).await?.filter(|c| c.is_active && c.kind == Kind::Asymmetric);
-            let key = client.as_ref().and_then(|c| c.jwks.as_deref()).and_then(|jwks| {
-                let kid = jws.header_text("kid")?;
-                key(jwks, kid, algorithm)
-            });
+            // The registered address or none: nothing else is ever asked.
+            let uri = client.as_ref().and_then(|c| c.jwks_uri.as_deref());
+            if jws.header.get("jku").is_some() && (uri.is_none() || jws.header_text("jku") != uri) {
+                return Err(refused("jku"));
+            }
+            let kid = jws.header_text("kid").unwrap_or_default();
+            let key = match (client.as_ref().and_then(|c| c.jwks.as_deref()), uri) {
+                (Some(jwks), _) => key(jwks, kid, algorithm),
+                (None, Some(uri)) => {
+                    let jwks = state.remote.of(uri, now, |jwks| key(jwks, kid, algorithm).is_some()).await;
+                    jwks.and_then(|jwks| key(&jwks, kid, algorithm))
+                }
+                (None, None) => None,
+            };
             let verified = match &key {
                 Some(key) => jws.is_signed_by(key, algorithm),
                 // As much work for an unknown client or key as for a wrong signature; the decoy's private key is nobody's.
@@ -152,10 +162,6 @@ fn algorithm(jws: &Jws<'_>) -> Result<Algorithm, &'static str> {
     if jws.header_text("kid").is_none_or(str::is_empty) {
         return Err("kid");
     }
-    // Keys are registered by value, so no jku is the registered one; nothing is fetched.
-    if jws.header.get("jku").is_some() {
-        return Err("jku");
-    }
     Ok(algorithm)
 }
 
@@ -178,12 +184,18 @@ fn claims<'a>(jws: &'a Jws<'_>, token_endpoint: &str, now: Instant) -> Result<(&
     Ok((jti, exp + SKEW))
 }
 
-/// The one key with that id that fits the algorithm; none for zero or several.
+/// Members that only a private key has.
+const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "k"];
+
+/// The one key with that id that fits the algorithm; none for zero or several, and none whose private half was published.
+/// Keys of other kinds beside it do not matter.
 fn key(jwks: &str, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
-    let set: JwkSet = serde_json::from_str(jwks).ok()?;
-    let mut fitting = set.keys.iter().filter(|k| k.common.key_id.as_deref() == Some(kid) && fits(k, algorithm));
+    let set: serde_json::Value = serde_json::from_str(jwks).ok()?;
+    let public = set["keys"].as_array()?.iter().filter(|k| PRIVATE.iter().all(|m| k.get(m).is_none()));
+    let jwks = public.filter(|k| k["kid"] == kid).filter_map(|k| serde_json::from_value::<Jwk>(k.clone()).ok());
+    let mut fitting = jwks.filter(|k| fits(k, algorithm));
     let (jwk, None) = (fitting.next()?, fitting.next()) else { return None };
-    DecodingKey::from_jwk(jwk).ok()
+    DecodingKey::from_jwk(&jwk).ok()
 }
 
 /// Whether a key may verify that algorithm: kind, curve, size, use, and its own `alg` where it has one.
@@ -229,7 +241,7 @@ pub fn check_jwks(jwks: &serde_json::Value) -> Result<(), String> {
     let keys = keys.ok_or("is {\"keys\": [\u{2026}]} with at least one public key")?;
     let mut kids = Vec::new();
     for value in keys {
-        if ["d", "p", "q", "dp", "dq", "qi", "k"].iter().any(|m| value.get(m).is_some()) {
+        if PRIVATE.iter().any(|m| value.get(m).is_some()) {
             return Err("holds a private key; register the public half only, and replace that key".into());
         }
         let jwk: Jwk = serde_json::from_value(value.clone()).map_err(|e| format!("holds what is no key: {e}"))?;

@@ -7,7 +7,7 @@
 //! Source: <https://hl7.org/fhir/smart-app-launch/STU2.2/>, RFC 6749, 7523, 9068.
 //!
 //! Where things are: reading and checking a compact JWS `jws.rs`, signing keys `key.rs`, access tokens `token.rs`, client
-//! authentication `client.rs`, whether client, user and role still hold `standing.rs`, which rows scopes let through
+//! authentication `client.rs`, keys at a client's own address `remote.rs`, whether client, user and role still hold `standing.rs`, which rows scopes let through
 //! `sieve.rs`, passwords `password.rs`, who must wait after failed logins `failure.rs`.
 
 pub mod bearer;
@@ -25,6 +25,7 @@ pub mod page;
 pub mod password;
 pub mod people;
 pub mod register;
+pub mod remote;
 pub mod sieve;
 pub mod standing;
 pub mod token;

@@ -65,10 +65,7 @@ pub fn problems(client: &Client) -> Vec<(&'static str, String)> {
                 let value: Value = serde_json::from_str(text).unwrap_or(Value::Null);
                 out.extend(check_jwks(&value).err().map(|why| ("jwks", why)));
             }
-            (None, Some(_)) => {
-                let why = "is not built yet: register the keys themselves with jwks";
-                out.push(("jwks-uri", why.into()));
-            }
+            (None, Some(uri)) => out.extend(keys_uri(uri).err().map(|why| ("jwks-uri", why.into()))),
         },
         _ => {}
     }
@@ -117,6 +114,18 @@ pub fn redirect_uri(uri: &str) -> Result<(), &'static str> {
             Ok(())
         }
         _ => Err("is neither https nor a scheme of a native app such as com.example.app"),
+    }
+}
+
+/// Whether keys may be fetched from an address. Where it leads is judged when it is asked (`outbound::fetch`).
+///
+/// # Errors
+/// The rest of a sentence.
+pub fn keys_uri(uri: &str) -> Result<(), &'static str> {
+    redirect_uri(uri)?;
+    match uri.starts_with("https://") || is_loopback(uri) {
+        true => Ok(()),
+        false => Err("is not https"),
     }
 }
 
@@ -243,7 +252,7 @@ mod tests {
             ("jwks", |c| c.kind = Kind::Asymmetric),
             ("jwks-uri", |c| {
                 c.kind = Kind::Asymmetric;
-                c.jwks_uri = Some("http://127.0.0.1/jwks".into());
+                c.jwks_uri = Some("http://keys.example/jwks".into());
             }),
         ];
         for (member, change) in table {

@@ -73,7 +73,8 @@ pub fn main() -> ExitCode {
     // The demo and the check tell their own story: only what goes wrong is logged beside it.
     crate::telemetry::start(if matches!(cli.command, Command::Demo(_) | Command::Check(_)) { "warn" } else { "info" });
     crate::auth::jws::install_crypto();
-    install_tls();
+    // TLS of outgoing requests is done by rustls with aws-lc, as towards PostgreSQL; whom to trust is what the machine trusts.
+    crate::outbound::install_tls();
     match cli.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Demo(arguments) => finish(demo::run(arguments)),
@@ -94,13 +95,6 @@ pub fn main() -> ExitCode {
             Ok(Err(text)) => failed(&text),
             Err(error) => failed(&error.to_string()),
         },
-    }
-}
-
-/// TLS of outgoing requests is done by rustls with aws-lc, as towards PostgreSQL; whom to trust is what the machine trusts.
-fn install_tls() {
-    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        tracing::debug!("the TLS cryptography was chosen before");
     }
 }
 

@@ -163,6 +163,9 @@ pub struct Client {
     /// Public keys (RFC 7517), for `private_key_jwt`.
     #[serde(default)]
     pub jwks: Option<Value>,
+    /// Where it publishes them, in place of `jwks`.
+    #[serde(default)]
+    pub jwks_uri: Option<String>,
     /// False disables it.
     #[serde(default = "yes")]
     pub active: bool,
@@ -177,9 +180,9 @@ impl Client {
     #[must_use]
     pub fn row(&self) -> oauth::Client {
         let is_app = !self.redirect_uris.is_empty();
-        let kind = match (self.public, &self.jwks) {
+        let kind = match (self.public, self.jwks.is_some() || self.jwks_uri.is_some()) {
             (true, _) => oauth::Kind::Public,
-            (_, Some(_)) => oauth::Kind::Asymmetric,
+            (_, true) => oauth::Kind::Asymmetric,
             _ => oauth::Kind::Symmetric,
         };
         let grants: &[&str] = if is_app { &["authorization_code", "refresh_token"] } else { &["client_credentials"] };
@@ -196,7 +199,7 @@ impl Client {
             redirect_uris: self.redirect_uris.clone(),
             launch_uris: self.launch_uris.clone(),
             origins: self.origins.clone(),
-            jwks_uri: None,
+            jwks_uri: self.jwks_uri.clone(),
             grants: grants.iter().map(|g| (*g).to_owned()).collect(),
             is_first_party: self.first_party,
         }
@@ -343,8 +346,17 @@ impl Seed {
     }
 
     fn check_keys(&self, place: &str, c: &Client, problems: &mut Problems) {
-        if c.public && (c.secret.is_some() || c.jwks.is_some()) {
-            problems.add(&format!("{place}.public"), "goes without secret and jwks");
+        if c.public && (c.secret.is_some() || c.jwks.is_some() || c.jwks_uri.is_some()) {
+            problems.add(&format!("{place}.public"), "goes without secret, jwks and jwks-uri");
+        }
+        if let Some(uri) = &c.jwks_uri {
+            if c.secret.is_some() || c.jwks.is_some() {
+                let text = "goes without secret and jwks: a client has one way to sign in";
+                problems.add(&format!("{place}.jwks-uri"), text);
+            }
+            if let Err(why) = crate::auth::register::keys_uri(uri) {
+                problems.add(&format!("{place}.jwks-uri"), why);
+            }
         }
         match (&c.secret, &c.jwks) {
             (Some(_), Some(_)) => {

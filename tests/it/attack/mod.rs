@@ -10,6 +10,7 @@ mod input;
 mod key;
 mod logs;
 mod raw;
+mod remote;
 mod wall;
 
 use crate::harness::{Database, Settings, with_database};
@@ -107,6 +108,7 @@ impl Auth {
             has_query: false,
             authorization: basic.into_iter().collect(),
             body,
+            ..TokenRequest::default()
         };
         endpoint::token(&self.state, &request, self.now).await
     }
@@ -140,7 +142,10 @@ impl Auth {
 }
 
 pub async fn state(store: Store) -> AuthState {
-    let settings = config::Settings::default();
+    state_with(store, config::Settings::default()).await
+}
+
+pub async fn state_with(store: Store, settings: config::Settings) -> AuthState {
     AuthState::open(store, Arc::new(Policy::built_in().expect("a policy")), &settings, ROOT).await.expect("auth")
 }
 
