@@ -8,7 +8,9 @@
 use super::AuthState;
 use super::endpoint::{Form, OAuthError};
 use super::jws::Jws;
+use super::witness::Scene;
 use crate::clock::Instant;
+use crate::store::audit::Happening;
 use crate::store::oauth::{Client, Kind};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -26,6 +28,17 @@ const SKEW: i64 = 30;
 /// An assertion may be good for so long, in seconds.
 const MAX_LIFE: i64 = 300;
 
+/// A request of a client.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// Its form.
+    pub form: &'a Form,
+    /// The value of `Authorization`, if one was sent.
+    pub basic: Option<&'a str>,
+    /// Where it comes from.
+    pub scene: Scene<'a>,
+}
+
 /// What a request presents.
 enum Presented<'a> {
     /// A public client's id, which is no proof of anything.
@@ -40,17 +53,17 @@ enum Presented<'a> {
     },
 }
 
-/// Authenticates the client of a token request. `basic`: the value of `Authorization`, if one was sent.
+/// Authenticates the client of a request.
 ///
 /// # Errors
 /// `invalid_request` for none-or-several methods, `invalid_client` for everything else.
 pub async fn authenticate(
     state: &AuthState,
     token_endpoint: &str,
-    form: &Form,
-    basic: Option<&str>,
+    asker: Asker<'_>,
     now: Instant,
 ) -> Result<Client, OAuthError> {
+    let Asker { form, basic, scene } = asker;
     let refused = |why: &'static str| {
         tracing::info!(why, "a client was not authenticated");
         OAuthError::invalid_client(basic.is_some())
@@ -102,6 +115,8 @@ pub async fn authenticate(
             let Some(client) = client.filter(|_| verified) else { return Err(refused("key or signature")) };
             let (jti, expires) = claims(&jws, token_endpoint, now).map_err(refused)?;
             if !store.use_assertion(&client.id, jti, expires, now).await? {
+                let row = state.of_client(Happening::Replay, &client, 401, now).because("assertion");
+                state.note_often(scene, row);
                 return Err(refused("replay"));
             }
             Ok(client)

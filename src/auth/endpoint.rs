@@ -6,6 +6,7 @@
 
 use super::bearer::AuthState;
 use super::token::{Grant, mint};
+use super::witness::Scene;
 use super::{client, exchange, standing};
 use crate::access::Role;
 use crate::access::scope::{Level, Scopes};
@@ -34,6 +35,8 @@ pub struct TokenRequest<'a> {
     pub authorization: Vec<&'a str>,
     /// The body.
     pub body: &'a [u8],
+    /// Where it comes from.
+    pub scene: Scene<'a>,
 }
 
 /// An answer as it is to be written.
@@ -215,11 +218,16 @@ pub fn form_decode(text: &str) -> Option<String> {
 
 /// Answers a token request.
 pub async fn token(state: &AuthState, request: &TokenRequest<'_>, now: Instant) -> OAuthAnswer {
-    match grant(state, request, now).await {
+    let mut known = None;
+    match grant(state, request, &mut known, now).await {
         Ok(answer) => answer,
         Err(error) => {
             let status = i64::from(error.status);
-            state.store.note(Audit::happening(Happening::TokenRefused, now, "", "", status).because(error.error));
+            let row = match &known {
+                Some(client) => state.of_client(Happening::TokenRefused, client, status, now),
+                None => Audit::happening(Happening::TokenRefused, now, "", "", status),
+            };
+            state.note_often(request.scene, row.because(error.error));
             error.answer()
         }
     }
@@ -231,7 +239,13 @@ pub fn post_only() -> OAuthAnswer {
     OAuthError::new(405, "invalid_request", "a token is asked for by POST, with a form").answer()
 }
 
-async fn grant(state: &AuthState, request: &TokenRequest<'_>, now: Instant) -> Result<OAuthAnswer, OAuthError> {
+/// `known`: the client, once it has shown who it is.
+async fn grant(
+    state: &AuthState,
+    request: &TokenRequest<'_>,
+    known: &mut Option<Client>,
+    now: Instant,
+) -> Result<OAuthAnswer, OAuthError> {
     let form = request.form()?;
     let basic = request.one_authorization()?;
     let asked = form.get("grant_type").ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
@@ -239,14 +253,15 @@ async fn grant(state: &AuthState, request: &TokenRequest<'_>, now: Instant) -> R
         let text = "grant_type is authorization_code, refresh_token or client_credentials";
         return Err(OAuthError::new(400, "unsupported_grant_type", text));
     }
-    let client = client::authenticate(state, &state.parties.token_endpoint(), &form, basic, now).await?;
+    let asker = client::Asker { form: &form, basic, scene: request.scene };
+    let client = known.insert(client::authenticate(state, &state.parties.token_endpoint(), asker, now).await?);
     if !client.may(asked) {
         return Err(OAuthError::new(400, "unauthorized_client", "the client is not registered for this grant_type"));
     }
     match asked {
-        "authorization_code" => exchange::code(state, &client, &form, now).await,
-        "refresh_token" => exchange::refresh(state, &client, &form, now).await,
-        _ => credentials(state, &client, &form, basic.is_some(), now).await,
+        "authorization_code" => exchange::code(state, client, &form, request.scene, now).await,
+        "refresh_token" => exchange::refresh(state, client, &form, request.scene, now).await,
+        _ => credentials(state, client, &form, (basic.is_some(), request.scene), now).await,
     }
 }
 
@@ -255,7 +270,7 @@ async fn credentials(
     state: &AuthState,
     client: &Client,
     form: &Form,
-    is_basic: bool,
+    (is_basic, scene): (bool, Scene<'_>),
     now: Instant,
 ) -> Result<OAuthAnswer, OAuthError> {
     if client.kind == oauth::Kind::Public {
@@ -291,13 +306,11 @@ async fn credentials(
         id: None,
         seconds: state.limits.system_token_seconds,
     };
-    let (token, _) = mint(&*state.keys()?, &state.parties, &grant, now)?;
+    let (token, claims) = mint(&*state.keys()?, &state.parties, &grant, now)?;
     tracing::info!(client = client.id, scope = grant.scope, "an access token was made");
-    let mut row = Audit::happening(Happening::TokenIssued, now, &client.id, "", 200);
-    row.org = client.org.as_ref().map_or(0, |id| state.store.org_key(id));
-    row.detail.org = client.org.clone();
-    row.detail.role = client.role.clone();
-    state.store.note(row);
+    let mut row = state.of_client(Happening::TokenIssued, client, 200, now).because("client_credentials");
+    row.detail.token = Some(claims.jti);
+    state.note(scene, row);
     Ok(OAuthAnswer::new(
         200,
         &json!({"access_token": token, "token_type": "Bearer", "expires_in": grant.seconds, "scope": grant.scope}),

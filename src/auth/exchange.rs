@@ -8,10 +8,12 @@ use super::AuthState;
 use super::endpoint::{Form, OAuthAnswer, OAuthError};
 use super::people::{display, fhir_user};
 use super::token::{self, hash, mint, random_text};
+use super::witness::Scene;
 use crate::access::Role;
 use crate::access::scope::Scopes;
 use crate::clock::Instant;
 use crate::error::{Error, Result};
+use crate::store::audit::Happening;
 use crate::store::oauth::{Client, Code, Grant, Refresh, User};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -33,7 +35,13 @@ fn invalid_grant(client: &Client, why: &'static str) -> OAuthError {
 ///
 /// # Errors
 /// `invalid_request`, `invalid_grant`.
-pub async fn code(state: &AuthState, client: &Client, form: &Form, now: Instant) -> Result<OAuthAnswer, OAuthError> {
+pub async fn code(
+    state: &AuthState,
+    client: &Client,
+    form: &Form,
+    scene: Scene<'_>,
+    now: Instant,
+) -> Result<OAuthAnswer, OAuthError> {
     let missing = |name: &str| OAuthError::invalid_request(format!("{name} is missing"));
     let given = hash(form.get("code").ok_or_else(|| missing("code"))?);
     let redirect_uri = form.get("redirect_uri").ok_or_else(|| missing("redirect_uri"))?;
@@ -42,7 +50,7 @@ pub async fn code(state: &AuthState, client: &Client, form: &Form, now: Instant)
     let grant = state.store.grant(&code.grant).await?.filter(|g| g.client == client.id);
     let grant = grant.ok_or_else(|| refuse("another client's code"))?;
     if code.used != 0 {
-        return Err(replayed(state, client, &grant, "a code was played again", now).await?);
+        return Err(replayed(state, client, &grant, ("a code was played again", scene), now).await?);
     }
     if code.expires <= now.0 || grant.revoked != 0 {
         return Err(refuse("code is over"));
@@ -65,17 +73,23 @@ pub async fn code(state: &AuthState, client: &Client, form: &Form, now: Instant)
     let secret = random_text::<32>()?;
     let refresh = Refresh { hash: hash(&secret), grant: grant.id.clone(), expires: grant.expires, used: 0 };
     if !state.store.redeem_code(&given, refreshes.then_some(&refresh), now).await? {
-        return Err(replayed(state, client, &grant, "a code was redeemed twice at once", now).await?);
+        return Err(replayed(state, client, &grant, ("a code was redeemed twice at once", scene), now).await?);
     }
     let made = Made { grant: &grant, user: &user, role, scopes: &scopes, code: Some(&code) };
-    answer(state, client, &made, refreshes.then_some(secret), now).await
+    answer(state, client, &made, (refreshes.then_some(secret), scene), now).await
 }
 
 /// `grant_type=refresh_token`.
 ///
 /// # Errors
 /// `invalid_request`, `invalid_grant`, `invalid_scope`.
-pub async fn refresh(state: &AuthState, client: &Client, form: &Form, now: Instant) -> Result<OAuthAnswer, OAuthError> {
+pub async fn refresh(
+    state: &AuthState,
+    client: &Client,
+    form: &Form,
+    scene: Scene<'_>,
+    now: Instant,
+) -> Result<OAuthAnswer, OAuthError> {
     let given = form.get("refresh_token").ok_or_else(|| OAuthError::invalid_request("refresh_token is missing"))?;
     let given = hash(given);
     let refuse = |why| invalid_grant(client, why);
@@ -83,7 +97,7 @@ pub async fn refresh(state: &AuthState, client: &Client, form: &Form, now: Insta
     let grant = state.store.grant(&old.grant).await?.filter(|g| g.client == client.id);
     let grant = grant.ok_or_else(|| refuse("another client's refresh token"))?;
     if old.used != 0 {
-        return Err(replayed(state, client, &grant, "a refresh token was used again", now).await?);
+        return Err(replayed(state, client, &grant, ("a refresh token was used again", scene), now).await?);
     }
     if old.expires <= now.0 || grant.revoked != 0 || grant.expires <= now.0 {
         return Err(refuse("refresh token is over"));
@@ -104,10 +118,10 @@ pub async fn refresh(state: &AuthState, client: &Client, form: &Form, now: Insta
     let until = if is_online { grant.expires } else { now.plus_seconds(idle).0 };
     let new = Refresh { hash: hash(&secret), grant: grant.id.clone(), expires: until, used: 0 };
     if !state.store.rotate_refresh(&given, &new, until, now).await? {
-        return Err(replayed(state, client, &grant, "a refresh token was used twice at once", now).await?);
+        return Err(replayed(state, client, &grant, ("a refresh token was used twice at once", scene), now).await?);
     }
     let made = Made { grant: &grant, user: &user, role, scopes: &scopes, code: None };
-    answer(state, client, &made, Some(secret), now).await
+    answer(state, client, &made, (Some(secret), scene), now).await
 }
 
 /// Ends the grant.
@@ -115,11 +129,20 @@ async fn replayed(
     state: &AuthState,
     client: &Client,
     grant: &Grant,
-    why: &'static str,
+    (why, scene): (&'static str, Scene<'_>),
     now: Instant,
 ) -> Result<OAuthError> {
-    state.store.revoke_grant(&grant.id, now).await?;
+    let held = state.store.revoke_grant(&grant.id, now).await?;
     state.forget_tokens();
+    let about = |what, outcome| {
+        let mut row = state.of_client(what, client, outcome, now).because(why);
+        row.usr.clone_from(&grant.user);
+        row
+    };
+    state.note_often(scene, about(Happening::Replay, 400));
+    if held {
+        state.note(scene, about(Happening::TokenRevoked, 200));
+    }
     tracing::warn!(client = client.id, grant = grant.id, why, "a grant was ended");
     Ok(invalid_grant(client, why))
 }
@@ -153,7 +176,7 @@ async fn answer(
     state: &AuthState,
     client: &Client,
     made: &Made<'_>,
-    refresh: Option<String>,
+    (refresh, scene): (Option<String>, Scene<'_>),
     now: Instant,
 ) -> Result<OAuthAnswer, OAuthError> {
     let scope = made.scopes.to_string();
@@ -169,7 +192,7 @@ async fn answer(
         seconds,
         id: Some(made.grant.id.clone()),
     };
-    let (access_token, _) = mint(&*state.keys()?, &state.parties, &grant, now)?;
+    let (access_token, claims) = mint(&*state.keys()?, &state.parties, &grant, now)?;
     let mut body = context(made.grant);
     for (name, value) in [
         ("access_token", json!(access_token)),
@@ -186,7 +209,18 @@ async fn answer(
         body.insert("id_token".into(), id_token(state, client, made, now).await?.into());
     }
     tracing::info!(client = client.id, user = made.user.sub, scope, "an access token was made");
+    let why = if made.code.is_some() { "authorization_code" } else { "refresh_token" };
+    let mut row = state.of_user(Happening::TokenIssued, made.user, &client.id, now).because(why);
+    row.detail.token = Some(claims.jti);
+    row.detail.on = about(&made.grant.patient);
+    state.note(scene, row);
     Ok(OAuthAnswer::new(200, &Value::Object(body)))
+}
+
+/// `Patient/id` of the patient in context, or "".
+#[must_use]
+pub fn about(patient: &str) -> String {
+    if patient.is_empty() { String::new() } else { format!("Patient/{patient}") }
 }
 
 /// What an app learns of the launch: patient, encounter, and what the EHR said.

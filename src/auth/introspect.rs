@@ -7,12 +7,13 @@ use super::AuthState;
 use super::bearer::Asked;
 use super::client;
 use super::endpoint::{Form, OAuthAnswer, OAuthError, TokenRequest};
-use super::exchange::context;
+use super::exchange::{about, context};
 use super::people::fhir_user;
 use super::token::{self, Claims, hash};
 use crate::access::scope::{Level, Scopes};
 use crate::clock::Instant;
 use crate::error::Result;
+use crate::store::audit::Happening;
 use crate::store::oauth::Grant;
 use serde_json::{Value, json};
 
@@ -36,7 +37,8 @@ pub async fn revoke(state: &AuthState, request: &TokenRequest<'_>, now: Instant)
         let form = request.form()?;
         let basic = request.one_authorization()?;
         let endpoint = state.parties.url("/auth/token");
-        let client = client::authenticate(state, &endpoint, &form, basic, now).await?;
+        let asker = client::Asker { form: &form, basic, scene: request.scene };
+        let client = client::authenticate(state, &endpoint, asker, now).await?;
         let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
         let grant = match state.store.refresh(&hash(token)).await? {
             Some(refresh) => Some(refresh.grant),
@@ -45,9 +47,14 @@ pub async fn revoke(state: &AuthState, request: &TokenRequest<'_>, now: Instant)
         if let Some(id) = grant
             && let Some(grant) = state.store.grant(&id).await?.filter(|g| g.client == client.id)
         {
-            state.store.revoke_grant(&grant.id, now).await?;
+            let held = state.store.revoke_grant(&grant.id, now).await?;
             state.forget_tokens();
             tracing::info!(client = client.id, grant = grant.id, "an app gave its grant back");
+            if held {
+                let mut row = state.of_client(Happening::TokenRevoked, &client, 200, now).because("by the app");
+                (row.usr, row.detail.on) = (grant.user, about(&grant.patient));
+                state.note(request.scene, row);
+            }
         }
         // One text for what was taken back, what was nobody's, and what is another's.
         Ok(OAuthAnswer::new(200, &json!({})))
@@ -61,7 +68,8 @@ async fn asker(state: &AuthState, request: &TokenRequest<'_>, form: &Form, now: 
     let is_bearer = header.is_some_and(|h| h.get(..7).is_some_and(|s| s.eq_ignore_ascii_case("bearer ")));
     if !is_bearer {
         let endpoint = state.parties.url("/auth/token");
-        let client = client::authenticate(state, &endpoint, form, header, now).await?;
+        let asker = client::Asker { form, basic: header, scene: request.scene };
+        let client = client::authenticate(state, &endpoint, asker, now).await?;
         // An id alone is no proof: a public client asks with a token of its own.
         return match client.kind {
             crate::store::oauth::Kind::Public => Err(OAuthError::invalid_client(false)),

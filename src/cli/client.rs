@@ -12,6 +12,7 @@ use crate::auth::token::random_text;
 use crate::config::{ServeArgs, Settings, StoreArgs};
 use crate::error::{Error, Result};
 use crate::store::Store;
+use crate::store::audit::Happening;
 use crate::store::oauth::{Client, Kind};
 use std::path::PathBuf;
 
@@ -126,6 +127,7 @@ async fn carry_out(store: &Store, command: Command) -> Result<String> {
         Command::Disable { id } => {
             let client = known(store, &id).await?;
             store.put_oauth_client(Client { is_active: false, ..client }).await?;
+            open::note(store, Happening::AccountsChanged, format!("client {id}"), "disabled");
             Ok(format!("client {id} is disabled; its tokens end within a minute\n"))
         }
         Command::Rotate { id } => {
@@ -137,6 +139,7 @@ async fn carry_out(store: &Store, command: Command) -> Result<String> {
             }
             let secret = random_text::<32>()?;
             store.put_oauth_client(Client { secret: Some(hash_secret(&secret)), ..client }).await?;
+            open::note(store, Happening::AccountsChanged, format!("client {id}"), "new secret");
             Ok(told(&id, &secret))
         }
     }
@@ -204,6 +207,8 @@ async fn register(store: &Store, add: Add) -> Result<String> {
         client.secret = Some(hash_secret(&secret));
         said = told(&client.id, &secret);
     }
+    let on = format!("client {}", client.id);
     store.put_oauth_client(client).await?;
+    open::note(store, Happening::AccountsChanged, on, "registered");
     Ok(said)
 }

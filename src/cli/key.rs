@@ -6,6 +6,7 @@ use crate::clock::Instant;
 use crate::config::{ServeArgs, Settings, StoreArgs};
 use crate::error::Result;
 use crate::store::Store;
+use crate::store::audit::Happening;
 
 /// Arguments of `baton key`.
 #[derive(Debug, Clone, clap::Args)]
@@ -49,6 +50,7 @@ async fn carry_out(store: &Store, command: Command) -> Result<String> {
         store.add_signing_key(SigningKey::generate(now)?).await?;
         store.add_signing_key(SigningKey::generate_rsa(now)?).await?;
         store.retire_signing_keys(now.plus_seconds(-86_400)).await?;
+        open::note(store, Happening::KeyRotated, "keys".into(), "new ones sign from now on");
     }
     let keys = store.signing_keys().await?;
     Ok(keys.iter().map(|k| format!("{} {} since {}\n", k.alg, k.kid, Instant(k.created).to_seconds_text())).collect())

@@ -1,11 +1,14 @@
 //! From settings to an open database and the engine on it: what `serve`, `seed` and `demo` have in common.
 
 use crate::access::Policy;
+use crate::auth::bearer::LOCAL_CLIENT;
+use crate::clock::Instant;
 use crate::config::{AuthMode, Limits, Programme, Settings};
 use crate::error::Result;
 use crate::interaction::{Declared, Engine, Parts, Sources, declare, in_force};
 use crate::search::{Caps, Env, Live, registry};
-use crate::store::{self, Store};
+use crate::store::audit::Happening;
+use crate::store::{self, Audit, Store};
 use std::sync::Arc;
 
 /// An engine and what it is made of.
@@ -35,6 +38,13 @@ pub async fn store(settings: &Settings) -> Result<Store> {
         ..store::Settings::new(&settings.database_url)
     };
     Store::open(&how).await
+}
+
+/// Puts on record that an operator changed something on the machine itself. `on`: what, such as `client app`.
+pub fn note(store: &Store, what: Happening, on: String, why: &str) {
+    let mut row = Audit::happening(what, Instant::now(), LOCAL_CLIENT, "", 200).because(why);
+    row.detail.on = on;
+    store.note(row);
 }
 
 fn caps(limits: &Limits) -> Caps {

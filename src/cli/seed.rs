@@ -9,11 +9,13 @@ pub mod file;
 pub use apply::Report;
 pub use file::Seed;
 
+use super::open;
 use crate::auth::client::hash_secret;
 use crate::config::{ServeArgs, Settings, StoreArgs};
 use crate::error::{Error, Result};
 use crate::interaction::Engine;
 use crate::store::Store;
+use crate::store::audit::Happening;
 use std::path::PathBuf;
 
 /// Arguments of `baton seed`.
@@ -44,8 +46,12 @@ pub async fn run(args: SeedArgs) -> Result<()> {
     let settings = Settings::load(&ServeArgs::from(args.store))?;
     let text = std::fs::read_to_string(&args.file)
         .map_err(|e| Error::invalid(format!("{} cannot be read: {e}", args.file.display())).caused_by(e))?;
-    let opened = super::open::engine(&settings, &settings.root(settings.listen)).await?;
+    let opened = open::engine(&settings, &settings.root(settings.listen)).await?;
     let report = seed(&opened.engine, &text).await;
+    if let Ok(report) = &report {
+        let why = format!("{} users and clients set", report.accounts);
+        open::note(&opened.store, Happening::AccountsChanged, "seed file".into(), &why);
+    }
     opened.store.close().await;
     print!("{}", told(&report?));
     Ok(())

@@ -12,6 +12,7 @@ use crate::clock::Instant;
 use crate::config::{ServeArgs, Settings, StoreArgs};
 use crate::error::{Error, Result};
 use crate::store::Store;
+use crate::store::audit::Happening;
 use crate::store::oauth::User;
 use serde_json::json;
 
@@ -92,7 +93,9 @@ async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Resu
             let name = add.name.clone();
             let user = user(add)?;
             check(store, settings, &user).await?;
+            let why = format!("set as {}", user.role);
             store.put_oauth_user(user).await?;
+            open::note(store, Happening::AccountsChanged, format!("user {name}"), &why);
             Ok(format!("user {name} is set; give a password with baton user password {name}\n"))
         }
         Command::List => {
@@ -105,6 +108,7 @@ async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Resu
         Command::Disable { name } => {
             let user = known(store, &name).await?;
             store.put_oauth_user(User { is_active: false, ..user }).await?;
+            open::note(store, Happening::AccountsChanged, format!("user {name}"), "disabled");
             Ok(format!("user {name} is disabled; tokens end within a minute\n"))
         }
         Command::Password { name, generate } => {
@@ -118,6 +122,7 @@ async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Resu
                 false => (line()?, format!("user {name} has a new password\n")),
             };
             store.set_password(&name, &Passwords::new(&settings.limits).hash(&password).await?).await?;
+            open::note(store, Happening::AccountsChanged, format!("user {name}"), "new password");
             Ok(said)
         }
     }

@@ -6,6 +6,7 @@
 use super::respond::{self, Face};
 use super::{Shared, body};
 use crate::auth::page::{self, PageRequest};
+use crate::auth::witness::Scene;
 use crate::auth::{OAuthAnswer, TokenRequest, discovery, endpoint, introspect, launch};
 use crate::clock::Instant;
 use crate::config::Limits;
@@ -49,6 +50,8 @@ pub(super) async fn answer(shared: &Shared, request: &HttpRequest, payload: web:
     let all = |name: &str| request.headers().get_all(name).map(|v| v.to_str().unwrap_or_default()).collect();
     let content_type = request.headers().get("content-type").and_then(|v| v.to_str().ok());
     let (path, now) = (request.path(), Instant::now());
+    // The connection's own: a header could be anybody's.
+    let address = request.peer_addr().map_or_else(String::new, |a| a.ip().to_string());
     if !ENDPOINTS.contains(&path) {
         let asked = PageRequest {
             is_post: request.method() == Method::POST,
@@ -57,8 +60,8 @@ pub(super) async fn answer(shared: &Shared, request: &HttpRequest, payload: web:
             body: &bytes,
             cookies: all("cookie"),
             authorization: all("authorization"),
-            // The connection's own: a header could be anybody's.
-            address: request.peer_addr().map_or_else(String::new, |a| a.ip().to_string()),
+            address: address.clone(),
+            request_id: &face.request_id,
         };
         return respond::oauth(face, page::answer(&house.auth, path, &asked, now).await);
     }
@@ -67,6 +70,7 @@ pub(super) async fn answer(shared: &Shared, request: &HttpRequest, payload: web:
         has_query: !request.query_string().is_empty(),
         authorization: all("authorization"),
         body: &bytes,
+        scene: Scene { address: &address, request_id: &face.request_id },
     };
     let answer: OAuthAnswer = match path {
         "/auth/introspect" => introspect::introspect(&house.auth, &asked, now).await,

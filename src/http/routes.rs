@@ -190,7 +190,7 @@ async fn ctx(shared: &Shared, request: &HttpRequest, face: &Face) -> Result<Ctx>
         Err(error) => {
             let row = Audit::happening(Happening::Denied, Instant::now(), "", "", i64::from(error.kind.status()));
             let row = row.from_address(address(request).as_deref()).because("no caller");
-            shared.house.store.note(Audit { request_id: face.request_id.to_string(), ..row });
+            shared.house.store.note_often(Audit { request_id: face.request_id.to_string(), ..row });
             return Err(error);
         }
     };

@@ -1,12 +1,13 @@
 //! The audit: who did what to what, one row a write in the write's own transaction, reads and refusals by the batch.
 //!
 //! [`Audit`] is what a row says · [`journal`] rows of what changes nothing, on their way to disk · [`chain`] the hash chain
-//! · [`check`] whether it holds. A row holds facts, ids and no values; the AuditEvents that are made of it when it is sealed
+//! · [`check`] whether it holds · [`flood`] what would be too much. A row holds facts, ids and no values; the AuditEvents that are made of it when it is sealed
 //! (`interaction/audit`) are what an auditor reads.
 //! Source: own rule; security contract section 4.
 
 pub mod chain;
 pub mod check;
+mod flood;
 pub mod journal;
 
 use super::Store;

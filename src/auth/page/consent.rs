@@ -11,11 +11,14 @@ use crate::access::{Policy, Role};
 use crate::auth::AuthState;
 use crate::auth::endpoint::Form;
 use crate::auth::endpoint::OAuthAnswer;
+use crate::auth::exchange::about;
 use crate::auth::people::{born, display, human_name};
 use crate::auth::token::{hash, random_text};
+use crate::auth::witness::Scene;
 use crate::clock::Instant;
 use crate::error::Result;
 use crate::fhir::ResourceType;
+use crate::store::audit::Happening;
 use crate::store::oauth::{Code, Grant, User};
 use serde_json::{Map, Value, json};
 
@@ -154,7 +157,7 @@ pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
             if chosen.data.is_empty() && !chosen.has("openid") {
                 return at.refuse(state, "access_denied", "the user allowed nothing").await;
             }
-            grant(state, &at, &user, chosen, now).await
+            grant(state, &at, &user, (chosen, request.scene()), now).await
         }
         (Some("deny"), _) => at.refuse(state, "access_denied", "the user said no").await,
         _ => Ok(super::web::problem(400, "This page is over", "Go back to the app and start again.")),
@@ -165,7 +168,13 @@ pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
 ///
 /// # Errors
 /// What the store says.
-pub async fn grant(state: &AuthState, at: &At, user: &User, scopes: Scopes, now: Instant) -> Result<OAuthAnswer> {
+pub async fn grant(
+    state: &AuthState,
+    at: &At,
+    user: &User,
+    (scopes, scene): (Scopes, Scene<'_>),
+    now: Instant,
+) -> Result<OAuthAnswer> {
     let asked = at.ask.scopes();
     // What every page before this one asked for must be there: a POST may come past them.
     let lacks_patient = at.pending.patient.is_empty()
@@ -232,5 +241,9 @@ pub async fn grant(state: &AuthState, at: &At, user: &User, scopes: Scopes, now:
     };
     state.store.add_grant(&grant, &code, now).await?;
     tracing::info!(client = at.client.id, user = user.sub, scope = grant.scope, "a user let an app in");
+    let mut row = state.of_user(Happening::ConsentGiven, user, &at.client.id, now);
+    row.detail.on = about(&grant.patient);
+    let unasked = if at.client.is_first_party { "an app of the house, not asked: " } else { "" };
+    state.note(scene, row.because(format!("{unasked}{}", grant.scope)));
     Ok(at.ask.answer(&state.parties.issuer, &[("code", &secret)]))
 }

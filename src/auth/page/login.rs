@@ -7,6 +7,8 @@ use crate::auth::endpoint::OAuthAnswer;
 use crate::auth::{AuthState, failure};
 use crate::clock::Instant;
 use crate::error::{Kind, Result};
+use crate::store::Audit;
+use crate::store::audit::Happening;
 
 /// The form. `wrong`: what went wrong before, in words; empty: nothing.
 #[must_use]
@@ -76,6 +78,9 @@ pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
     let wait = failure::wait(&state.store, counted, &request.address, now).await?;
     if wait > 0 {
         tracing::warn!(address = request.address, seconds = wait, "a login must wait");
+        let client = at.as_ref().map_or("", |at| &at.client.id);
+        let row = Audit::happening(Happening::LoginFailed, now, client, "", 429).because("has to wait");
+        state.note_often(request.scene(), row);
         let mut answer = again(429, &format!("Too many attempts. Try again in {wait} seconds."));
         answer.headers.push(("Retry-After", wait.to_string()));
         return Ok(answer);
@@ -90,6 +95,8 @@ pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
         }
         other => other?,
     };
+    let client = at.as_ref().map_or("", |at| at.client.id.as_str());
+    let known = user.clone();
     let user = match user.filter(|_| fits) {
         Some(user) => state.user(&user.name, now).await?,
         None => None,
@@ -97,11 +104,22 @@ pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
     let Some((user, _)) = user else {
         failure::count(&state.store, counted, &request.address, now).await?;
         tracing::info!(address = request.address, "a login failed");
+        // A name that nobody has may be a password in the wrong field: it stands nowhere.
+        let why = if fits { "the role does not hold" } else { "name or password" };
+        let about = |what| match &known {
+            Some(user) => Audit { outcome: 401, ..state.of_user(what, user, client, now) },
+            None => Audit::happening(what, now, client, "", 401),
+        };
+        state.note_often(request.scene(), about(Happening::LoginFailed).because(why));
+        if failure::wait(&state.store, counted, &request.address, now).await? > 0 {
+            state.note_often(request.scene(), about(Happening::Lockout).because("too many failures"));
+        }
         return Ok(again(401, "Name or password is wrong, or the login is not in use."));
     };
     failure::forget(&state.store, counted, &request.address).await?;
     let fresh = session::begin(state, &user.name, Some(&browser), now).await?;
     tracing::info!(user = user.sub, "a user logged in");
+    state.note(request.scene(), state.of_user(Happening::Login, &user, client, now));
     let to = at.as_ref().map_or_else(|| "/auth/manage".to_owned(), |at| format!("/auth/step?t={}", at.pending.id));
     let mut answer = redirect(&to, at.as_ref().map(|at| at.ask.redirect_uri.as_str()));
     answer.headers.push(fresh.cookie(state));

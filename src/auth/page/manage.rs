@@ -6,9 +6,11 @@ use super::{login, words};
 use crate::access::scope::Scopes;
 use crate::auth::AuthState;
 use crate::auth::endpoint::OAuthAnswer;
+use crate::auth::exchange::about;
 use crate::auth::people::display;
 use crate::clock::Instant;
 use crate::error::Result;
+use crate::store::audit::Happening;
 use crate::store::oauth::User;
 
 /// `GET /auth/manage` shows, `POST` withdraws one.
@@ -74,8 +76,13 @@ async fn withdraw(
         Some(id) => state.store.grant(id).await?.filter(|g| g.user == user.name),
     };
     if let Some(grant) = grant {
-        state.store.revoke_grant(&grant.id, now).await?;
+        let held = state.store.revoke_grant(&grant.id, now).await?;
         state.forget_tokens();
+        if held {
+            let mut row = state.of_user(Happening::TokenRevoked, user, &grant.client, now).because("by the user");
+            row.detail.on = about(&grant.patient);
+            state.note(request.scene(), row);
+        }
         tracing::info!(client = grant.client, user = user.sub, "a user withdrew an app");
     }
     Ok(redirect("/auth/manage", None))
@@ -91,7 +98,11 @@ pub async fn logout(state: &AuthState, request: &PageRequest<'_>, now: Instant) 
     let Some(browser) = browser.filter(|b| b.sent(sent.as_ref().and_then(|f| f.get("csrf")))) else {
         return Ok(problem(400, "You are not signed in", "There is nothing to sign out of."));
     };
+    let user = state.store.oauth_user(&browser.session.user).await?;
     state.store.end_session(&browser.session.hash, now).await?;
     state.forget_tokens();
+    if let Some(user) = user {
+        state.note(request.scene(), state.of_user(Happening::Logout, &user, "", now));
+    }
     Ok(page(200, "Signed out", "<h1>Signed out</h1><p>You can close this page.</p>", None))
 }

@@ -11,6 +11,7 @@ use crate::access::scope::Level;
 use crate::auth::AuthState;
 use crate::auth::endpoint::Form;
 use crate::auth::endpoint::OAuthAnswer;
+use crate::auth::witness::Scene;
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::store::oauth::{Client, Launch, Pending, User};
@@ -118,12 +119,12 @@ pub async fn show(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
         return Ok(problem(400, "This page is over", "Go back to the app and start again."));
     };
     match find(state, request, &form, now).await? {
-        Ok(at) => next(state, at, &form, now).await,
+        Ok(at) => next(state, at, (&form, request.scene()), now).await,
         Err(page) => Ok(page),
     }
 }
 
-async fn next(state: &AuthState, mut at: At, form: &Form, now: Instant) -> Result<OAuthAnswer> {
+async fn next(state: &AuthState, mut at: At, (form, scene): (&Form, Scene<'_>), now: Instant) -> Result<OAuthAnswer> {
     let is_fresh = at.browser.session.at >= at.ask.not_before;
     let Some((user, role)) = at.user.clone().filter(|_| is_fresh) else {
         if at.ask.is_silent {
@@ -162,7 +163,7 @@ async fn next(state: &AuthState, mut at: At, form: &Form, now: Instant) -> Resul
         return Ok(page);
     }
     if at.client.is_first_party {
-        return consent::grant(state, &at, &user, scopes, now).await;
+        return consent::grant(state, &at, &user, (scopes, scene), now).await;
     }
     if at.ask.is_silent {
         return at.refuse(state, "consent_required", "the user must be asked").await;

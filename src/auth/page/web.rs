@@ -5,6 +5,7 @@
 //! Source: <https://www.w3.org/TR/CSP3/#directive-form-action>; own rules (security contract, section 5).
 
 use crate::auth::endpoint::{Form, OAuthAnswer};
+use crate::auth::witness::Scene;
 use std::fmt::Write;
 
 /// A request for a page.
@@ -24,9 +25,17 @@ pub struct PageRequest<'a> {
     pub authorization: Vec<&'a str>,
     /// Whose connection it is.
     pub address: String,
+    /// `X-Request-Id`, sanitised.
+    pub request_id: &'a str,
 }
 
 impl PageRequest<'_> {
+    /// For the audit.
+    #[must_use]
+    pub fn scene(&self) -> Scene<'_> {
+        Scene { address: &self.address, request_id: self.request_id }
+    }
+
     /// The cookie of that name; `None` when it is there twice: somebody planted one.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&str> {

@@ -101,7 +101,9 @@ mod tests {
     use crate::store::audit::Happening;
 
     fn row(address: &str) -> Audit {
-        Audit::happening(Happening::LoginFailed, Clock(1), "", "mara", 401).from_address(Some(address)).because("password")
+        Audit::happening(Happening::LoginFailed, Clock(1), "", "mara", 401)
+            .from_address(Some(address))
+            .because("password")
     }
 
     fn stored(floods: &mut Floods, address: &str, now: Instant) -> bool {
@@ -132,7 +134,10 @@ mod tests {
         assert_eq!(kept, 49 + 20);
         let told = floods.over(start, true);
         let counts: Vec<_> = told.iter().map(|r| r.detail.why.clone().unwrap_or_default()).collect();
-        assert!(counts.iter().any(|c| c.starts_with("931 more")) && counts.iter().any(|c| c.starts_with("10 more")), "{counts:?}");
+        assert!(
+            counts.iter().any(|c| c.starts_with("931 more")) && counts.iter().any(|c| c.starts_with("10 more")),
+            "{counts:?}"
+        );
         assert!(floods.0.is_empty());
     }
 }

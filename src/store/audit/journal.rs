@@ -6,6 +6,7 @@
 //! Not for: rows of writes, which go with the write.
 
 use super::Audit;
+use super::flood::{Floods, MINUTE, Verdict};
 use crate::error::{Error, Result};
 use crate::store::{Store, Tx, Work};
 use futures_util::future::BoxFuture;
@@ -40,6 +41,8 @@ struct State {
     waiting: Vec<Audit>,
     /// Since when the oldest waits.
     since: Option<Instant>,
+    /// What is counted in place of being stored.
+    floods: Floods,
     /// Somebody writes, or will soon.
     is_busy: bool,
 }
@@ -70,6 +73,23 @@ impl Store {
                     tokio::time::sleep(AGAIN).await;
                 }
             });
+        }
+    }
+
+    /// Puts on record what strangers can cause without end: at most so many rows a minute, and a count of the others.
+    pub fn note_often(&self, row: Audit) {
+        let verdict = self.inner.journal.state().floods.take(row, Instant::now());
+        match verdict {
+            Verdict::Stored(row) => self.note(row),
+            Verdict::Counted(false) => {}
+            Verdict::Counted(true) => {
+                let store = self.clone();
+                self.inner.runtime.spawn(async move {
+                    tokio::time::sleep(MINUTE).await;
+                    let over = store.inner.journal.state().floods.over(Instant::now(), false);
+                    over.into_iter().for_each(|row| store.note(row));
+                });
+            }
         }
     }
 
@@ -128,7 +148,12 @@ impl Store {
 
     /// Writes all that waits, for an orderly end.
     pub(in crate::store) async fn end_journal(&self) {
-        self.inner.journal.state().is_busy = true; // nobody else begins
+        {
+            let mut state = self.inner.journal.state();
+            state.is_busy = true; // nobody else begins
+            let counted = state.floods.over(Instant::now(), true);
+            state.waiting.extend(counted);
+        }
         if !self.write_journal().await {
             tracing::error!("the server ends and the audit of its last reads is lost");
         }

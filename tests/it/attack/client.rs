@@ -355,6 +355,7 @@ async fn row_13_one_method_each_parameter_once(auth: Auth) {
         has_query,
         authorization,
         body: post.as_bytes(),
+        ..Default::default()
     };
     let form_type = Some("application/x-www-form-urlencoded; charset=UTF-8");
     for (what, request, status) in [

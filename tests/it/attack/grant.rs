@@ -85,7 +85,7 @@ async fn tokens_made_and_refused_are_on_record(auth: Auth) {
     let rows = auth.state.store.unsealed(100).await.expect("rows");
     let said: Vec<_> =
         rows.iter().map(|r| (r.audit.action.as_str(), r.audit.client.as_str(), r.audit.outcome)).collect();
-    assert_eq!(said, [("token-issued", "ehr", 200), ("token-refused", "", 400)]);
+    assert_eq!(said, [("token-issued", "ehr", 200), ("token-refused", "ehr", 400)]);
     assert_eq!(rows[1].audit.detail.why.as_deref(), Some("invalid_scope"));
 }
 

@@ -223,6 +223,16 @@ impl TestServer {
         }
     }
 
+    /// SIGTERM, and the orderly end that follows.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+            assert!(sent.success(), "SIGTERM to {}", child.id());
+            child.wait().expect("a child of ours");
+            watchdog::forgets(child.id());
+        }
+    }
+
     /// SIGHUP, as an operator sends it.
     pub fn hangup(&self) {
         let id = self.child.as_ref().expect("a running server").id().to_string();
