@@ -6,6 +6,7 @@
 //! Not for: real patients. Secrets of the demo's clients stand in the repository, so it binds to loopback alone.
 
 mod api;
+mod logins;
 mod samples;
 mod story;
 mod transcript;
@@ -17,6 +18,7 @@ use crate::cli::{open, seed, serve};
 use crate::clock::Instant;
 use crate::config::{AuthMode, ServeArgs, Settings, StoreArgs};
 use crate::error::{Error, Result};
+use crate::store::Store;
 use api::{Api, Caller};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -64,13 +66,14 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let mut cast = prepare(&settings, &root, transcript).await?;
 
     let (sender, started) = oneshot::channel();
-    let server = serve::serve(&settings, |stop, root| {
+    let server = serve::serve(&settings, |stop, root, store| {
         // The receiver waits in this same function.
-        drop(sender.send((stop, root.to_string())));
+        drop(sender.send((stop, root.to_string(), store.clone())));
     });
     let play = async {
-        let Ok((stop, root)) = started.await else { return Ok(()) };
-        let outcome = tell(&root, &mut cast, &arguments, transcript).await;
+        let Ok((stop, root, store)) = started.await else { return Ok(()) };
+        let house = (&store, &settings);
+        let outcome = tell(&root, &mut cast, &arguments, house, transcript).await;
         if outcome.is_err() {
             stop.stop().await;
         }
@@ -143,7 +146,13 @@ async fn prepare(settings: &Settings, root: &str, transcript: Transcript) -> Res
 }
 
 /// The programs fetch their tokens, the story is played, and what to try next is printed.
-async fn tell(root: &str, cast: &mut Cast, arguments: &Arguments, transcript: Transcript) -> Result<(), String> {
+async fn tell(
+    root: &str,
+    cast: &mut Cast,
+    arguments: &Arguments,
+    (store, settings): (&Store, &Settings),
+    transcript: Transcript,
+) -> Result<(), String> {
     let api = Api::new(format!("{root}/fhir"), transcript)?;
     transcript.chapter("0. Programs fetch their tokens");
     for name in PROGRAMS {
@@ -152,7 +161,8 @@ async fn tell(root: &str, cast: &mut Cast, arguments: &Arguments, transcript: Tr
         cast.0.insert(name.to_string(), caller);
     }
     let ending = story::play(&api, cast, transcript).await?;
-    close(root, arguments, &ending, transcript);
+    let password = logins::open(store, settings, &ending.patient).await.map_err(|e| e.to_string())?;
+    close(root, arguments, (&ending, &password), transcript);
     Ok(())
 }
 
@@ -163,7 +173,7 @@ fn secret_of(client: &str) -> Option<String> {
 }
 
 /// What is running, who may log in, and what to try.
-fn close(root: &str, arguments: &Arguments, ending: &Ending, transcript: Transcript) {
+fn close(root: &str, arguments: &Arguments, (ending, password): (&Ending, &str), transcript: Transcript) {
     let program = std::env::current_exe().map_or_else(|_| "baton".into(), |path| shorten(&path));
     // A URL with a password in it is not printed: the variable holds it.
     let database = match arguments.database_url.strip_prefix("sqlite:") {
@@ -179,6 +189,16 @@ fn close(root: &str, arguments: &Arguments, ending: &Ending, transcript: Transcr
     transcript.says(
         "  programs       lakeside-ehr, northgate-ehr, elm-street-pms, harbour-pms: secrets in profiles/demo/seed.json",
     );
+    transcript.says(&format!(
+        "  logins         mara, jonas, tomas, ines, and {} (the patient of the story), all with the password {password}",
+        logins::PATIENT
+    ));
+    transcript.says(&format!("                 (a new one at each start); in a browser: {root}/auth/manage"));
+    transcript.says(&format!(
+        "  an app         {}: public, PKCE, its redirect_uri {}; how it gets in: docs/guide-app.md",
+        logins::APP,
+        logins::REDIRECT_URI
+    ));
     transcript.chapter("Try it in another terminal");
     if database.is_empty() {
         transcript.says("  (after: export BATON_DATABASE_URL=, with the URL that you gave to the demo)");

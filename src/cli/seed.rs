@@ -57,7 +57,8 @@ pub async fn run(args: SeedArgs) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to serve more than this machine while a client has a secret of the demo's seed file, which everybody can read.
+/// Refuses to serve more than this machine while a client has a secret of the demo's seed file, which everybody can read, or an
+/// app of that file is registered, which has none.
 ///
 /// # Errors
 /// `Invalid` naming the clients.
@@ -69,8 +70,9 @@ pub async fn refuse_published_secrets(store: &Store, settings: &Settings) -> Res
         .map_err(|e| Error::fault("the seed of the demo does not read").caused_by(e))?;
     let mut open = Vec::new();
     for client in &demo.clients {
-        let stored = store.oauth_client(&client.id).await?.filter(|c| c.is_active).and_then(|c| c.secret);
-        if stored.is_some() && stored == client.secret.as_deref().map(hash_secret) {
+        let Some(stored) = store.oauth_client(&client.id).await?.filter(|c| c.is_active) else { continue };
+        let is_known = stored.secret.is_some() && stored.secret == client.secret.as_deref().map(hash_secret);
+        if is_known || (client.public && stored.redirect_uris == client.redirect_uris) {
             open.push(client.id.as_str());
         }
     }
@@ -78,8 +80,8 @@ pub async fn refuse_published_secrets(store: &Store, settings: &Settings) -> Res
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "the clients {} have the published secrets of profiles/demo/seed.json: give them others, or disable them, before \
-         more than this machine is served",
+        "the clients {} have the published secrets of profiles/demo/seed.json, or are its apps: give them others, or disable \
+         them, before more than this machine is served",
         open.join(", ")
     )))
 }

@@ -6,6 +6,7 @@ use crate::config::{AuthMode, Programme, ServeArgs, Settings};
 use crate::error::{Error, Result};
 use crate::http;
 use crate::interaction::Engine;
+use crate::store::Store;
 use crate::worker::{self, Worker};
 use std::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,14 +20,15 @@ pub type Arguments = ServeArgs;
 /// One sentence for the operator: a setting, the address, the database, a profile.
 pub async fn run(arguments: Arguments) -> Result<()> {
     let settings = Settings::load(&arguments)?;
-    serve(&settings, |_, root| println!("Baton listens. FHIR base: {root}/fhir")).await
+    serve(&settings, |_, root, _| println!("Baton listens. FHIR base: {root}/fhir")).await
 }
 
-/// Serves with these settings. `ready` is called with a handle that stops the server, and its address, once it listens.
+/// Serves with these settings. `ready` is called with a handle that stops the server, its address, and its database, once it
+/// listens.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) -> Result<()> {
+pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str, &Store)) -> Result<()> {
     let listener = TcpListener::bind(settings.listen)
         .map_err(|e| Error::invalid(format!("cannot listen on {}: {e}", settings.listen)).caused_by(e))?;
     let bound = listener.local_addr().map_err(|e| Error::fault("the listener has no address").caused_by(e))?;
@@ -59,7 +61,7 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str)) ->
     let jobs = tokio::spawn(worker::job::run(jobs, stopped.clone()));
     let sealing = tokio::spawn(worker::seal::run(sealing, stopped.clone()));
     let worker = tokio::spawn(worker.run(stopped));
-    let served = http::serve(house, listener, workers, |stop| ready(stop, &root)).await;
+    let served = http::serve(house, listener, workers, |stop| ready(stop, &root, &opened.store)).await;
     stop.send(true).ok(); // a worker that is gone needs no telling
     worker.await.ok();
     jobs.await.ok();

@@ -7,12 +7,14 @@ use crate::access::{Ctx, Decision, Limit, Role};
 use crate::auth::AuthState;
 use crate::auth::endpoint::OAuthAnswer;
 use crate::auth::people::{born, human_name};
+use crate::auth::witness::Scene;
 use crate::clock::Instant;
 use crate::error::Result;
 use crate::fhir::resource::{is_id, known};
 use crate::fhir::{Json, Target};
 use crate::search::query::{self, Handling};
 use crate::search::{Env, Registry};
+use crate::store::audit::Happening;
 use crate::store::oauth::User;
 use std::sync::{Arc, LazyLock};
 
@@ -53,22 +55,47 @@ pub async fn visible(
 async fn search(
     state: &AuthState,
     (user, role): (&User, Role),
-    rtype: &'static str,
-    pairs: &[(&str, &str)],
+    (scene, client): (Scene<'_>, &str),
+    (rtype, pairs): (&'static str, &[(&str, &str)]),
     now: Instant,
 ) -> Result<Vec<Json>> {
     let Some(limit) = limit(state, user, role, now) else { return Ok(Vec::new()) };
     let pairs: Vec<(String, String)> = pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
     let env = Env::utc(&state.parties.audience);
     let query = query::parse(&R4, &state.store.keys(), &[known(rtype)], &pairs, &env, Handling::Strict)?;
-    state.store.search(&limit, &query.plan, None).await?.rows.iter().map(|row| row.json()).collect()
+    let rows = state.store.search(&limit, &query.plan, None).await?.rows;
+    let asked = pairs.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("&");
+    let seen = rows.iter().map(|row| row.pk).collect();
+    showed(state, (scene, user, client), ("search-type", rtype.to_owned(), Some(asked), seen), now).await?;
+    rows.iter().map(|row| row.json()).collect()
+}
+
+/// Puts on record what a page showed of patients; waits, or fails, where that cannot be done.
+async fn showed(
+    state: &AuthState,
+    (scene, user, client): (Scene<'_>, &User, &str),
+    (action, on, query, seen): (&str, String, Option<String>, Vec<i64>),
+    now: Instant,
+) -> Result<()> {
+    state.store.admit().await?;
+    let mut row = state.of_user(Happening::Login, user, client, now);
+    row.action = action.into();
+    (row.detail.on, row.detail.query, row.detail.seen) = (on, query, seen);
+    state.note(scene, row);
+    Ok(())
 }
 
 /// The list of patients, by name when one is asked for.
 ///
 /// # Errors
 /// What the store says.
-pub async fn patients(state: &AuthState, at: &At, who: (&User, Role), name: &str, now: Instant) -> Result<OAuthAnswer> {
+pub async fn patients(
+    state: &AuthState,
+    at: &At,
+    who: (&User, Role),
+    (name, scene): (&str, Scene<'_>),
+    now: Instant,
+) -> Result<OAuthAnswer> {
     let words: Vec<String> = name
         .split_whitespace()
         .take(4)
@@ -76,7 +103,7 @@ pub async fn patients(state: &AuthState, at: &At, who: (&User, Role), name: &str
         .collect();
     let mut pairs = vec![("_sort", "family"), ("_count", MOST)];
     pairs.extend(words.iter().filter(|w| !w.is_empty()).map(|w| ("name", w.as_str())));
-    let found = search(state, who, "Patient", &pairs, now).await?;
+    let found = search(state, who, (scene, &at.client.id), ("Patient", &pairs), now).await?;
     let mut rows = String::new();
     for patient in &found {
         rows.push_str(&format!(
@@ -111,10 +138,16 @@ pub async fn patients(state: &AuthState, at: &At, who: (&User, Role), name: &str
 ///
 /// # Errors
 /// What the store says.
-pub async fn encounters(state: &AuthState, at: &At, who: (&User, Role), now: Instant) -> Result<Option<OAuthAnswer>> {
+pub async fn encounters(
+    state: &AuthState,
+    at: &At,
+    who: (&User, Role),
+    scene: Scene<'_>,
+    now: Instant,
+) -> Result<Option<OAuthAnswer>> {
     let patient = format!("Patient/{}", at.pending.patient);
     let pairs = [("patient", patient.as_str()), ("_sort", "-date"), ("_count", MOST)];
-    let found = search(state, who, "Encounter", &pairs, now).await?;
+    let found = search(state, who, (scene, &at.client.id), ("Encounter", &pairs), now).await?;
     if found.is_empty() || at.ask.is_silent {
         return Ok(None);
     }

@@ -153,12 +153,12 @@ async fn next(state: &AuthState, mut at: At, (form, scene): (&Form, Scene<'_>), 
         if at.ask.is_silent {
             return at.refuse(state, "interaction_required", "a patient must be chosen").await;
         }
-        return pick::patients(state, &at, (&user, role), form.get("q").unwrap_or_default(), now).await;
+        return pick::patients(state, &at, (&user, role), (form.get("q").unwrap_or_default(), scene), now).await;
     }
     let needs_encounter = scopes.has("launch/encounter") && at.pending.encounter.is_empty();
     if needs_encounter
         && !at.pending.patient.is_empty()
-        && let Some(page) = pick::encounters(state, &at, (&user, role), now).await?
+        && let Some(page) = pick::encounters(state, &at, (&user, role), scene, now).await?
     {
         return Ok(page);
     }

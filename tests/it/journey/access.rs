@@ -172,5 +172,11 @@ async fn published_secrets_do_not_leave_the_machine(mut server: TestServer) {
     server.kill();
     let flags = ["serve", "--listen", "127.0.0.1:0", "--base-url", "https://baton.example.org"];
     let (succeeded, text) = server.settings().run(&flags);
-    assert!(!succeeded && text.contains("lakeside-ehr") && text.contains("published secrets"), "{text}");
+    assert!(
+        !succeeded
+            && text.contains("lakeside-ehr")
+            && text.contains("baton-demo-app")
+            && text.contains("published secrets"),
+        "{text}"
+    );
 }

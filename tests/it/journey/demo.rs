@@ -70,6 +70,24 @@ impl Demo {
         }
     }
 
+    /// With the password that it prints, at the page that it names.
+    fn lets_people_log_in(&self, port: u16) {
+        let after = |words: &str| self.text.split(words).nth(1).and_then(|rest| rest.split_whitespace().next());
+        let password = after("all with the password ").expect("a password");
+        let page = format!("http://127.0.0.1:{port}/auth/manage");
+        assert_eq!(after("in a browser: "), Some(page.as_str()));
+        for user in ["mara", "samir"] {
+            let script = format!(
+                "csrf=$(curl -s -c jar-{user} {page} | sed 's/.*name=\"csrf\" value=\"\\([^\"]*\\).*/\\1/')
+                 curl -s -L -b jar-{user} -c jar-{user} -d csrf=$csrf -d user={user} -d password={password} http://127.0.0.1:{port}/auth/login"
+            );
+            let dir = tempfile::tempdir().expect("a folder");
+            let out = Command::new("bash").args(["-c", &script]).current_dir(dir.path()).output().expect("bash runs");
+            let text = String::from_utf8_lossy(&out.stdout);
+            assert!(text.contains("<h1>Your apps</h1>"), "{user}: {text}");
+        }
+    }
+
     fn stops_at_ctrl_c(mut self) {
         let pid = self.child.id();
         Command::new("kill").args(["-INT", &pid.to_string()]).status().expect("kill runs");
@@ -96,6 +114,7 @@ fn the_demo_plays_its_story_prints_commands_that_work_and_changes_nothing_the_se
         assert!(first.text.contains(words), "`{words}` in the story:\n{}", first.text);
     }
     first.commands_work(dir.path());
+    first.lets_people_log_in(port);
     first.stops_at_ctrl_c();
 
     let mut second = Demo::start(dir.path(), port, &[]);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 both_databases_with_site!(who_came_in_and_what_was_given_is_on_record, changes_by_an_operator_are_on_record);
 
-const SCOPE: &str = "launch/patient openid offline_access patient/Observation.rs";
+const SCOPE: &str = "patient/Observation.rs launch/patient openid offline_access";
 const HAPPENING: &str = "happening";
 
 /// (what, person, program, outcome, why, about whom)
@@ -69,8 +69,10 @@ fn has(all: &[Line], wanted: [&str; 6]) {
 }
 
 /// security audit login: Who logged in, failed and logged out, what an app was let do, each token that was made, refused and taken back.
+/// security audit query: The patients whom the page for choosing one showed are on record.
 /// security audit alert: A code or refresh token that comes again, and failures that make an account wait, are alerts.
 async fn who_came_in_and_what_was_given_is_on_record(site: Site) {
+    site.tokens("drew", "public", SCOPE).await; // chooses among the patients
     let mut browser = site.browser();
     let page = browser.open("/auth/manage").await;
     // A password in the field of the name must not stand anywhere.
@@ -114,6 +116,9 @@ async fn who_came_in_and_what_was_given_is_on_record(site: Site) {
     has(&all, ["token-revoked", "amira", "public", "0", "by the user", patient]);
     has(&all, ["login", "amira", "unknown", "0", "", ""]);
     has(&all, ["logout", "amira", "unknown", "0", "", ""]);
+    let (_, token) = site.server.settings.run(&["token", "audit"]);
+    let shown = format!("AuditEvent?agent-name=drew&type=rest&patient={patient}&_summary=count");
+    assert_eq!(site.read(token.trim(), &shown).await.body["total"], 1, "the list of patients that the page showed");
     let secrets = [site.password("amira"), &code, access, first.text("access_token"), first.text("refresh_token")];
     let more = ["hunter2", "a wrong password", "Haddad", third["id_token"].as_str().unwrap(), super::SECRET];
     for secret in secrets.into_iter().chain(more) {
