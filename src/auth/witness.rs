@@ -1,7 +1,7 @@
 //! What the authorization server puts on record: who logged in, what was given, refused and taken back.
 //!
 //! Ids and codes, never a name of a person, a password, a token or a code. What strangers can cause without end goes through
-//! [`Store::note_often`], which counts a flood and tells it once.
+//! [`AuthState::note_often`], which counts a flood and tells it once.
 //! Source: security contract section 4; `docs/audit.md`.
 
 use super::AuthState;

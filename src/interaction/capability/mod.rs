@@ -91,10 +91,22 @@ fn statement(house: &House, active: &Active) -> Value {
     if house.has_auth
         && let Some(rest) = rest.as_object_mut()
     {
+        let root = house.env.base.strip_suffix("/fhir").unwrap_or(&house.env.base);
         rest.insert(
             "security".into(),
             json!({
                 "cors": true,
+                // Superseded by smart-configuration; the Python library of SMART reads nothing else.
+                "extension": [{
+                    "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+                    "extension": [
+                        {"url": "authorize", "valueUri": format!("{root}/auth/authorize")},
+                        {"url": "token", "valueUri": format!("{root}/auth/token")},
+                        {"url": "introspect", "valueUri": format!("{root}/auth/introspect")},
+                        {"url": "revoke", "valueUri": format!("{root}/auth/revoke")},
+                        {"url": "manage", "valueUri": format!("{root}/auth/manage")}
+                    ]
+                }],
                 "service": [{
                     "coding": [{
                         "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",

@@ -34,7 +34,7 @@ struct Minute {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is stored.
-    Stored(Audit),
+    Stored(Box<Audit>),
     /// It is counted. True: it is the first one, so that somebody has to look when the minute is over.
     Counted(bool),
 }
@@ -55,7 +55,7 @@ impl Floods {
         }
         minute.rows += 1;
         if minute.rows <= FREE {
-            return Verdict::Stored(row);
+            return Verdict::Stored(Box::new(row));
         }
         Verdict::Counted(minute.last.replace(row).is_none())
     }

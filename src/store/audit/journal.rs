@@ -80,7 +80,7 @@ impl Store {
     pub fn note_often(&self, row: Audit) {
         let verdict = self.inner.journal.state().floods.take(row, Instant::now());
         match verdict {
-            Verdict::Stored(row) => self.note(row),
+            Verdict::Stored(row) => self.note(*row),
             Verdict::Counted(false) => {}
             Verdict::Counted(true) => {
                 let store = self.clone();
