@@ -2,7 +2,7 @@
 
 use super::doors::{bundle, in_a_batch};
 use super::message::{News, V2, send};
-use crate::harness::{Client, TestServer};
+use crate::harness::TestServer;
 use serde_json::{Value, json};
 
 /// A change of a good message, the status (0: 400 or 422), and where it must be told.
@@ -16,7 +16,7 @@ fn entries(message: &mut Value) -> &mut Vec<Value> {
 async fn refused(server: &TestServer, rows: &[Row]) {
     let hospital = server.hospital();
     let good = News::discharge(1).message(server);
-    let before = versions(&server.everyone()).await;
+    let before = server.versions().await;
     for (what, change, status, at) in rows {
         let mut message = good.clone();
         change(&mut message);
@@ -30,13 +30,9 @@ async fn refused(server: &TestServer, rows: &[Row]) {
         let answer = in_a_batch(&hospital, entry).await;
         assert!(fits(answer.status), "{what} in a batch: {} {}", answer.status, answer.body);
     }
-    assert_eq!(versions(&server.everyone()).await, before, "nothing is stored");
+    assert_eq!(server.versions().await, before, "nothing is stored");
     // The same without a fault is taken.
     send(&hospital, &good).await.is(200);
-}
-
-async fn versions(client: &Client) -> Value {
-    client.read("_history?_count=1&_total=accurate").await.ok().body["total"].clone()
 }
 
 both_databases!(case_1_what_is_no_message_is_refused_where_it_is);
@@ -195,12 +191,12 @@ both_databases!(case_8_a_hospital_sends_no_messages_for_another);
 /// case 8: A message about a stay of another hospital is 403, and nothing is stored.
 async fn case_8_a_hospital_sends_no_messages_for_another(server: TestServer) {
     let message = News::discharge(1).message(&server);
-    let before = versions(&server.everyone()).await;
+    let before = server.versions().await;
     for who in ["northgate-ehr", "elm-street-pms", "mara", "jonas"] {
         let answer = send(&server.user(who), &message).await;
         assert_eq!(answer.status, 403, "{who}: {}", answer.body);
     }
-    assert_eq!(versions(&server.everyone()).await, before);
+    assert_eq!(server.versions().await, before);
 }
 
 both_databases!(case_9_of_a_message_that_is_half_valid_nothing_is_stored);
