@@ -41,13 +41,14 @@ impl<R: Records> Round<'_, R> {
         self.withdraw_problems(patient, "consent-withdrawn").await
     }
 
-    /// Nothing refuses the follow-up any more: the last discharge that was left for that reason is decided anew. Answers the
-    /// episode that it opens.
+    /// What spoke against the follow-up does so no more: the last discharge that was left for that reason, a code of
+    /// `not-eligible-reason`, is decided anew. Answers the episode that it opens.
     pub(super) async fn reconsider(
         &mut self,
         patient: &Target,
         record: &Json,
         episodes: &[Target],
+        reason: &str,
     ) -> Result<Option<Target>> {
         if episodes.iter().any(|e| self.is_live(e)) {
             return Ok(None);
@@ -58,9 +59,8 @@ impl<R: Records> Round<'_, R> {
         let Some(mut stay) = last else { return Ok(None) };
         let decision = self.decision_at(&stay);
         let record_of = self.desk.get(&decision).await?.unwrap_or_default();
-        let refused =
-            |c: &Json| element::own_code(&c["valueCodeableConcept"], "not-eligible-reason") == Some("consent-refused");
-        if !record_of["component"].items().iter().any(refused) {
+        let left = |c: &Json| element::own_code(&c["valueCodeableConcept"], "not-eligible-reason") == Some(reason);
+        if !record_of["component"].items().iter().any(left) {
             return Ok(None);
         }
         if let Some(sender) = self.sending_hospital() {
@@ -99,7 +99,7 @@ impl<R: Records> Round<'_, R> {
         let episodes = self.episodes(patient).await?;
         let Some(record) = self.desk.get(patient).await? else { return Ok(()) };
         if !self.refuses(patient, false).await? {
-            self.reconsider(patient, &record, &episodes).await?;
+            self.reconsider(patient, &record, &episodes, "consent-refused").await?;
         }
         Ok(())
     }

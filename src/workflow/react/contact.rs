@@ -7,15 +7,19 @@ use super::escalate::PHARMACISTS;
 use crate::access::Role;
 use crate::error::Result;
 use crate::fhir::{Json, Target};
+use crate::workflow::discharge::is_dead;
 use crate::workflow::element::{self, leads_to_a, patient_of};
 use crate::workflow::records::Records;
-use crate::workflow::{Change, build};
+use crate::workflow::{Change, build, outreach};
 
 /// HL7's kinds of Communications.
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/communication-category";
 
 /// Roles that ask no prescriber about a therapy and teach no patient on their own.
 const NOT_BY_THEMSELVES: [Role; 2] = [Role::Technician, Role::PharmacySystem];
+
+/// Roles that reach out to patients.
+const OF_A_PHARMACY: [Role; 3] = [Role::Technician, Role::Pharmacist, Role::PharmacySystem];
 
 /// What teaches a patient, and the element that says who made it.
 const MATERIAL: [(&str, &str); 3] =
@@ -25,6 +29,31 @@ const MATERIAL: [(&str, &str); 3] =
 const SPEAKERS: [&str; 3] = ["Practitioner", "PractitionerRole", "Organization"];
 
 impl<R: Records> Round<'_, R> {
+    /// Nobody of a pharmacy writes or speaks to a patient who has died, or does not want it.
+    pub(super) async fn no_outreach(&mut self, change: &Change) -> Result<()> {
+        let goes_out = |r: &&Json| matches!(r["status"].text(), "preparation" | "in-progress" | "completed" | "active");
+        let Some(said) = change.after.as_ref().filter(goes_out) else { return Ok(()) };
+        let was_out = change.before.as_ref().is_some_and(|b| goes_out(&b) && b["recipient"] == said["recipient"]);
+        // An attempt has rules of its own.
+        if was_out || !OF_A_PHARMACY.contains(&self.ctx.principal.role) || outreach::is_attempt(said) {
+            return Ok(());
+        }
+        let base = self.base().to_string();
+        let Some(patient) = patient_of(said, &base) else { return Ok(()) };
+        if !said["recipient"].items().iter().any(|r| element::leads_to(r, &base).as_ref() == Some(&patient)) {
+            return Ok(());
+        }
+        let at = format!("{}.recipient", change.target.rtype);
+        let record = self.desk.get(&patient).await?.unwrap_or_default();
+        if is_dead(&record, self.now()) {
+            self.findings.refuse(at, "the patient has died: nobody writes or speaks to them");
+        } else if self.refuses(&patient, false).await? {
+            let text = "the patient does not want to be followed up (a Consent in force says so): nobody writes or speaks to them";
+            self.findings.refuse(at, text);
+        }
+        Ok(())
+    }
+
     /// A technician asks no prescriber about a problem, and repeats to a patient what a pharmacist has taught.
     pub(super) async fn spoken(&mut self, change: &Change) -> Result<()> {
         let Some(said) = change.after.as_ref() else { return Ok(()) };

@@ -166,6 +166,9 @@ impl<R: Records> Round<'_, R> {
             self.reviews_follow(change).await?;
             self.outcome(change).await?;
         }
+        for change in communications.iter().chain(&questions) {
+            self.no_outreach(change).await?;
+        }
         for change in &communications {
             self.spoken(change).await?;
             self.outreach(change).await?;

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
 use crate::workflow::build;
-use crate::workflow::discharge::Stay;
+use crate::workflow::discharge::{Stay, is_dead};
 use crate::workflow::element;
 use crate::workflow::records::Records;
 
@@ -28,6 +28,8 @@ impl<R: Records> Round<'_, R> {
                 continue;
             }
             let at = self.addresses(episode);
+            let before = self.tasks_of(&at.plan).await?;
+            let holders: Vec<String> = self.holders(&before).into_iter().collect();
             self.end_tasks(&at.plan, "readmitted", "on-hold", None).await?;
             let now = self.now();
             let encounter = &stay.encounter;
@@ -49,6 +51,7 @@ impl<R: Records> Round<'_, R> {
                 self.write(&flag, build::flag(self.programme, &flag.id, stay, patient, days), org).await?;
                 let tasks = self.tasks_of(&at.plan).await?;
                 self.share_care(&json, &episode.id, &tasks, &[flag, encounter.clone()]).await?;
+                self.in_hospital_again((episode, encounter, patient), &holders, days).await?;
                 self.window_missed(episode, encounter).await?;
             }
         }
@@ -95,6 +98,45 @@ impl<R: Records> Round<'_, R> {
         Ok(())
     }
 
+    /// A later stay is no discharge (any more): episodes that it had finished wait for it again, or go on where it never was.
+    pub(super) async fn go_back(
+        &mut self,
+        encounter: &Target,
+        stay: Option<&Stay>,
+        (patient, record): (&Target, &Json),
+        episodes: &[Target],
+    ) -> Result<()> {
+        let of = |r: &Self, e: &Target| r.status_of(e) == "finished" && r.paused_by(e).as_ref() == Some(encounter);
+        let over: Vec<Target> = episodes.iter().filter(|e| of(self, e)).cloned().collect();
+        if over.is_empty() || is_dead(record, self.now()) || self.refuses(patient, false).await? {
+            return Ok(());
+        }
+        for episode in over {
+            let later = |e: &&Target| {
+                self.status_of(e) != "cancelled" && self.discharged_at(e) > self.discharged_at(&episode)
+            };
+            if episodes.iter().any(|e| later(&e)) {
+                continue;
+            }
+            if stay.is_none_or(Stay::is_void) {
+                self.resume(&episode, encounter).await?;
+                let json = self.desk.get(&episode).await?.unwrap_or_default();
+                if let Some(own) = self.stay_of(&json).await? {
+                    self.overtaken(&own, patient, &episode).await?;
+                }
+            } else {
+                let now = self.now();
+                self.desk.edit(&episode, |e| build::move_episode(e, "onhold", now));
+                let plan = self.addresses(&episode).plan;
+                self.desk.load(std::slice::from_ref(&plan)).await?;
+                self.desk.edit(&plan, |p| p.set("status", "on-hold"));
+            }
+            // What was found for it had been withdrawn.
+            self.refresh(&episode, patient, record, None).await?;
+        }
+        Ok(())
+    }
+
     pub(super) fn paused_by(&self, episode: &Target) -> Option<Target> {
         let extension = element::extension(self.desk.peek(episode)?, "paused-by")?;
         element::leads_to_a("Encounter", &extension["valueReference"], self.base())
@@ -113,8 +155,11 @@ impl<R: Records> Round<'_, R> {
         self.desk.load(std::slice::from_ref(&at.plan)).await?;
         self.desk.edit(&at.plan, |p| p.set("status", "active"));
         let flag = self.flag_at(episode, encounter);
-        self.desk.load(std::slice::from_ref(&flag)).await?;
-        self.desk.edit(&flag, |f| f.set("status", "entered-in-error"));
+        let told = self.told_again(episode, encounter);
+        for warning in [flag, told] {
+            self.desk.load(std::slice::from_ref(&warning)).await?;
+            self.desk.edit(&warning, |w| w.set("status", "entered-in-error"));
+        }
         let Some(json) = self.desk.get(episode).await? else { return Ok(()) };
         let Some(stay) = self.stay_of(&json).await? else { return Ok(()) };
         let Some(patient) = stay.patient.clone() else { return Ok(()) };

@@ -255,14 +255,19 @@ impl<R: Records> Round<'_, R> {
         let review = self.open_review(dtp).await?.ok();
         let begun = review.as_ref().and_then(|r| self.desk.peek(r)).is_some_and(task::is_started);
         let touched = begun || !self.acts_about(dtp, &issue, review.as_slice()).await?.is_empty();
-        if element::extension(&issue, ENDED).is_none() {
-            let url = element::extension_url(ENDED);
-            self.desk.edit(dtp, |i| i.push("extension", Json::from(json!({"url": url, "valueDateTime": now}))));
-        }
+        self.ended(dtp, now);
         if !touched {
             self.withdrawn(dtp, review.as_ref()).await?;
         }
         Ok(())
+    }
+
+    /// Marks a problem of a finding that no longer holds: should it hold again, it is raised again.
+    fn ended(&mut self, dtp: &Target, now: &str) {
+        if self.desk.peek(dtp).is_some_and(|i| element::extension(i, ENDED).is_none()) {
+            let url = element::extension_url(ENDED);
+            self.desk.edit(dtp, |i| i.push("extension", Json::from(json!({"url": url, "valueDateTime": now}))));
+        }
     }
 
     /// Withdraws a problem that nobody has begun to review, and its review.
@@ -278,6 +283,7 @@ impl<R: Records> Round<'_, R> {
 
     /// An episode is over before its time: what was found for it, and nobody has begun to review, is withdrawn.
     pub(super) async fn withdraw_findings(&mut self, episode: &Target, patient: &Target) -> Result<()> {
+        let now = self.now().to_seconds_text();
         for dtp in self.desk.referring(&[("DetectedIssue", "patient", patient.clone())]).await? {
             let of = |i: &Json| is_open(i) && found_as(i).is_some_and(|(e, ..)| e == episode.id);
             if !self.desk.peek(&dtp).is_some_and(of) {
@@ -286,6 +292,7 @@ impl<R: Records> Round<'_, R> {
             let review = self.open_review(&dtp).await?.ok();
             let begun = review.as_ref().and_then(|r| self.desk.peek(r)).is_some_and(task::is_started);
             if !begun {
+                self.ended(&dtp, &now);
                 self.withdrawn(&dtp, review.as_ref()).await?;
             }
         }

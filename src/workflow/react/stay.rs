@@ -66,13 +66,18 @@ impl<R: Records> Round<'_, R> {
                         self.died(patient, &episodes).await?;
                     }
                 }
-                Some(stay) => {
-                    self.taken_back(&at, Some(&stay), &episodes).await?;
-                    if stay.is_admission() {
+                stay => {
+                    self.taken_back(&at, stay.as_ref(), &episodes).await?;
+                    if !is_new {
+                        self.go_back(&at, stay.as_ref(), (patient, &record), &episodes).await?;
+                        let new = self.reconsider(patient, &record, &episodes, "later-stay-known").await?;
+                        opened.extend(new.clone());
+                        episodes.extend(new);
+                    }
+                    if let Some(stay) = stay.filter(Stay::is_admission) {
                         self.admitted(&stay, patient, &episodes).await?;
                     }
                 }
-                None => self.taken_back(&at, None, &episodes).await?,
             }
         }
         if around.patient && is_dead(&record, self.now()) {
@@ -81,7 +86,9 @@ impl<R: Records> Round<'_, R> {
         if around.consent {
             if self.refuses(patient, is_new).await? {
                 self.withdraw(patient, &episodes).await?;
-            } else if !is_new && let Some(new) = self.reconsider(patient, &record, &episodes).await? {
+            } else if !is_new
+                && let Some(new) = self.reconsider(patient, &record, &episodes, "consent-refused").await?
+            {
                 opened.insert(new.clone());
                 episodes.push(new);
             }

@@ -9,6 +9,8 @@ use super::handoff::episode_of;
 use crate::error::Result;
 use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
+use crate::store::Share;
+use crate::workflow::build::care;
 use crate::workflow::dtp::{is_decided, is_open};
 use crate::workflow::element::{self, leads_to_a, own_code};
 use crate::workflow::records::Records;
@@ -41,6 +43,41 @@ impl<R: Records> Round<'_, R> {
     /// that discharged hears of it.
     pub(super) async fn window_missed(&mut self, episode: &Target, stay: &Target) -> Result<()> {
         self.hospital_hears(episode, "missed-window", Some(stay)).await.map(drop)
+    }
+
+    /// The patient is in hospital again: the pharmacies that care for the patient and the hospital that discharged hear of it.
+    pub(super) async fn in_hospital_again(
+        &mut self,
+        (episode, stay, patient): (&Target, &Target, &Target),
+        pharmacies: &[String],
+        days: i64,
+    ) -> Result<()> {
+        let Some(json) = self.desk.get(episode).await? else { return Ok(()) };
+        let base = self.base().to_string();
+        let mut all: Vec<Target> =
+            pharmacies.iter().map(|id| Target::new(known("Organization"), id.as_str())).collect();
+        all.extend(leads_to_a("Organization", &json["managingOrganization"], &base));
+        let at = self.told_again(episode, stay);
+        let text = format!(
+            "The patient is in hospital again, {days} days after the discharge. The follow-up is paused: what had not begun is cancelled, what had begun waits."
+        );
+        let about = [episode.clone(), stay.clone()];
+        let parts = ["again", episode.id.as_str(), stay.id.as_str()].join("/");
+        let notice = build::notice(&parts, patient, (&about, &all), ("urgent", &text), self.now());
+        let org = self.desk.org(episode).unwrap_or_default();
+        self.write(&at, notice, org).await?;
+        let until = self.shared_until(&json);
+        for pharmacy in pharmacies {
+            let org = self.desk.records.keys().org(pharmacy);
+            let share = Share { org, target: at.clone(), handoff: care(&episode.id), until };
+            self.desk.records.share(share).await?;
+        }
+        self.show_to_hospital(&episode.id, &at).await
+    }
+
+    /// Where [`Self::in_hospital_again`] writes.
+    pub(super) fn told_again(&self, episode: &Target, stay: &Target) -> Target {
+        Target::new(known("Communication"), self.programme.id(&["again", &episode.id, &stay.id]))
     }
 
     /// The hospital hears that no pharmacy takes what it asked for. `what`: `nobody` is known; the only one has `not-answered`; it

@@ -119,3 +119,40 @@ fn a_death_in_the_next_stay_ends_the_work_of_the_last_one() {
     assert_eq!(world.status(&call), "failed");
     assert!(open_tasks(&world).is_empty());
 }
+
+#[test]
+fn nobody_writes_to_a_patient_who_has_died_or_does_not_want_it_as_a_table() {
+    let consent = json!({
+        "resourceType": "Consent", "id": "no", "status": "active", "dateTime": "2026-11-20",
+        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}], "patient": {"reference": "Patient/p"},
+        "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTOUT"}]}, "provision": {"type": "deny"},
+    });
+    let mut inactive = consent.clone();
+    inactive["status"] = "inactive".into();
+    let dead = json!({"resourceType": "Patient", "id": "p", "birthDate": "1949-01-30", "deceasedBoolean": true});
+    let letter = |rtype: &str, status: &str, to: &str| json!({"resourceType": rtype, "id": "l", "status": status, "subject": {"reference": "Patient/p"}, "recipient": [{"reference": to}]});
+    for (before, who, said, answer) in [
+        (None, "jonas", letter("Communication", "completed", "Patient/p"), 200),
+        (Some(&inactive), "jonas", letter("Communication", "completed", "Patient/p"), 200),
+        (Some(&consent), "jonas", letter("Communication", "completed", "Patient/p"), 422),
+        (Some(&consent), "elm", letter("Communication", "in-progress", "Patient/p"), 422),
+        (Some(&consent), "jonas", letter("CommunicationRequest", "active", "Patient/p"), 422),
+        (Some(&consent), "jonas", letter("CommunicationRequest", "draft", "Patient/p"), 200),
+        (Some(&consent), "jonas", letter("Communication", "completed", "Practitioner/doctor"), 200),
+        (Some(&consent), "hospital", letter("Communication", "completed", "Patient/p"), 200),
+        (Some(&dead), "jonas", letter("Communication", "completed", "Patient/p"), 422),
+        (Some(&dead), "mara", letter("Communication", "completed", "Patient/p"), 422),
+    ] {
+        let (mut world, _) = World::with_call();
+        if let Some(before) = before {
+            world.write("hospital", vec![before.clone()]).unwrap();
+        }
+        let result = world.write(who, vec![said.clone()]);
+        assert_eq!(
+            result.as_ref().map_or_else(|e| e.kind.status(), |()| 200),
+            answer,
+            "{who} {said} after {before:?}: {result:?}"
+        );
+    }
+}

@@ -322,7 +322,13 @@ fn a_readmission_while_a_problem_waits_is_a_missed_window() {
         again.as_object_mut().unwrap().remove("hospitalization");
         world.write("hospital", vec![again.clone()]).unwrap();
         world.write("hospital", vec![again]).unwrap();
-        let told = notices(&world);
+        let (again, told): (Vec<Json>, Vec<Json>) =
+            notices(&world).into_iter().partition(|c| c["topic"]["text"].text().contains("5 days after the discharge"));
+        assert_eq!(again.len(), 1, "pharmacy and hospital hear that the patient is in hospital again, once");
+        let heard: Vec<&str> = again[0]["recipient"].items().iter().map(|r| r["reference"].text()).collect();
+        assert_eq!(heard, ["Organization/elm", "Organization/lakeside"]);
+        let at = element::target_of(&again[0]).unwrap();
+        assert!(world.sees("elm", &at) && world.sees("lakeside", &at));
         assert_eq!(told.len(), usize::from(!decided), "one, however often it is said");
         if let Some(told) = told.first() {
             assert!(

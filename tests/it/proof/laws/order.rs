@@ -57,14 +57,8 @@ async fn news_in_any_order_ends_alike(server: TestServer) {
     });
 }
 
-/// What happens to which stay. The second one is not taken back: a discharge that was left alone because a later one was known is not
-/// looked at anew when that one goes (a gap; `docs/programme.md` says so).
-fn event_of((event, stay, ..): &Said) -> Event {
-    match (stay, EVENTS[*event]) {
-        (2, Event::DischargeCancelled) => Event::Discharge,
-        (2, Event::AdmissionCancelled | Event::Medicines) => Event::Admission,
-        (_, event) => event,
-    }
+fn event_of((event, ..): &Said) -> Event {
+    EVENTS[*event]
 }
 
 fn of(key: &str, said: &Said, moment: usize, now: Timestamp) -> News {
