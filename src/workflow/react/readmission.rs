@@ -112,9 +112,8 @@ impl<R: Records> Round<'_, R> {
             return Ok(());
         }
         for episode in over {
-            let later = |e: &&Target| {
-                self.status_of(e) != "cancelled" && self.discharged_at(e) > self.discharged_at(&episode)
-            };
+            let later =
+                |e: &&Target| self.status_of(e) != "cancelled" && self.discharged_at(e) > self.discharged_at(&episode);
             if episodes.iter().any(|e| later(&e)) {
                 continue;
             }

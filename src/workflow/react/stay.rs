@@ -86,8 +86,7 @@ impl<R: Records> Round<'_, R> {
         if around.consent {
             if self.refuses(patient, is_new).await? {
                 self.withdraw(patient, &episodes).await?;
-            } else if !is_new
-                && let Some(new) = self.reconsider(patient, &record, &episodes, "consent-refused").await?
+            } else if !is_new && let Some(new) = self.reconsider(patient, &record, &episodes, "consent-refused").await?
             {
                 opened.insert(new.clone());
                 episodes.push(new);

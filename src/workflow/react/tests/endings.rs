@@ -62,6 +62,44 @@ fn a_stay_of_before_is_no_readmission_and_history_opens_nothing() {
     assert_eq!(world.reasons(), ["later-stay-known"]);
 }
 
+/// What is open in the end of one patient: (episodes that live, Tasks that go on).
+fn left(world: &World) -> (Vec<String>, Vec<String>) {
+    let mut live = world.episodes();
+    live.retain(|status| status == "active" || status == "onhold");
+    let mut open = open_tasks(world);
+    open.sort();
+    (live, open)
+}
+
+#[test]
+fn a_later_discharge_that_is_taken_back_leaves_what_there_was_before_it_in_whatever_order_they_came() {
+    let first = || discharge();
+    let second = |status: &str| vec![second_stay(status)];
+    // (the stay as it ends up, what then lives)
+    for (last, lives) in
+        [("in-progress", vec!["onhold"]), ("cancelled", vec!["active"]), ("entered-in-error", vec!["active"])]
+    {
+        let orders = [
+            [first(), second("finished"), second(last)],
+            [second("finished"), first(), second(last)],
+            [second("finished"), second(last), first()],
+        ];
+        let mut ends = Vec::new();
+        for order in orders {
+            let mut world = World::new();
+            world.now = crate::clock::Instant::parse("2026-12-08T12:00:00Z").unwrap();
+            world.write("hospital", vec![discharge()[0].clone()]).unwrap();
+            for said in order {
+                world.write("hospital", said).unwrap();
+            }
+            ends.push(left(&world));
+        }
+        assert_eq!(ends[0].0, lives, "{last}");
+        assert_eq!(ends[0], ends[1], "{last}");
+        assert_eq!(ends[0], ends[2], "{last}");
+    }
+}
+
 #[test]
 fn nobody_calls_a_patient_who_has_died() {
     let (mut world, call) = World::with_problem_and_call();
