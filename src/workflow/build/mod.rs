@@ -216,11 +216,13 @@ pub fn move_episode(episode: &mut Json, status: &str, now: Instant) {
     let mut history = episode["statusHistory"].items().to_vec();
     history.push(past);
     episode.set("statusHistory", Json::Array(history));
+    let mut period = episode["period"].clone();
     if matches!(status, "finished" | "cancelled") {
-        let mut period = episode["period"].clone();
         period.set("end", now);
-        episode.set("period", period);
+    } else {
+        period.remove("end");
     }
+    episode.set("period", period);
     episode.set("status", status);
 }
 

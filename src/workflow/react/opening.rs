@@ -344,6 +344,10 @@ impl<R: Records> Round<'_, R> {
         let plan = &programme.list_not_sent;
         if scene.lines.sent == Sent::Nothing {
             let mut opened = false;
+            // Who is in hospital again brings a list of that stay.
+            if self.status_of(&at.episode) == "onhold" {
+                return Ok(false);
+            }
             for action in &plan.actions {
                 opened |= self.open_task(plan, &action.id, stay, at, scene).await?;
             }

@@ -117,12 +117,13 @@ impl<R: Records> Round<'_, R> {
             if episodes.iter().any(|e| later(&e)) {
                 continue;
             }
+            // Its own stay may have been taken back, or moved, since it was over.
+            let json = self.desk.get(&episode).await?.unwrap_or_default();
+            let own = self.stay_of(&json).await?;
+            let Some(own) = own.filter(|s| s.is_discharge() && s.patient.as_ref() == Some(patient)) else { continue };
             if stay.is_none_or(Stay::is_void) {
                 self.resume(&episode, encounter).await?;
-                let json = self.desk.get(&episode).await?.unwrap_or_default();
-                if let Some(own) = self.stay_of(&json).await? {
-                    self.overtaken(&own, patient, &episode).await?;
-                }
+                self.overtaken(&own, patient, &episode).await?;
             } else {
                 let now = self.now();
                 self.desk.edit(&episode, |e| build::move_episode(e, "onhold", now));

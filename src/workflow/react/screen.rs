@@ -213,6 +213,11 @@ impl<R: Records> Round<'_, R> {
         for target in &planned.back {
             self.desk.edit(target, |issue| drop_extension(issue, ENDED));
         }
+        for (finding, (state, target)) in planned.screened.findings.iter().zip(&planned.states) {
+            if let (State::Open, Some(target)) = (state, target) {
+                self.said_anew(at, finding, target).await?;
+            }
+        }
         if shown.is_empty() {
             return Ok(());
         }
@@ -249,12 +254,39 @@ impl<R: Records> Round<'_, R> {
         Ok(Some(target))
     }
 
+    /// A finding that waits goes by the lists as they are now, as long as nobody has looked into it.
+    async fn said_anew(&mut self, at: &Addresses, finding: &Finding, dtp: &Target) -> Result<()> {
+        let Some(rule) = self.programme.screening.get(&finding.rule) else { return Ok(()) };
+        let Some(issue) = self.desk.get(dtp).await? else { return Ok(()) };
+        let now = build::finding(at, dtp, (rule, finding), 0, self.now());
+        if issue["detail"] == now["detail"] && issue["implicated"] == now["implicated"] {
+            return Ok(());
+        }
+        let review = self.open_review(dtp).await?.ok();
+        if !self.is_touched(dtp, &issue, review.as_ref()).await? {
+            self.desk.edit(dtp, |i| {
+                for name in ["detail", "implicated", "evidence"] {
+                    match now.get(name) {
+                        Some(value) => i.set(name, value.clone()),
+                        None => drop(i.remove(name)),
+                    }
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether somebody has begun to review a problem, or acted about it.
+    async fn is_touched(&mut self, dtp: &Target, issue: &Json, review: Option<&Target>) -> Result<bool> {
+        let begun = review.and_then(|r| self.desk.peek(r)).is_some_and(task::is_started);
+        Ok(begun || !self.acts_about(dtp, issue, review.map_or(&[][..], std::slice::from_ref)).await?.is_empty())
+    }
+
     /// A finding no longer holds. Untouched, its problem is withdrawn; where somebody has begun, it says so and stays theirs.
     async fn no_longer_holds(&mut self, dtp: &Target, now: &str) -> Result<()> {
         let Some(issue) = self.desk.get(dtp).await? else { return Ok(()) };
         let review = self.open_review(dtp).await?.ok();
-        let begun = review.as_ref().and_then(|r| self.desk.peek(r)).is_some_and(task::is_started);
-        let touched = begun || !self.acts_about(dtp, &issue, review.as_slice()).await?.is_empty();
+        let touched = self.is_touched(dtp, &issue, review.as_ref()).await?;
         self.ended(dtp, now);
         if !touched {
             self.withdrawn(dtp, review.as_ref()).await?;
