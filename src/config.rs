@@ -4,6 +4,10 @@
 //! Not for: the programme's times, texts, roles and codes: those are `profiles/`.
 //! Source: own rules (README, "Settings").
 
+mod issuer;
+
+pub use issuer::{ClaimNames, Issuer};
+
 use crate::error::{Error, Result};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -292,6 +296,8 @@ pub struct Settings {
     pub programme: Programme,
     /// FHIR base of a terminology server, as it was written.
     pub terminology_server: Option<String>,
+    /// Other issuers whose access tokens are taken; in the file only.
+    pub issuers: Vec<Issuer>,
     /// See [`Limits`].
     pub limits: Limits,
 }
@@ -311,12 +317,14 @@ impl Default for Settings {
             zone: None,
             programme: Programme::default(),
             terminology_server: None,
+            issuers: Vec::new(),
             limits: Limits::default(),
         }
     }
 }
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
+    "issuers",
     "terminology-server",
     "listen",
     "database-url",
@@ -390,6 +398,7 @@ impl Settings {
         settings.zone = text(&table, "zone")?.map(Into::into);
         settings.terminology_server = text(&table, "terminology-server")?.map(Into::into);
         settings.packages = paths(&table, "packages")?;
+        settings.issuers = issuer::read(table.get("issuers"))?;
         if let Some(name) = text(&table, "unknown-profile")? {
             settings.unknown_profile = <UnknownProfile as clap::ValueEnum>::from_str(name, false).map_err(|_| {
                 Error::invalid(format!("'unknown-profile' is \"{name}\"; write error, warning or ignore"))
@@ -462,7 +471,8 @@ impl Settings {
         }
         match self.auth {
             AuthMode::External => Err(Error::invalid(
-                "'auth' external (tokens of other issuers) is not built yet; use embedded, Baton's own authorization server",
+                "'auth' external (tokens of other issuers and none of Baton's own) is not built yet; use embedded, and list the \
+                 issuers under [[issuers]]",
             )),
             AuthMode::Off if !self.listen.ip().is_loopback() => Err(Error::invalid(format!(
                 "'auth' off lets everybody do everything, so it listens on loopback only; {} is not loopback. \

@@ -5,6 +5,7 @@
 //! and the clock of `X-Baton-Now`; both headers mean nothing in any other mode.
 //! Source: RFC 6750; own rules for `--auth off`.
 
+use super::external::External;
 use super::key::KeyRing;
 use super::origins::Origins;
 use super::password::Passwords;
@@ -18,6 +19,7 @@ use crate::clock::Instant;
 use crate::config::{AuthMode, Limits, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::fhir::resource::is_id;
+use crate::outbound::fetch::Reach;
 use crate::store::oauth::{Client, User};
 use crate::store::{Store, Tx, Work};
 use futures_util::future::BoxFuture;
@@ -68,6 +70,8 @@ pub struct AuthState {
     pub passwords: Passwords,
     /// Keys of clients at addresses of their own.
     pub remote: RemoteKeys,
+    /// Other issuers.
+    pub external: External,
     /// Browsers that may call.
     pub origins: Origins,
     mode: AuthMode,
@@ -123,7 +127,8 @@ impl AuthState {
         Ok(Self {
             store,
             passwords: Passwords::new(&settings.limits),
-            remote: RemoteKeys::new(settings.is_this_machine_only()),
+            remote: RemoteKeys::new(if settings.is_this_machine_only() { Reach::Local } else { Reach::Public }),
+            external: External::new(settings.issuers.clone()),
             origins: Origins::default(),
             policy,
             parties: Parties::of(root),
@@ -276,6 +281,10 @@ impl AuthState {
     }
 
     async fn verify(&self, token: &str, now: Instant) -> Result<Claims> {
+        if let Some(issuer) = self.external.issuer_of(token).filter(|i| i.issuer != self.parties.issuer) {
+            let found = self.external.verify(issuer, &self.parties.audience, token, now).await;
+            return found.map_err(invalid_token);
+        }
         let first = token::verify(&*self.keys()?, &self.parties, token, now);
         if first == Err(token::UNKNOWN_KEY) && self.reload_keys(now).await? {
             return token::verify(&*self.keys()?, &self.parties, token, now).map_err(invalid_token);
@@ -300,6 +309,9 @@ impl AuthState {
         let role = role_of(&claims.role)?;
         let client = self.store.oauth_client(&claims.client_id).await?.filter(|c| c.is_active);
         let client = client.ok_or_else(|| invalid_token("client"))?;
+        if claims.iss != self.parties.issuer {
+            return self.look_at_foreigner(claims, &client, role, now).await;
+        }
         if claims.sub == claims.client_id {
             return self.look_at_client(claims, &client, role).await;
         }
@@ -326,6 +338,35 @@ impl AuthState {
         let granted = Scopes::parse(scope).within(&Scopes::parse(&client.scopes), &[Level::Patient, Level::User]);
         let patient = grant.map(|g| g.patient).filter(|p| !p.is_empty());
         let token = Some(claims.jti.clone());
+        Ok(Principal { token, ..self.principal(&user, role, claims.client_id.clone(), Some(granted), patient) })
+    }
+
+    /// Who a token of another issuer speaks of: a program that is registered here as just that, or a person who has that role here.
+    async fn look_at_foreigner(&self, claims: &Claims, client: &Client, role: Role, now: Instant) -> Result<Principal> {
+        if client.org.is_some() && client.org != claims.org {
+            return Err(invalid_token("the client is of another organisation"));
+        }
+        if matches!(role, Role::HospitalSystem | Role::PharmacySystem) {
+            return self.look_at_client(claims, client, role).await;
+        }
+        let practitioner_role = claims.practitioner.as_ref().zip(claims.org.as_ref());
+        let user = User {
+            // No login here has such a name.
+            name: format!("{}#{}", claims.iss, claims.sub),
+            sub: claims.sub.clone(),
+            org: claims.org.clone(),
+            role: claims.role.clone(),
+            practitioner: claims.practitioner.clone(),
+            practitioner_role: practitioner_role.map(|(p, o)| standing::role_id(p, o, &claims.role)),
+            is_active: true,
+            password: String::new(),
+            patient: claims.patient.clone(),
+        };
+        standing::person(&self.store, &self.policy, &user, role, now).await?;
+        let registered = Scopes::parse(&client.scopes);
+        let granted = Scopes::parse(&claims.scope).within(&registered, &[Level::Patient, Level::User]);
+        let token = Some(claims.jti.clone());
+        let patient = claims.patient.clone();
         Ok(Principal { token, ..self.principal(&user, role, claims.client_id.clone(), Some(granted), patient) })
     }
 

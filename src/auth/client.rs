@@ -204,7 +204,7 @@ const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "k"];
 
 /// The one key with that id that fits the algorithm; none for zero or several, and none whose private half was published.
 /// Keys of other kinds beside it do not matter.
-fn key(jwks: &str, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+pub(super) fn key(jwks: &str, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
     let set: serde_json::Value = serde_json::from_str(jwks).ok()?;
     let public = set["keys"].as_array()?.iter().filter(|k| PRIVATE.iter().all(|m| k.get(m).is_none()));
     let jwks = public.filter(|k| k["kid"] == kid).filter_map(|k| serde_json::from_value::<Jwk>(k.clone()).ok());
@@ -215,9 +215,11 @@ fn key(jwks: &str, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
 
 /// Whether a key may verify that algorithm: kind, curve, size, use, and its own `alg` where it has one.
 fn fits(jwk: &Jwk, algorithm: Algorithm) -> bool {
+    use Algorithm::{PS256, RS256, RS384, RS512};
     let kind = match (&jwk.algorithm, algorithm) {
         (AlgorithmParameters::EllipticCurve(p), Algorithm::ES384) => p.curve == EllipticCurve::P384,
-        (AlgorithmParameters::RSA(p), Algorithm::RS384) => rsa_bits(&p.n) >= 2048,
+        (AlgorithmParameters::EllipticCurve(p), Algorithm::ES256) => p.curve == EllipticCurve::P256,
+        (AlgorithmParameters::RSA(p), RS256 | RS384 | RS512 | PS256) => rsa_bits(&p.n) >= 2048,
         _ => false,
     };
     kind && jwk.common.public_key_use != Some(PublicKeyUse::Encryption)

@@ -7,7 +7,8 @@
 //! Source: <https://hl7.org/fhir/smart-app-launch/STU2.2/>, RFC 6749, 7523, 9068.
 //!
 //! Where things are: reading and checking a compact JWS `jws.rs`, signing keys `key.rs`, access tokens `token.rs`, client
-//! authentication `client.rs`, keys at a client's own address `remote.rs`, whether client, user and role still hold `standing.rs`, which rows scopes let through
+//! authentication `client.rs`, keys at a client's own address `remote.rs`, tokens
+//! of other issuers `external.rs`, whether client, user and role still hold `standing.rs`, which rows scopes let through
 //! `sieve.rs`, passwords `password.rs`, who must wait after failed logins `failure.rs`,
 //! what is put on record `witness.rs`.
 
@@ -16,6 +17,7 @@ pub mod client;
 pub mod discovery;
 pub mod endpoint;
 pub mod exchange;
+pub mod external;
 pub mod failure;
 pub mod introspect;
 pub mod jws;

@@ -6,7 +6,7 @@
 
 use crate::clock::Instant;
 use crate::error::Result;
-use crate::outbound::fetch::Fetcher;
+use crate::outbound::fetch::{Fetcher, Reach};
 use lru::LruCache;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,22 +34,37 @@ type Place = Arc<tokio::sync::Mutex<Option<Kept>>>;
 /// The keys of all clients that publish them.
 #[derive(Debug)]
 pub struct RemoteKeys {
-    is_local: bool,
+    reach: Reach,
     /// Made when it is first needed: most servers have no such client, and the system's certificates take time to read.
     fetcher: Mutex<Option<Fetcher>>,
     places: Mutex<LruCache<String, Place>>,
 }
 
 impl RemoteKeys {
-    /// `is_local`: as of [`Fetcher::new`].
+    /// Asks so far and no further.
     #[must_use]
-    pub fn new(is_local: bool) -> Self {
+    pub fn new(reach: Reach) -> Self {
         let places = LruCache::new(NonZeroUsize::new(MOST).unwrap_or(NonZeroUsize::MIN));
-        Self { is_local, fetcher: Mutex::default(), places: Mutex::new(places) }
+        Self { reach, fetcher: Mutex::default(), places: Mutex::new(places) }
     }
 
     /// The keys at an address. `has`: whether such a set holds the one that is looked for.
     pub async fn of(&self, url: &str, now: Instant, has: impl Fn(&str) -> bool) -> Option<Arc<str>> {
+        self.get(url, now, is_set, has).await
+    }
+
+    /// A document at an address, kept in the same way. `is_good`: whether it is one.
+    pub async fn document(&self, url: &str, now: Instant, is_good: impl Fn(&str) -> bool) -> Option<Arc<str>> {
+        self.get(url, now, &is_good, |_| true).await
+    }
+
+    async fn get(
+        &self,
+        url: &str,
+        now: Instant,
+        is_good: impl Fn(&str) -> bool,
+        has: impl Fn(&str) -> bool,
+    ) -> Option<Arc<str>> {
         let place = {
             let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(places.get_or_insert(url.to_owned(), Place::default))
@@ -70,14 +85,14 @@ impl RemoteKeys {
             Ok(fetcher) => fetcher.json(url).await.map_err(|refused| refused.to_string()),
             Err(fault) => Err(fault.to_string()),
         };
-        let fetched = fetched.and_then(|reply| match is_set(&reply.text) {
+        let fetched = fetched.and_then(|reply| match is_good(&reply.text) {
             true => Ok(reply),
-            false => Err("the answer is no set of keys".into()),
+            false => Err("the answer is not what is looked for".into()),
         });
         let (jwks, seconds) = match fetched {
             Ok(reply) => (Some(Arc::from(reply.text)), lifetime(reply.cache_control.as_deref())),
             Err(why) => {
-                tracing::warn!(why, "the keys of a client were not fetched");
+                tracing::warn!(why, "keys at an address were not fetched");
                 (None, 0)
             }
         };
@@ -89,7 +104,7 @@ impl RemoteKeys {
         let mut made = self.fetcher.lock().unwrap_or_else(PoisonError::into_inner);
         match &*made {
             Some(fetcher) => Ok(fetcher.clone()),
-            None => Ok(made.insert(Fetcher::new(self.is_local)?).clone()),
+            None => Ok(made.insert(Fetcher::new(self.reach)?).clone()),
         }
     }
 }

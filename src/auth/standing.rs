@@ -7,11 +7,12 @@
 use crate::access::{Limit, Policy, Role};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
-use crate::fhir::resource::known;
+use crate::fhir::resource::{is_id, known};
 use crate::fhir::{Json, Target, date};
 use crate::store::Store;
 use crate::store::oauth::User;
 use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
 
 /// Checks that the organisation is in the directory and not switched off.
 ///
@@ -24,6 +25,17 @@ pub async fn organization(store: &Store, org: &str) -> Result<()> {
         Some(o) if o["active"].as_bool() != Some(false) => Ok(()),
         _ => Err(Error::forbidden(format!("Organization/{org} is not active"))),
     }
+}
+
+/// Logical id of the PractitionerRole of a person in an organisation: readable where it fits in 64 characters.
+#[must_use]
+pub fn role_id(practitioner: &str, organization: &str, role: &str) -> String {
+    let id = format!("{practitioner}-{organization}-{role}");
+    if is_id(&id) {
+        return id;
+    }
+    let hash = Sha256::digest(id.as_bytes());
+    hash.iter().take(16).map(|b| format!("{b:02x}")).collect()
 }
 
 /// Checks that a person may act in the role of the login, now.

@@ -50,6 +50,9 @@ pub struct Claims {
     /// What a user allowed an app: the id of that grant. Scopes over 1 kB stand there and not in `scope`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<String>,
+    /// The patient in context, where another issuer says so; of our own the grant does.
+    #[serde(skip)]
+    pub patient: Option<String>,
 }
 
 /// What a token is to say, but for its times and names.
@@ -122,6 +125,7 @@ pub fn mint(ring: &KeyRing, parties: &Parties, grant: &Grant, now: Instant) -> R
         role: grant.role.as_str().into(),
         practitioner: grant.practitioner.clone(),
         grant: grant.id.clone(),
+        patient: None,
     };
     let header = Header { typ: Some("at+jwt".into()), kid: Some(key.kid.clone()), ..Header::new(Algorithm::ES256) };
     let token = jsonwebtoken::encode(&header, &claims, &key.encoding)
@@ -175,6 +179,7 @@ pub fn verify(ring: &KeyRing, parties: &Parties, token: &str, now: Instant) -> R
         role: text("role")?,
         practitioner: optional("practitioner")?,
         grant: optional("grant")?,
+        patient: None,
     })
 }
 

@@ -3,10 +3,9 @@
 //! A password comes on standard input, or is made and printed once. On SQLite while no server runs on the database.
 
 use super::open;
-use super::seed::directory::role_id;
 use crate::access::{Policy, Role};
 use crate::auth::password::Passwords;
-use crate::auth::standing;
+use crate::auth::standing::{self, role_id};
 use crate::auth::token::random_text;
 use crate::clock::Instant;
 use crate::config::{ServeArgs, Settings, StoreArgs};

@@ -22,8 +22,28 @@ const MOST: usize = 64 << 10;
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     http: reqwest::Client,
-    /// This machine may be asked, by http as well.
-    is_local: bool,
+    reach: Reach,
+}
+
+/// How far it asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Public addresses, by https.
+    Public,
+    /// Those, and this machine, by http as well: of a server that serves its own machine only.
+    Local,
+    /// What an operator wrote into the settings: every address by https, this machine by http.
+    Operator,
+}
+
+impl Reach {
+    fn lets(self, ip: IpAddr) -> bool {
+        match self {
+            Self::Public => is_public(ip),
+            Self::Local => is_public(ip) || ip.is_loopback(),
+            Self::Operator => true,
+        }
+    }
 }
 
 /// What came back.
@@ -69,21 +89,21 @@ impl fmt::Display for Refused {
 }
 
 impl Fetcher {
-    /// Asks public addresses by https. `is_local`: for servers of one machine, that machine by http as well.
+    /// Asks so far and no further.
     ///
     /// # Errors
     /// `Fault` when no TLS is to be had.
-    pub fn new(is_local: bool) -> Result<Self> {
+    pub fn new(reach: Reach) -> Result<Self> {
         super::install_tls();
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(SECONDS))
             .pool_max_idle_per_host(0)
-            .dns_resolver(Arc::new(Guarded { is_local }))
+            .dns_resolver(Arc::new(Guarded(reach)))
             .build()
             .map_err(|e| Error::fault("no client for outgoing HTTP").caused_by(e))?;
-        Ok(Self { http, is_local })
+        Ok(Self { http, reach })
     }
 
     /// Whether an address may be asked at all; its host is judged again when it is connected to.
@@ -98,14 +118,14 @@ impl Fetcher {
         }
         // The URL's parser has written 0x7f.1 and 2130706433 as 127.0.0.1. Numbers never come to the resolver.
         let number: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-        let is_here = self.is_local && (number.is_some_and(|ip| ip.is_loopback()) || host == "localhost");
+        let is_here = self.reach != Reach::Public && (number.is_some_and(|ip| ip.is_loopback()) || host == "localhost");
         match url.scheme() {
             "https" => {}
             "http" if is_here => {}
             _ => return Err(Refused::Address),
         }
         match number {
-            Some(ip) if !is_here && !is_public(ip) => Err(Refused::Inside),
+            Some(ip) if !self.reach.lets(ip) => Err(Refused::Inside),
             _ => Ok(url),
         }
     }
@@ -142,17 +162,14 @@ impl Fetcher {
 }
 
 /// Names to public addresses: what it gives is what is connected to, so that a name cannot change its mind in between.
-struct Guarded {
-    is_local: bool,
-}
+struct Guarded(Reach);
 
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
-        let is_local = self.is_local;
+        let reach = self.0;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let good: Vec<SocketAddr> =
-                found.filter(|a| is_public(a.ip()) || (is_local && a.ip().is_loopback())).collect();
+            let good: Vec<SocketAddr> = found.filter(|a| reach.lets(a.ip())).collect();
             if good.is_empty() {
                 return Err("the name has no public address".into());
             }
@@ -202,7 +219,8 @@ mod tests {
     /// security R49: Only https, and only public addresses.
     #[test]
     fn addresses_as_a_table() {
-        let (outside, local) = (Fetcher::new(false).unwrap(), Fetcher::new(true).unwrap());
+        let operator = Fetcher::new(Reach::Operator).unwrap();
+        let (outside, local) = (Fetcher::new(Reach::Public).unwrap(), Fetcher::new(Reach::Local).unwrap());
         for (address, from_outside, from_here) in [
             ("https://keys.example/jwks", Ok(()), Ok(())),
             ("https://93.184.215.14/jwks", Ok(()), Ok(())),
@@ -239,6 +257,9 @@ mod tests {
         ] {
             assert_eq!(outside.allows(address).map(|_| ()), from_outside, "{address}");
             assert_eq!(local.allows(address).map(|_| ()), from_here, "{address}, for this machine alone");
+            // What an operator writes may lead inside, but never by http beyond this machine.
+            let is_https = address.starts_with("https://") && from_outside != Err(Refused::Address);
+            assert_eq!(operator.allows(address).is_ok(), is_https || from_here.is_ok(), "{address}, of the settings");
         }
     }
 
@@ -247,7 +268,7 @@ mod tests {
     async fn a_name_of_an_inner_address_is_not_connected_to() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
-        assert_eq!(Fetcher::new(false).unwrap().json(&address).await, Err(Refused::Unreachable));
+        assert_eq!(Fetcher::new(Reach::Public).unwrap().json(&address).await, Err(Refused::Unreachable));
         let nobody = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
         assert!(nobody.is_err(), "somebody connected");
     }

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html>: a user may grant a part.
 
-use super::pick::visible;
+use super::pick;
 use super::step::{self, At};
 use super::web::{PageRequest, e};
 use super::words::{self, KINDS, Kinds};
@@ -29,25 +29,33 @@ const CODE_SECONDS: i64 = 60;
 ///
 /// # Errors
 /// What the store says.
-pub async fn page(state: &AuthState, at: &At, who: (&User, Role), now: Instant) -> Result<OAuthAnswer> {
+pub async fn page(
+    state: &AuthState,
+    at: &At,
+    who: (&User, Role),
+    scene: Scene<'_>,
+    now: Instant,
+) -> Result<OAuthAnswer> {
     let (user, role) = who;
     let scopes = possible(&state.policy, role, at.ask.scopes());
     let mut about = format!("<dt>Signed in as</dt><dd>{}</dd>", e(&display(state, user, now).await?));
     if !at.pending.patient.is_empty()
-        && let Some(patient) = visible(state, who, "Patient", &at.pending.patient, now).await?
+        && let Some(patient) = pick::patient(state, who, (scene, &at.client.id), &at.pending.patient, now).await?
     {
         let (name, born) = (human_name(&patient["name"]), born(&patient));
         about.push_str(&format!("<dt>Patient</dt><dd>{}<br><small>{}</small></dd>", e(&name), e(&born)));
     }
     let mut ticks = String::new();
     for (n, scope) in scopes.data.iter().enumerate() {
-        ticks.push_str(&tick(&format!("d{n}"), &words::of(scope), &scope.to_string()));
+        let whole = scopes.data.iter().find(|w| holds_anyway(w, scope)).map(words::of);
+        let note = whole.map(|w| format!("Let out anyway as long as \u{201c}{w}\u{201d} is ticked."));
+        ticks.push_str(&tick(&format!("d{n}"), &words::of(scope), &scope.to_string(), note.as_deref()));
         ticks.push_str(&kinds(n, scope));
     }
     let mut others = String::new();
     for other in &scopes.others {
         if let Some(text) = words::of_other(other) {
-            others.push_str(&tick(other, text, other));
+            others.push_str(&tick(other, text, other, None));
         }
     }
     if !others.is_empty() {
@@ -71,10 +79,22 @@ pub async fn page(state: &AuthState, at: &At, who: (&User, Role), now: Instant) 
     Ok(at.page(state, 200, "Consent", &main))
 }
 
-fn tick(name: &str, words: &str, code: &str) -> String {
+/// Whether a scope says no more than a wider one beside it: to take its tick away alone changes nothing.
+fn holds_anyway(wide: &Scope, narrow: &Scope) -> bool {
+    wide.level == narrow.level
+        && wide.granular.is_empty()
+        && wide.rights.covers(narrow.rights)
+        && match wide.rtype {
+            None => narrow.rtype.is_some(),
+            same => same == narrow.rtype && !narrow.granular.is_empty(),
+        }
+}
+
+fn tick(name: &str, words: &str, code: &str, note: Option<&str>) -> String {
     let id = name.replace('/', "-");
+    let note = note.map_or_else(String::new, |n| format!("<small>{}</small>", e(n)));
     format!(
-        "<div class=\"tick\"><input type=\"checkbox\" id=\"{id}\" name=\"{id}\" checked><label for=\"{id}\">{}<code>{}</code></label></div>",
+        "<div class=\"tick\"><input type=\"checkbox\" id=\"{id}\" name=\"{id}\" checked><label for=\"{id}\">{}<code>{}</code>{note}</label></div>",
         e(words),
         e(code)
     )

@@ -10,22 +10,27 @@ use crate::error::{Kind, Result};
 use crate::store::Audit;
 use crate::store::audit::Happening;
 
-/// The form. `wrong`: what went wrong before, in words; empty: nothing.
+/// The form. `wrong`: what went wrong before, in words; empty: nothing. `name`: what was given as name then.
 #[must_use]
-pub fn page(state: &AuthState, at: &At, status: u16, wrong: &str) -> OAuthAnswer {
+pub fn page(state: &AuthState, at: &At, status: u16, (wrong, name): (&str, &str)) -> OAuthAnswer {
     let lead =
         format!("<p class=\"lead\"><strong>{}</strong> asks to be let in. Sign in to go on.</p>", e(&at.client.name));
-    at.page(state, status, "Sign in", &form(&lead, &at.hidden(), wrong, ""))
+    at.page(state, status, title(wrong), &form(&lead, &at.hidden(), wrong, name))
 }
 
 /// The form for our own pages.
 #[must_use]
-pub fn own(state: &AuthState, browser: &Browser, status: u16, wrong: &str) -> OAuthAnswer {
+pub fn own(state: &AuthState, browser: &Browser, status: u16, (wrong, name): (&str, &str)) -> OAuthAnswer {
     let hidden = format!("<input type=\"hidden\" name=\"csrf\" value=\"{}\">", browser.csrf());
     let lead = "<p class=\"lead\">Sign in to see which apps may act for you.</p>";
-    let mut answer = whole(status, "Sign in", &form(lead, &hidden, wrong, ""), None);
+    let mut answer = whole(status, title(wrong), &form(lead, &hidden, wrong, name), None);
     answer.headers.push(browser.cookie(state));
     answer
+}
+
+/// Whoever hears the title first hears that something is wrong.
+fn title(wrong: &str) -> &'static str {
+    if wrong.is_empty() { "Sign in" } else { "Not signed in" }
 }
 
 fn form(lead: &str, hidden: &str, wrong: &str, name: &str) -> String {
@@ -33,7 +38,7 @@ fn form(lead: &str, hidden: &str, wrong: &str, name: &str) -> String {
         "" => String::new(),
         text => format!("<p class=\"wrong\" role=\"alert\" id=\"wrong\">{}</p>", e(text)),
     };
-    let described = if wrong.is_empty() { "" } else { " aria-describedby=\"wrong\"" };
+    let described = if wrong.is_empty() { "" } else { " aria-invalid=\"true\" aria-describedby=\"wrong\"" };
     format!(
         "<h1>Sign in</h1>{lead}{wrong}<form method=\"post\" action=\"/auth/login\">{hidden}\
          <label for=\"user\">Name</label><input id=\"user\" name=\"user\" value=\"{}\" autocomplete=\"username\" \
@@ -66,14 +71,14 @@ pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
             _ => return Ok(stale()),
         },
     };
-    let again = |status, text: &str| match &at {
-        Some(at) => page(state, at, status, text),
-        None => own(state, &browser, status, text),
-    };
     let (name, password) = (form.get("user").unwrap_or_default(), form.get("password").unwrap_or_default());
     let name = name.trim();
     // A name that nobody can have waits and costs like any other.
     let known = crate::fhir::resource::is_id(name);
+    let again = |status, text: &str| match &at {
+        Some(at) => page(state, at, status, (text, name)),
+        None => own(state, &browser, status, (text, name)),
+    };
     let counted = if known { name } else { "?" };
     let wait = failure::wait(&state.store, counted, &request.address, now).await?;
     if wait > 0 {

@@ -2,12 +2,13 @@
 
 use super::session::{self, Browser};
 use super::web::{PageRequest, e, page, problem, redirect};
-use super::{login, words};
+use super::{login, pick, words};
+use crate::access::Role;
 use crate::access::scope::Scopes;
 use crate::auth::AuthState;
 use crate::auth::endpoint::OAuthAnswer;
 use crate::auth::exchange::about;
-use crate::auth::people::display;
+use crate::auth::people::{born, display, human_name};
 use crate::clock::Instant;
 use crate::error::Result;
 use crate::store::audit::Happening;
@@ -19,31 +20,49 @@ use crate::store::oauth::User;
 /// What the store says.
 pub async fn answer(state: &AuthState, request: &PageRequest<'_>, now: Instant) -> Result<OAuthAnswer> {
     let browser = session::of(state, request, now).await?;
-    let user = session::user(state, browser.as_ref(), now).await?;
-    match (browser, user, request.is_post) {
-        (Some(browser), Some(user), true) => withdraw(state, request, &browser, &user, now).await,
-        (Some(browser), Some(user), false) => list(state, &browser, &user, now).await,
+    let who = session::who(state, browser.as_ref(), now).await?;
+    match (browser, who, request.is_post) {
+        (Some(browser), Some((user, _)), true) => withdraw(state, request, &browser, &user, now).await,
+        (Some(browser), Some((user, role)), false) => list(state, request, &browser, (&user, role), now).await,
         (_, _, true) => Ok(problem(400, "You are not signed in", "Open the page again and sign in.")),
-        (Some(browser), None, false) => Ok(login::own(state, &browser, 200, "")),
-        (None, None | Some(_), false) => Ok(login::own(state, &session::begin(state, "", None, now).await?, 200, "")),
+        (Some(browser), None, false) => Ok(login::own(state, &browser, 200, ("", ""))),
+        (None, None | Some(_), false) => {
+            Ok(login::own(state, &session::begin(state, "", None, now).await?, 200, ("", "")))
+        }
     }
 }
 
-async fn list(state: &AuthState, browser: &Browser, user: &User, now: Instant) -> Result<OAuthAnswer> {
+async fn list(
+    state: &AuthState,
+    request: &PageRequest<'_>,
+    browser: &Browser,
+    who: (&User, Role),
+    now: Instant,
+) -> Result<OAuthAnswer> {
+    let (user, role) = who;
     let csrf = browser.csrf();
     let mut apps = String::new();
     for grant in state.store.grants_of(&user.name, now).await? {
         let client = state.store.oauth_client(&grant.client).await?;
         let name = client.map_or_else(|| grant.client.clone(), |c| c.name);
+        // Oneself needs no naming.
+        let mut whose = String::new();
+        if role != Role::Patient
+            && !grant.patient.is_empty()
+            && let Some(patient) =
+                pick::patient(state, who, (request.scene(), &grant.client), &grant.patient, now).await?
+        {
+            whose = format!(" for {}, {}", e(&human_name(&patient["name"])), e(&born(&patient)));
+        }
         let scopes = Scopes::parse(&grant.scope);
         let mut may: Vec<String> = scopes.data.iter().map(words::of).collect();
         may.extend(scopes.others.iter().filter_map(|o| words::of_other(o)).map(Into::into));
         let may: String = may.iter().map(|m| format!("<li>{}</li>", e(m))).collect();
         let day = |at: i64| Instant(at).to_seconds_text().get(..10).unwrap_or_default().to_owned();
         apps.push_str(&format!(
-            "<section class=\"app\"><h2>{name}</h2><p><small>Since {}, last used {}, until {}</small></p><ul>{may}</ul>\
+            "<section class=\"app\"><h2>{name}{whose}</h2><p><small>Since {}, last used {}, until {}</small></p><ul>{may}</ul>\
              <form method=\"post\" action=\"/auth/manage\"><input type=\"hidden\" name=\"csrf\" value=\"{csrf}\">\
-             <button name=\"grant\" value=\"{}\" aria-label=\"Withdraw {name}\">Withdraw</button></form></section>",
+             <button name=\"grant\" value=\"{}\" aria-label=\"Withdraw {name}{whose}\">Withdraw</button></form></section>",
             day(grant.made),
             day(grant.used),
             day(grant.expires),

@@ -11,6 +11,7 @@ mod manage;
 mod pick;
 mod session;
 mod step;
+mod style;
 pub mod web;
 mod words;
 
@@ -50,7 +51,7 @@ pub async fn answer(state: &AuthState, path: &str, request: &PageRequest<'_>, no
         "/auth/consent" => consent::post(state, request, now).await,
         "/auth/manage" => manage::answer(state, request, now).await,
         "/auth/logout" => manage::logout(state, request, now).await,
-        "/auth/style.css" => Ok(file("text/css; charset=utf-8", include_str!("style.css"))),
+        "/auth/style.css" => Ok(file("text/css; charset=utf-8", style::SHEET)),
         "/auth/smart-style.json" => Ok(file("application/json", include_str!("smart-style.json"))),
         _ => Err(Error::not_found("there is no such page")),
     };

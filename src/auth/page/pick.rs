@@ -14,6 +14,7 @@ use crate::fhir::resource::{is_id, known};
 use crate::fhir::{Json, Target};
 use crate::search::query::{self, Handling};
 use crate::search::{Env, Registry};
+use crate::store::Version;
 use crate::store::audit::Happening;
 use crate::store::oauth::User;
 use std::sync::{Arc, LazyLock};
@@ -47,9 +48,36 @@ pub async fn visible(
     id: &str,
     now: Instant,
 ) -> Result<Option<Json>> {
+    read(state, (user, role), rtype, id, now).await?.map(|v| v.json()).transpose()
+}
+
+async fn read(
+    state: &AuthState,
+    (user, role): (&User, Role),
+    rtype: &'static str,
+    id: &str,
+    now: Instant,
+) -> Result<Option<Version>> {
     let Some(limit) = limit(state, user, role, now).filter(|_| is_id(id)) else { return Ok(None) };
     let found = state.store.get(&limit, &Target::new(known(rtype), id)).await?;
-    found.filter(|v| !v.is_deleted()).map(|v| v.json()).transpose()
+    Ok(found.filter(|v| !v.is_deleted()))
+}
+
+/// A patient whose name a page is about to show, put on record.
+///
+/// # Errors
+/// What the store says.
+pub async fn patient(
+    state: &AuthState,
+    who: (&User, Role),
+    (scene, client): (Scene<'_>, &str),
+    id: &str,
+    now: Instant,
+) -> Result<Option<Json>> {
+    let Some(version) = read(state, who, "Patient", id, now).await? else { return Ok(None) };
+    let on = version.target.to_string();
+    showed(state, (scene, who.0, client), ("read", on, None, vec![version.pk]), now).await?;
+    version.json().map(Some)
 }
 
 async fn search(

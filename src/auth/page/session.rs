@@ -5,6 +5,7 @@
 //! Source: <https://www.rfc-editor.org/rfc/rfc6265> and its `__Host-` prefix; own rules (security contract, section 5).
 
 use super::web::PageRequest;
+use crate::access::Role;
 use crate::auth::AuthState;
 use crate::auth::token::{hash, random_text};
 use crate::clock::Instant;
@@ -83,11 +84,11 @@ pub async fn begin(state: &AuthState, user: &str, before: Option<&Browser>, now:
     Ok(Browser { secret, session })
 }
 
-/// The user who is logged in, if the login may still act.
+/// The user who is logged in, and the role, if the login may still act.
 ///
 /// # Errors
 /// What the store says.
-pub async fn user(state: &AuthState, browser: Option<&Browser>, now: Instant) -> Result<Option<User>> {
+pub async fn who(state: &AuthState, browser: Option<&Browser>, now: Instant) -> Result<Option<(User, Role)>> {
     let Some(browser) = browser.filter(|b| !b.session.user.is_empty()) else { return Ok(None) };
-    Ok(state.user(&browser.session.user, now).await?.map(|(user, _)| user))
+    state.user(&browser.session.user, now).await
 }

@@ -130,7 +130,7 @@ async fn next(state: &AuthState, mut at: At, (form, scene): (&Form, Scene<'_>), 
         if at.ask.is_silent {
             return at.refuse(state, "login_required", "nobody is signed in").await;
         }
-        return Ok(login::page(state, &at, 200, ""));
+        return Ok(login::page(state, &at, 200, ("", "")));
     };
     if at.client.org.is_some() && at.client.org != user.org {
         return at.refuse(state, "access_denied", "the app is of another organisation").await;
@@ -168,7 +168,7 @@ async fn next(state: &AuthState, mut at: At, (form, scene): (&Form, Scene<'_>), 
     if at.ask.is_silent {
         return at.refuse(state, "consent_required", "the user must be asked").await;
     }
-    consent::page(state, &at, (&user, role), now).await
+    consent::page(state, &at, (&user, role), scene, now).await
 }
 
 /// The launch of a request, if the user who is logged in made it.

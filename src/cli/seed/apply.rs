@@ -2,11 +2,12 @@
 //!
 //! Not for: taking away what the file no longer names.
 
-use super::directory::{resources, role_id};
+use super::directory::resources;
 use super::file::Seed;
 use crate::access::{Ctx, Limit, Policy, Principal};
 use crate::auth::client::hash_secret;
 use crate::auth::key::KeyRing;
+use crate::auth::standing::role_id;
 use crate::auth::token::random_text;
 use crate::clock::Instant;
 use crate::error::{Error, Result};

@@ -5,10 +5,9 @@
 
 use super::file::{Organization, OrganizationKind, PersonRole, Practitioner, Seed};
 use crate::access::{Policy, Role};
+use crate::auth::standing::role_id;
 use crate::fhir::Json;
-use crate::fhir::resource::is_id;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 /// On a hospital's Organization: one for each pharmacy to which its discharges are open.
 pub const CANDIDATE_PHARMACY: &str = "http://baton.example/fhir/StructureDefinition/candidate-pharmacy";
@@ -22,17 +21,6 @@ pub fn resources(seed: &Seed, policy: &Policy) -> Vec<Json> {
         out.extend(person.roles.iter().map(|role| practitioner_role(person, role, policy).into()));
     }
     out
-}
-
-/// Logical id of the PractitionerRole of a person in an organisation: readable where it fits in 64 characters.
-#[must_use]
-pub fn role_id(practitioner: &str, organization: &str, role: &str) -> String {
-    let id = format!("{practitioner}-{organization}-{role}");
-    if is_id(&id) {
-        return id;
-    }
-    let hash = Sha256::digest(id.as_bytes());
-    hash.iter().take(16).map(|b| format!("{b:02x}")).collect()
 }
 
 fn organization(o: &Organization) -> Value {

@@ -5,6 +5,7 @@
 
 mod bearer;
 mod client;
+mod external;
 mod grant;
 mod input;
 mod key;

@@ -13,14 +13,14 @@ use tokio::net::TcpListener;
 both_databases_with_auth!(keys_come_from_their_address_and_from_nowhere_else);
 
 /// A web server that says what it is told to, once a connection.
-struct Publisher {
-    address: String,
+pub struct Publisher {
+    pub address: String,
     says: Arc<Mutex<Vec<u8>>>,
     asked: Arc<AtomicUsize>,
 }
 
 impl Publisher {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = format!("http://{}/jwks", listener.local_addr().expect("an address"));
         let (says, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
@@ -48,12 +48,12 @@ impl Publisher {
         *self.says.lock().expect("words") = bytes.into();
     }
 
-    fn publishes(&self, headers: &str, body: &Value) {
+    pub fn publishes(&self, headers: &str, body: &Value) {
         let body = body.to_string();
         self.says(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len()));
     }
 
-    fn asked(&self) -> usize {
+    pub fn asked(&self) -> usize {
         self.asked.swap(0, Ordering::SeqCst)
     }
 }

@@ -5,6 +5,7 @@ mod authorize;
 mod browser;
 mod launch;
 mod login;
+mod pages;
 mod record;
 mod scopes;
 mod server;
