@@ -9,16 +9,27 @@ use crate::fhir::fhirpath::Item;
 use crate::fhir::json::write_string;
 use crate::fhir::{Json, ResourceType, Target};
 
+/// Texts for people that an audit event has are the same in all of them: they are not searched.
+pub(super) const AUDIT: &str = "AuditEvent";
+
 impl Registry {
     /// What a resource is found by: finished rows, sorted, each once.
     ///
     /// A value that is no value of its type (a date that cannot be read) gives no row; it never fails.
     #[must_use]
     pub fn extract(&self, keys: &Keys, resource: &Json, env: &Env) -> Rows {
+        self.extract_some(keys, resource, env, |_| true)
+    }
+
+    /// What its values in some slots, by name, give.
+    #[must_use]
+    pub fn extract_some(&self, keys: &Keys, resource: &Json, env: &Env, which: impl Fn(&str) -> bool) -> Rows {
         let name = resource["resourceType"].text();
         let mut rows = Rows { facts: "{}".into(), ..Rows::default() };
         rows.exact.push(keys.of_type(name));
-        rows.words = super::fulltext::words(resource);
+        if name != AUDIT {
+            rows.words = super::fulltext::words(resource);
+        }
         let entry = ResourceType::parse(name).and_then(|rtype| self.entry(rtype));
         if let Some(entry) = entry {
             let found: Vec<Found> = entry
@@ -27,6 +38,9 @@ impl Registry {
                 .map(|slot| {
                     let mut found = Found::default();
                     let place = Place { keys, rtype: name, slot: &slot.name };
+                    if !which(&slot.name) {
+                        return found;
+                    }
                     values(slot, resource, env, &mut Sink { place, rows: &mut rows, found: &mut found });
                     found
                 })

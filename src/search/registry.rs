@@ -294,6 +294,13 @@ impl Registry {
         Some((*kind, found.iter().map(|(_, rtype)| *rtype).collect()))
     }
 
+    /// Whether a type has R4's parameters and no others.
+    #[must_use]
+    pub fn is_r4(&self, rtype: ResourceType) -> bool {
+        let slots = |entry: Option<&Entry>| entry.map_or(0, |e| e.slots.len());
+        slots(self.entry(rtype)) == slots(R4.entry(rtype))
+    }
+
     /// All parameters of a type, by code.
     pub fn params(&self, rtype: ResourceType) -> impl Iterator<Item = &Param> {
         self.entry(rtype).into_iter().flat_map(|entry| entry.params.iter())

@@ -1,14 +1,17 @@
 //! The audit: who did what to what, one row a write in the write's own transaction, reads and refusals by the batch.
 //!
 //! [`Audit`] is what a row says · [`journal`] rows of what changes nothing, on their way to disk · [`chain`] the hash chain
-//! · [`check`] whether it holds · [`flood`] what would be too much. A row holds facts, ids and no values; the AuditEvents that are made of it when it is sealed
+//! · [`check`] whether it holds · [`flood`] what would be too much · [`said`] what an AuditEvent says, as stored. A row holds facts, ids
+//! and no values; the AuditEvents that are made of it when it is sealed
 //! (`interaction/audit`) are what an auditor reads.
 //! Source: own rule; security contract section 4.
 
 pub mod chain;
 pub mod check;
+mod event;
 mod flood;
 pub mod journal;
+pub mod said;
 
 use super::Store;
 use crate::access::Ctx;

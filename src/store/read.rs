@@ -1,5 +1,6 @@
 //! Reads of known resources, and how a row becomes a [`Version`].
 
+use super::audit::said;
 use super::conn::{Row, Sql};
 use super::db::Shared;
 use super::{Method, Store, Version};
@@ -123,14 +124,9 @@ pub(super) fn referring(shared: &Shared, limit: &Limit, keys: &[i64], max: usize
 
 /// Reads [`COLUMNS`].
 pub(super) fn version(row: &Row) -> Result<Version> {
-    Ok(Version {
-        pk: row.int(0)?,
-        target: target(row, 1, 2)?,
-        version: row.int(3)?,
-        method: Method::of_code(row.small(4)?),
-        org: row.int(5)?,
-        body: row.bytes(6)?,
-    })
+    let (pk, target, version) = (row.int(0)?, target(row, 1, 2)?, row.int(3)?);
+    let body = said::read(row.bytes(6)?, &target, version, pk)?;
+    Ok(Version { pk, target, version, method: Method::of_code(row.small(4)?), org: row.int(5)?, body })
 }
 
 /// Reads a type and an id.

@@ -257,12 +257,29 @@ impl Tx {
         }
         let version = put.before.map_or(1, |before| before.version + 1);
         let body = put.body.map(|b| b.stamp(version, Instant(pk))).unwrap_or_default();
-        let self_key = self.shared.keys.target(put.target.rtype.as_str(), &put.target.id);
         let made = Version { pk, target: put.target, version, method: put.method, org: put.org, body };
-        self.buffer.put(made.clone(), self_key, put.before, put.rows)?;
+        self.keep(made.clone(), put.before, put.rows)?;
+        Ok(made)
+    }
+
+    /// Adds an AuditEvent, in the form that is stored ([`super::audit::said`]); answers its `pk`. Nobody reads it in this
+    /// transaction.
+    ///
+    /// # Errors
+    /// As [`Tx::put`].
+    pub fn put_event(&mut self, target: Target, body: bytes::Bytes, rows: Arc<Rows>, org: i64) -> Result<i64> {
+        let pk = self.stamp()?;
+        self.keep(Version { pk, target, version: 1, method: Method::Post, org, body }, None, rows)?;
+        Ok(pk)
+    }
+
+    fn keep(&mut self, made: Version, before: Option<&Version>, rows: Arc<Rows>) -> Result<()> {
+        let self_key = self.shared.keys.target(made.target.rtype.as_str(), &made.target.id);
+        let pk = made.pk;
+        self.buffer.put(made, self_key, before, rows)?;
         self.touched.push(self_key);
         self.made = Some((self.made.map_or(pk, |m| m.0), pk));
-        Ok(made)
+        Ok(())
     }
 
     fn stamp(&mut self) -> Result<i64> {

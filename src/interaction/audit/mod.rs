@@ -1,12 +1,14 @@
 //! The audit of the one door: what is put on record of each interaction, and the AuditEvents that are made of it.
 //!
-//! [`Asked`] what a request is about, noted before it is carried out · [`tell`] a row as AuditEvents (BALP) · [`seal`] the
-//! worker's step that chains rows and stores their AuditEvents · [`prune`] what becomes of rows whose time is over.
+//! [`Asked`] what a request is about, noted before it is carried out · [`tell`] a row as AuditEvents (BALP) · [`index`] what they are found by · [`seal`] the
+//! worker's step that chains rows and stores their AuditEvents · [`report`] who saw what of a patient · [`prune`] what becomes of rows whose time is over.
 //! A write's row is stored by the write's own transaction (`write/commit.rs`); here is what changes nothing: reads, searches
 //! and what was refused. The directory is no patient's and is not put on record when it is read.
 //! Source: security contract section 4; IHE BALP, <https://profiles.ihe.net/ITI/BALP/>.
 
+mod index;
 mod prune;
+pub(crate) mod report;
 mod seal;
 mod tell;
 
@@ -79,6 +81,7 @@ impl Asked {
             Request::Bundle { .. } | Request::Start { .. } => {
                 Some(Self { action: "transaction".into(), on: String::new(), rtype: None, query: None, has_row: true })
             }
+            Request::Accompanied { of, .. } => Self::of(of),
             Request::Job { .. } | Request::Capabilities { .. } => None,
         }
     }

@@ -1,23 +1,24 @@
 //! Sealing: rows get their place in the chain, and their AuditEvents are stored, in one transaction.
 //!
-//! Everything costly - reading what rows made and showed, building AuditEvents, extracting what they are found by - is done
-//! before the transaction; inside are the hashes and the inserts. Two nodes may prepare the same rows: the second finds them
+//! Everything costly - reading what rows made and showed, telling what AuditEvents say, extracting what they are found by - is
+//! done before the transaction; inside are the hashes and the inserts. Two nodes may prepare the same rows: the second finds them
 //! sealed and does nothing.
 
+use super::index::Index;
 use super::tell::{Teller, Told};
 use crate::error::Result;
-use crate::fhir::meta::Stampable;
+use crate::fhir::Target;
 use crate::fhir::resource::known;
-use crate::fhir::{Json, Target};
 use crate::interaction::{Engine, House};
 use crate::search::Rows;
 use crate::store::audit::chain::{self, Recorded, event_id};
-use crate::store::{Method, Put, Tx, Work};
+use crate::store::{Tx, Work};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
 /// Rows of one transaction: on SQLite the writers wait for it, so it is short.
-const BATCH: usize = 25;
+const BATCH: usize = 100;
 /// The share rows of AuditEvents have this name.
 const SHARED: &str = "audit";
 
@@ -36,13 +37,13 @@ impl Engine {
         let told = Teller::new(house, &active, &rows).await?.all(&rows).await?;
         let mut sealing =
             Sealing { house: Arc::clone(&self.0), generation: active.generation, rows: Vec::with_capacity(rows.len()) };
+        let mut index = Index::new(&house.keys, &active.registry, &active.env);
         for (row, told) in rows.into_iter().zip(told) {
             let mut events = Vec::with_capacity(told.len());
-            for (n, Told { body, org, shares }) in (0..).zip(told) {
+            for (n, Told { said, org, shares }) in (0..).zip(told) {
                 let target = Target::new(known("AuditEvent"), event_id(row.pk, n));
-                let body = with_id(body, &target.id);
-                let rows = Arc::new(active.registry.extract(&house.keys, &body, &active.env));
-                events.push(Event { stampable: Stampable::new(&body, &target.id), target, rows, org, shares });
+                let rows = Arc::new(index.rows(&said, &target.id));
+                events.push(Event { body: said.bytes(), target, rows, org, shares });
             }
             sealing.rows.push((row, events));
         }
@@ -50,14 +51,10 @@ impl Engine {
     }
 }
 
-fn with_id(mut body: Json, id: &str) -> Json {
-    crate::fhir::meta::set_id(&mut body, id);
-    body
-}
-
 struct Event {
     target: Target,
-    stampable: Stampable,
+    /// As stored.
+    body: Bytes,
     rows: Arc<Rows>,
     org: i64,
     shares: Vec<i64>,
@@ -88,16 +85,9 @@ impl Work for Sealing {
             for (row, events) in &self.rows {
                 let mut hashes = Vec::with_capacity(events.len());
                 for event in events {
-                    let put = Put {
-                        target: event.target.clone(),
-                        method: Method::Post,
-                        body: Some(&event.stampable),
-                        rows: Arc::clone(&event.rows),
-                        before: None,
-                        org: event.org,
-                    };
-                    let stored = tx.put(put).await?;
-                    hashes.push(chain::digest(&stored.body));
+                    let (target, rows) = (event.target.clone(), Arc::clone(&event.rows));
+                    let pk = tx.put_event(target, event.body.clone(), rows, event.org)?;
+                    hashes.push(chain::digest_of(pk, &event.body));
                     for org in &event.shares {
                         tx.show_for_good(*org, event.target.clone(), SHARED);
                     }

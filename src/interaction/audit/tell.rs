@@ -6,26 +6,24 @@
 //! the token's `jti` as `agent.policy`); own rules: one event per entry of a transaction, all with its X-Request-Id; owners of what
 //! others read of them see the event, too.
 
-mod event;
-
 use super::super::reading::owners;
 use crate::access::Limit;
 use crate::access::limit::DIRECTORY;
 use crate::error::Result;
+use crate::fhir::Target;
 use crate::fhir::resource::known;
-use crate::fhir::{Json, ResourceType, Target};
 use crate::interaction::House;
 use crate::search::Active;
-use crate::store::audit::Happening;
 use crate::store::audit::chain::Recorded;
+use crate::store::audit::said::{Deed, Said, What, target};
+use crate::store::audit::{Detail, Happening};
 use crate::store::{Method, Version};
-use event::{Deed, Event};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// An AuditEvent to store.
 pub(super) struct Told {
-    /// The AuditEvent, without id.
-    pub(super) body: Json,
+    /// What it says.
+    pub(super) said: Said,
     /// Whose it is: hash of an organisation.
     pub(super) org: i64,
     /// Who else sees it.
@@ -75,8 +73,9 @@ impl<'a> Teller<'a> {
     }
 
     fn tell(&self, row: &Recorded) -> Result<Vec<Told>> {
-        if let Some(what) = Happening::parse(&row.audit.action) {
-            return Ok(vec![self.told(Event::happening(self.house, row, what), row, &[])]);
+        if Happening::parse(&row.audit.action).is_some() {
+            let on = target(&row.audit.detail.on).map(|on| (on.to_string(), 0));
+            return Ok(vec![self.told(What::Happened(row.audit.action.clone()), on, None, row, &[])]);
         }
         let mut made: Vec<&Version> = match row.versions {
             (0, _) => Vec::new(),
@@ -107,8 +106,8 @@ impl<'a> Teller<'a> {
             };
             let patients = self.patients(version)?;
             for patient in each(&patients) {
-                let event = Event::deed(self.house, row, deed).data(version.target.to_string(), version.version);
-                out.push(self.told(event.patient(patient), row, &[version]));
+                let data = Some((version.target.to_string(), version.version));
+                out.push(self.told(What::Deed(deed), data, patient, row, &[version]));
                 if let Some(patient) = patient {
                     touched.entry(patient.to_owned()).or_insert(version.org);
                 }
@@ -117,9 +116,12 @@ impl<'a> Teller<'a> {
         for (org, _) in &row.audit.detail.disclosed {
             let Some(to) = self.organizations.get(org) else { continue };
             for (patient, owner) in touched.iter().filter(|(_, owner)| *owner != org) {
-                let event = Event::disclosure(self.house, row, to).patient(Some(patient));
-                let data = made.iter().map(|v| v.target.to_string());
-                let told = self.told(event.all_data(data), row, &[]);
+                let mut told = self.told(What::Disclosed(to.clone()), None, Some(patient), row, &[]);
+                for data in made.iter().map(|v| (v.target.to_string(), 0)) {
+                    if !told.said.data.contains(&data) {
+                        told.said.data.push(data);
+                    }
+                }
                 out.push(Told { org: *owner, shares: vec![*org], ..told });
             }
         }
@@ -142,18 +144,33 @@ impl<'a> Teller<'a> {
             of.insert(None, Vec::new());
         }
         let told = of.into_iter().map(|(patient, versions)| {
-            let event = Event::asked(self.house, row, versions.first().map(|v| (v.target.to_string(), v.version)));
-            self.told(event.patient(patient.as_deref()), row, &versions)
+            let (is_query, is_operation) = (Deed::of(&row.audit.action) == Deed::Query, row.audit.action.contains('$'));
+            let shown = versions.first().filter(|_| !is_query).map(|v| (v.target.to_string(), v.version));
+            // An operation on a resource is about it.
+            let asked = || target(&row.audit.detail.on).filter(|_| !is_query || is_operation);
+            let data = shown.or_else(|| asked().map(|on| (on.to_string(), 0)));
+            self.told(What::Asked, data, patient.as_deref(), row, &versions)
         });
         Ok(told.collect())
     }
 
-    fn told(&self, event: Event, row: &Recorded, about: &[&Version]) -> Told {
+    fn told(
+        &self,
+        what: What,
+        data: Option<(String, i64)>,
+        patient: Option<&str>,
+        row: &Recorded,
+        about: &[&Version],
+    ) -> Told {
         let nobody = self.house.keys.org("");
         let org = if row.audit.org == 0 { nobody } else { row.audit.org };
         let owners = about.iter().map(|v| v.org).filter(|owner| *owner != org && *owner != 0 && *owner != nobody);
         let owners: BTreeSet<i64> = owners.collect();
-        Told { body: event.end(), org, shares: owners.into_iter().collect() }
+        let detail = Detail { seen: Vec::new(), disclosed: Vec::new(), ..row.audit.detail.clone() };
+        let audit = crate::store::Audit { detail, ..row.audit.clone() };
+        let data = data.into_iter().collect();
+        let said = Said { audit, base: self.house.env.base.clone(), what, data, patient: patient.map(Into::into) };
+        Told { said, org, shares: owners.into_iter().collect() }
     }
 
     /// `Patient/id` of those whose a version is.
@@ -194,11 +211,4 @@ fn patient_of(reference: &str) -> Option<String> {
     let id = id.split('/').next().unwrap_or_default();
     let is_ours = reference.starts_with("Patient/") || reference.starts_with("http");
     (is_ours && crate::fhir::resource::is_id(id)).then(|| format!("Patient/{id}"))
-}
-
-/// Reads `Type/id`, with what follows.
-fn target(on: &str) -> Option<Target> {
-    let mut parts = on.split('/');
-    let (rtype, id) = (ResourceType::parse(parts.next()?)?, parts.next()?);
-    crate::fhir::resource::is_id(id).then(|| Target::new(rtype, id))
 }

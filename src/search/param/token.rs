@@ -102,7 +102,7 @@ pub(in crate::search) fn extract(item: Item<'_>, coded: &Coded, sink: &mut Sink<
         } else {
             forms(coding.system, &code, PLAIN, &mut |form, parts| sink.exact(form, parts));
         }
-        if !coding.text.is_empty() {
+        if !coding.text.is_empty() && sink.place.rtype != crate::search::extract::AUDIT {
             let key = sink.place.exact("text", &[]);
             string::label(coding.text, key, &mut sink.rows.text);
         }

@@ -390,6 +390,9 @@ fn in_slot(
             Cond::any(vec![Cond::Exact(own), Cond::Present { param: seen.slot.to_string(), present: true }])
         }
         (ParamType::Token, None) => Cond::Exact(token::keys(&place, value, &seen.coded)?),
+        (ParamType::Token, Some("text")) if rtype.as_str() == crate::search::extract::AUDIT => {
+            return Err(Refusal::Unknown("the texts of codes are alike in all AuditEvents; ask for the code.".into()));
+        }
         (ParamType::Token, Some("text")) => token::text(&place, &plain)?,
         (ParamType::Token, Some("of-type")) => Cond::Exact(token::of_type(&place, value)?),
         (ParamType::String, None) => string::starts(place.key(), &plain)?,

@@ -15,11 +15,15 @@ const PARTS: [&str; 6] = ["family", "given", "city", "state", "postalCode", "cou
 /// Elements whose codes do not tell cases apart: BCP 47 and BCP 13.
 const CASELESS: [&str; 4] = ["language", "contentType", "format", "mimeType"];
 
+/// Parameters of AuditEvent that are not kept: of the events that Baton writes they are the same, or nothing.
+const ALIKE: [&str; 8] = ["_content", "_text", "altid", "entity-name", "entity-role", "entity-type", "site", "source"];
+
 type Alternative = (ParamType, Expr);
 
 /// Builds the entry of one type from R4's definitions.
 pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
-    let own = |d: &&Definition| d.base.iter().any(|b| super::is_base_of(b, rtype));
+    let is_left_out = |d: &Definition| rtype.as_str() == "AuditEvent" && ALIKE.contains(&d.code.as_str());
+    let own = |d: &&Definition| d.base.iter().any(|b| super::is_base_of(b, rtype)) && !is_left_out(d);
     let mut mine: Vec<(&Definition, Vec<Expr>)> =
         definitions.iter().filter(own).map(|d| (d, d.alternatives_of(rtype))).collect();
     mine.sort_by(|a, b| a.0.code.cmp(&b.0.code));

@@ -12,6 +12,7 @@
 use super::{Audit, Detail};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
+use crate::fhir::Target;
 use crate::store::conn::{Arg, Row, Sql};
 use crate::store::dialect::Dialect;
 use crate::store::read::{COLUMNS, version};
@@ -88,8 +89,17 @@ pub fn digest(bytes: &[u8]) -> String {
     })
 }
 
+/// What the chain holds of an AuditEvent. `stored`: its body as stored; one that is FHIR has its `pk` in it.
+#[must_use]
+pub fn digest_of(pk: i64, stored: &[u8]) -> String {
+    match stored.first() {
+        Some(b'{') => digest(stored),
+        _ => digest(&[pk.to_string().as_bytes(), b" ", stored].concat()),
+    }
+}
+
 impl Recorded {
-    /// The place that follows when this row comes next. `events`: [`digest`] of the body of each of its AuditEvents.
+    /// The place that follows when this row comes next. `events`: [`digest_of`] each of its AuditEvents.
     #[must_use]
     pub fn after(&self, before: &Place, events: &[String]) -> Place {
         let (a, seq) = (&self.audit, before.seq + 1);
@@ -172,6 +182,18 @@ impl Store {
             }
         }
         Ok(out)
+    }
+
+    /// [`digest_of`] these AuditEvents, by id.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn digests(&self, targets: &[Target]) -> Result<HashMap<String, String>> {
+        let keys: Vec<i64> = targets.iter().map(|t| self.inner.shared.keys.target(t.rtype.as_str(), &t.id)).collect();
+        let mut sql = Sql::new(self.inner.shared.dialect);
+        sql.push("SELECT v.id, v.pk, v.body FROM version v WHERE v.self_key").any(&keys);
+        let rows = self.reading().await?.conn()?.fetch(sql).await?;
+        rows.iter().map(|row| Ok((row.text(0)?, digest_of(row.int(1)?, &row.bytes(2)?)))).collect()
     }
 
     /// Where the chain begins: after the last row that was taken away.

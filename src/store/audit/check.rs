@@ -1,7 +1,6 @@
 //! Looks at the chain again, row by row: is it as it was sealed?
 
-use super::chain::{Place, digest, event_id};
-use crate::access::Limit;
+use super::chain::{Place, event_id};
 use crate::error::Result;
 use crate::fhir::Target;
 use crate::fhir::resource::known;
@@ -52,7 +51,7 @@ impl Store {
             let rows = self.sealed_after(place.seq, BATCH).await?;
             let targets: Vec<Target> =
                 rows.iter().flat_map(|r| (0..r.told).map(|n| Target::new(event, event_id(r.row.pk, n)))).collect();
-            let mut events = self.get_many(&Limit::Everything, &targets).await?.into_iter();
+            let mut events = self.digests(&targets).await?;
             if rows.is_empty() {
                 found.broken = broken(place.seq + 1, None, "the row is missing, and all that follow up to the last");
                 return Ok(found);
@@ -63,8 +62,7 @@ impl Store {
                     found.broken = broken(place.seq + 1, None, "the row is missing");
                     return Ok(found);
                 }
-                let told: Vec<Option<String>> =
-                    (0..sealed.told).map(|_| events.next().flatten().map(|v| digest(&v.body))).collect();
+                let told: Vec<Option<String>> = (0..sealed.told).map(|n| events.remove(&event_id(pk, n))).collect();
                 if told.iter().any(Option::is_none) {
                     found.broken = broken(seq, Some(pk), "an AuditEvent of the row is missing");
                     return Ok(found);

@@ -169,10 +169,13 @@ async fn the_audit_is_found_by_its_search_parameters(server: TestServer) {
         ("agent-role=pharmacist".into(), false),
         ("address=127.0.0.1".into(), true),
         ("address=192.0.2.1".into(), false),
-        ("entity-role=1".into(), true),
+        ("entity:identifier=nobody".into(), false),
     ] {
         let all = auditor.search(&format!("AuditEvent?{query}&_count=1000")).await;
         let has = all.iter().any(|e| entities(e, "1") == [id.as_str()]);
         assert_eq!(has, finds, "{query}: {all:#?}");
+    }
+    for query in ["entity-role=1", "_content=rest", "type:text=rest", "source=Device/1"] {
+        auditor.read(&format!("AuditEvent?{query}")).await.is(400);
     }
 }

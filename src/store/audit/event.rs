@@ -1,10 +1,10 @@
 //! One AuditEvent, built as BALP has it.
+//!
+//! It is stored as what it says, a tenth of its size, and becomes FHIR when it is read.
 
-use super::target;
+use super::said::{Deed, Said, What, target};
+use super::{Audit, Happening};
 use crate::fhir::Json;
-use crate::interaction::House;
-use crate::store::audit::Happening;
-use crate::store::audit::chain::Recorded;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -20,41 +20,6 @@ const ACT_REASON: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
 const OWN_ROLE: &str = "http://baton.example/fhir/CodeSystem/role";
 const OWN_HAPPENING: &str = "http://baton.example/fhir/CodeSystem/audit-happening";
 
-/// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
-    Create,
-    Read,
-    Update,
-    Patch,
-    Delete,
-    Query,
-}
-
-impl Deed {
-    /// Profile, code of the action, whether the data flow to the client.
-    const fn row(self) -> (&'static str, &'static str, bool) {
-        match self {
-            Self::Create => ("Create", "C", false),
-            Self::Read => ("Read", "R", true),
-            Self::Update | Self::Patch => ("Update", "U", false),
-            Self::Delete => ("Delete", "D", false),
-            Self::Query => ("Query", "E", false),
-        }
-    }
-
-    fn of(action: &str) -> Self {
-        match action {
-            "read" | "vread" => Self::Read,
-            "create" => Self::Create,
-            "update" => Self::Update,
-            "patch" => Self::Patch,
-            "delete" => Self::Delete,
-            _ => Self::Query,
-        }
-    }
-}
-
 /// Under construction.
 pub(super) struct Event {
     body: Value,
@@ -64,27 +29,33 @@ pub(super) struct Event {
 }
 
 impl Event {
-    /// A write that went well.
-    pub(super) fn deed(house: &House, row: &Recorded, deed: Deed) -> Self {
-        let code = match deed {
-            Deed::Create => "create",
-            Deed::Update => "update",
-            Deed::Patch => "patch",
-            Deed::Delete => "delete",
-            Deed::Read => "read",
-            Deed::Query => "search-type",
+    /// The whole of it.
+    pub(super) fn of(said: &Said) -> Json {
+        let mut event = match &said.what {
+            What::Deed(deed) => Self::rest(said, *deed, deed.code()),
+            What::Asked => Self::asked(said),
+            What::Happened(what) => match Happening::parse(what) {
+                Some(what) => Self::happening(said, what),
+                None => Self::asked(said),
+            },
+            What::Disclosed(to) => Self::disclosure(said, to),
         };
-        Self::rest(house, row, deed, code)
+        for (what, version) in &said.data {
+            event.data(what, *version);
+        }
+        if let Some(patient) = &said.patient {
+            event.patient(patient);
+        }
+        event.end()
     }
 
-    /// What a row without versions asked for. `shown`: what a read showed.
-    pub(super) fn asked(house: &House, row: &Recorded, shown: Option<(String, i64)>) -> Self {
-        let (action, detail) = (row.audit.action.as_str(), &row.audit.detail);
+    /// What a row without versions asked for.
+    fn asked(said: &Said) -> Self {
+        let (action, detail) = (said.audit.action.as_str(), &said.audit.detail);
         let deed = Deed::of(action);
         let code = if action.contains('$') { "operation" } else { action };
-        let mut event = Self::rest(house, row, deed, code);
-        let asks_audit = detail.on.starts_with("AuditEvent");
-        if asks_audit {
+        let mut event = Self::rest(said, deed, code);
+        if said.asks_audit() {
             event.body["type"] = json!({"system": DCM, "code": "110101", "display": "Audit Log Used"});
             event.profile = None;
         }
@@ -97,21 +68,12 @@ impl Event {
                 "type": coding(ENTITY_TYPE, "2", "System Object"), "role": coding(OBJECT_ROLE, "24", "Query"),
                 "query": STANDARD.encode(raw),
             }));
-            // An operation on a resource is about it.
-            return match target(&detail.on) {
-                Some(on) if action.contains('$') => event.data(on.to_string(), 0),
-                _ => event,
-            };
         }
-        match (shown, target(&detail.on)) {
-            (Some((what, version)), _) => event.data(what, version),
-            (None, Some(on)) => event.data(on.to_string(), 0),
-            (None, None) => event,
-        }
+        event
     }
 
     /// What happened beside FHIR.
-    pub(super) fn happening(house: &House, row: &Recorded, what: Happening) -> Self {
+    fn happening(said: &Said, what: Happening) -> Self {
         let (code, display, subtype) = match what {
             Happening::Login => ("110114", "User Authentication", Some((DCM, "110122", "Login"))),
             Happening::LoginFailed => ("110114", "User Authentication", Some((DCM, "110122", "Login"))),
@@ -131,46 +93,42 @@ impl Event {
             subtypes.push(coding(system, "AuthZ-Role", "Authorization Decision using only Roles"));
         }
         subtypes.push(json!({"system": OWN_HAPPENING, "code": what.as_str()}));
-        let mut event = Self::new(row, "E", json!({"system": DCM, "code": code, "display": display}), subtypes);
-        event.agents(house, row, ("110150", "Application"), "IRCP");
+        let mut event = Self::new(&said.audit, "E", json!({"system": DCM, "code": code, "display": display}), subtypes);
+        event.agents(said, ("110150", "Application"), "IRCP");
         let system = "http://terminology.hl7.org/CodeSystem/extra-security-role-type";
         let who = json!({"type": {"coding": [coding(system, "authserver", "authorization server")]},
-            "who": {"display": "Baton"}, "requestor": false, "network": {"address": house.env.base, "type": "5"}});
+            "who": {"display": "Baton"}, "requestor": false, "network": {"address": said.base, "type": "5"}});
         push(&mut event.body, "agent", who);
-        match target(&row.audit.detail.on) {
-            Some(on) => event.data(on.to_string(), 0),
-            None if row.audit.detail.on.is_empty() => event,
-            None => {
-                let name = row.audit.detail.on.clone();
-                event.entity(json!({"type": coding(ENTITY_TYPE, "2", "System Object"), "name": name}));
-                event
-            }
+        let on = &said.audit.detail.on;
+        if !on.is_empty() && target(on).is_none() {
+            event.entity(json!({"type": coding(ENTITY_TYPE, "2", "System Object"), "name": on}));
         }
+        event
     }
 
     /// A handoff was opened to another organisation.
-    pub(super) fn disclosure(house: &House, row: &Recorded, to: &str) -> Self {
+    fn disclosure(said: &Said, to: &str) -> Self {
         let subtype = coding(
             "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle",
             "disclose",
             "Disclose Record Lifecycle Event",
         );
         let kind = json!({"system": DCM, "code": "110106", "display": "Export"});
-        let mut event = Self::new(row, "R", kind, vec![subtype]);
+        let mut event = Self::new(&said.audit, "R", kind, vec![subtype]);
         event.profile = Some("PrivacyDisclosure.Source");
-        let base = &house.env.base;
+        let base = &said.base;
         push(&mut event.body, "agent", role_id("110153", "Source Role ID", json!({"display": "Baton"}), base));
         let recipient = json!({"reference": format!("Organization/{to}")});
         push(&mut event.body, "agent", role_id("110152", "Destination Role ID", recipient, base));
-        event.user(row, "IRCP");
+        event.user(&said.audit, "IRCP");
         event
     }
 
-    fn rest(house: &House, row: &Recorded, deed: Deed, code: &str) -> Self {
+    fn rest(said: &Said, deed: Deed, code: &str) -> Self {
         let (profile, action, flows_to_client) = deed.row();
         let kind = json!({"system": EVENT_TYPE, "code": "rest", "display": "RESTful Operation"});
-        let mut event = Self::new(row, action, kind, vec![json!({"system": REST, "code": code})]);
-        if row.audit.outcome < 400 && !matches!(code, "operation") && !code.starts_with("history") {
+        let mut event = Self::new(&said.audit, action, kind, vec![json!({"system": REST, "code": code})]);
+        if said.audit.outcome < 400 && !matches!(code, "operation") && !code.starts_with("history") {
             (event.profile, event.has_patient_profile) = (Some(profile), true);
         }
         let (source, destination) = (("110153", "Source Role ID"), ("110152", "Destination Role ID"));
@@ -180,22 +138,22 @@ impl Event {
             _ => (source, Some(destination)),
         };
         let person = if matches!(deed, Deed::Read | Deed::Query) { "IRCP" } else { "AUT" };
-        event.agents(house, row, roles.0, person);
+        event.agents(said, roles.0, person);
         let who = json!({"display": "Baton"});
         let server = match roles.1 {
-            Some((code, display)) => role_id(code, display, who, &house.env.base),
+            Some((code, display)) => role_id(code, display, who, &said.base),
             None => {
                 let system = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
                 json!({"type": {"coding": [coding(system, "custodian", "Custodian")]}, "who": who,
-                    "requestor": false, "network": {"address": house.env.base, "type": "5"}})
+                    "requestor": false, "network": {"address": said.base, "type": "5"}})
             }
         };
         push(&mut event.body, "agent", server);
         event
     }
 
-    fn new(row: &Recorded, action: &str, kind: Value, subtypes: Vec<Value>) -> Self {
-        let outcome = match row.audit.outcome {
+    fn new(audit: &Audit, action: &str, kind: Value, subtypes: Vec<Value>) -> Self {
+        let outcome = match audit.outcome {
             ..400 => "0",
             400..500 => "4",
             _ => "8",
@@ -205,18 +163,18 @@ impl Event {
             "type": kind,
             "subtype": subtypes,
             "action": action,
-            "recorded": row.audit.at.to_string(),
+            "recorded": audit.at.to_string(),
             "outcome": outcome,
         });
-        if let Some(why) = row.audit.detail.why.as_ref().filter(|w| !w.is_empty()) {
+        if let Some(why) = audit.detail.why.as_ref().filter(|w| !w.is_empty()) {
             body["outcomeDesc"] = why.as_str().into();
         }
         let mut event = Self { body, profile: None, has_patient_profile: false };
-        if !row.audit.request_id.is_empty() {
+        if !audit.request_id.is_empty() {
             let system = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType";
             event.entity(json!({
                 "type": coding(system, "XrequestId", "X-Request-Id"),
-                "what": {"identifier": {"value": row.audit.request_id}},
+                "what": {"identifier": {"value": audit.request_id}},
             }));
         }
         event
@@ -227,12 +185,12 @@ impl Event {
     }
 
     /// The client, the person and the organisation behind a request.
-    fn agents(&mut self, house: &House, row: &Recorded, client: (&str, &str), person: &str) {
-        let (audit, detail) = (&row.audit, &row.audit.detail);
+    fn agents(&mut self, said: &Said, client: (&str, &str), person: &str) {
+        let (audit, detail) = (&said.audit, &said.audit.detail);
         let name = if audit.client.is_empty() { "unknown" } else { &audit.client };
         let network = match &detail.address {
             Some(address) => json!({"address": address, "type": "2"}),
-            None => json!({"address": house.env.base, "type": "5"}),
+            None => json!({"address": said.base, "type": "5"}),
         };
         let mut agent = json!({
             "type": {"coding": [coding(DCM, client.0, client.1)]},
@@ -242,10 +200,10 @@ impl Event {
             "network": network,
         });
         if audit.usr.is_empty() {
-            Self::standing(&mut agent, row);
+            Self::standing(&mut agent, audit);
         }
         push(&mut self.body, "agent", agent);
-        self.user(row, person);
+        self.user(&said.audit, person);
         if let Some(org) = &detail.org {
             let system = "http://terminology.hl7.org/CodeSystem/v3-RoleClass";
             let agent = json!({
@@ -258,28 +216,28 @@ impl Event {
     }
 
     /// The person behind a request, where there is one.
-    fn user(&mut self, row: &Recorded, kind: &str) {
-        if row.audit.usr.is_empty() {
+    fn user(&mut self, audit: &Audit, kind: &str) {
+        if audit.usr.is_empty() {
             return;
         }
-        let mut who = json!({"identifier": {"value": row.audit.usr}});
-        if let Some(person) = &row.audit.detail.person {
+        let mut who = json!({"identifier": {"value": audit.usr}});
+        if let Some(person) = &audit.detail.person {
             who["reference"] = person.as_str().into();
         }
         let display = if kind == "AUT" { "author (originator)" } else { "information recipient" };
         let mut agent = json!({
             "type": {"coding": [coding(PARTICIPATION, kind, display)]},
             "who": who,
-            "name": row.audit.usr,
+            "name": audit.usr,
             "requestor": true,
         });
-        Self::standing(&mut agent, row);
+        Self::standing(&mut agent, audit);
         push(&mut self.body, "agent", agent);
     }
 
     /// Role, token and purpose of who asks.
-    fn standing(agent: &mut Value, row: &Recorded) {
-        let detail = &row.audit.detail;
+    fn standing(agent: &mut Value, audit: &Audit) {
+        let detail = &audit.detail;
         if !detail.role.is_empty() {
             agent["role"] = json!([{"coding": [{"system": OWN_ROLE, "code": detail.role}]}]);
             let purpose = match detail.role.as_str() {
@@ -295,7 +253,7 @@ impl Event {
     }
 
     /// With a resource that it is about; version 0: which is not known.
-    pub(super) fn data(mut self, what: String, version: i64) -> Self {
+    fn data(&mut self, what: &str, version: i64) {
         let mut entity = json!({
             "what": {"reference": what},
             "type": coding(ENTITY_TYPE, "2", "System Object"),
@@ -305,24 +263,10 @@ impl Event {
             entity["detail"] = json!([{"type": "versionId", "valueString": version.to_string()}]);
         }
         self.entity(entity);
-        self
-    }
-
-    /// With many.
-    pub(super) fn all_data(mut self, all: impl Iterator<Item = String>) -> Self {
-        let mut named: Vec<String> = Vec::new();
-        for what in all {
-            if !named.contains(&what) {
-                self = self.data(what.clone(), 0);
-                named.push(what);
-            }
-        }
-        self
     }
 
     /// With the patient.
-    pub(super) fn patient(mut self, patient: Option<&str>) -> Self {
-        let Some(patient) = patient else { return self };
+    fn patient(&mut self, patient: &str) {
         self.entity(json!({
             "what": {"reference": patient},
             "type": coding(ENTITY_TYPE, "1", "Person"),
@@ -338,11 +282,10 @@ impl Event {
                 other => other,
             });
         }
-        self
     }
 
     /// The AuditEvent.
-    pub(super) fn end(mut self) -> Json {
+    fn end(mut self) -> Json {
         if let Some(profile) = self.profile {
             self.body["meta"] = json!({"profile": [format!("{BALP}{profile}")]});
         }
