@@ -17,7 +17,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 /// Endpoints for programs; all take POST.
 const ENDPOINTS: [&str; 4] = ["/auth/token", "/auth/introspect", "/auth/revoke", "/auth/launch"];
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
-const HEADERS: &str = "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Request-Id";
+const HEADERS: &str = "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Provenance, X-Request-Id";
 const EXPOSED: &str = "Content-Location, ETag, Last-Modified, Location, Preference-Applied, Retry-After, WWW-Authenticate, X-Progress, X-Request-Id";
 
 /// Whether a path is answered here.

@@ -90,6 +90,7 @@ pub(super) fn read(request: &HttpRequest, verb: Verb, preferences: &[(Preference
     }
     if !matches!(verb, Verb::Get | Verb::Head) {
         wire.if_match = text("if-match")?;
+        wire.provenance = text("x-provenance")?;
     }
     for (_, text) in preferences {
         match *text {

@@ -30,7 +30,13 @@ pub(super) struct Entry {
 
 impl Engine {
     /// batch or transaction.
-    pub(super) async fn bundle(&self, ctx: &Ctx, body: Body, prefer: Option<Prefer>) -> Result<Answer> {
+    pub(super) async fn bundle(
+        &self,
+        ctx: &Ctx,
+        body: Body,
+        prefer: Option<Prefer>,
+        provenance: Option<Json>,
+    ) -> Result<Answer> {
         let text = body.text().unwrap_or_default();
         let mut bundle = body.json(&self.house().json)?;
         match bundle["resourceType"].as_str() {
@@ -61,7 +67,8 @@ impl Engine {
         let (base, limits) = (ctx.base.as_ref(), &self.house().json);
         let entries = entries.into_iter().enumerate().map(|(n, entry)| Entry::read(n, entry, base, limits)).collect();
         match bundle["type"].as_str() {
-            Some("transaction") => self.transaction(ctx, entries, prefer, &text).await,
+            Some("transaction") => self.transaction(ctx, entries, prefer, &text, provenance).await,
+            Some("batch") if provenance.is_some() => Err(super::provenance::goes_with()),
             Some("batch") => self.batch(ctx, entries, prefer, &text).await,
             _ => {
                 let text =

@@ -76,7 +76,8 @@ fn by(at: &At, id: Action, query: Action) -> Action {
 }
 
 impl Engine {
-    pub(super) async fn change(&self, ctx: &Ctx, request: Request) -> Result<Answer> {
+    /// `provenance`: of what it writes.
+    pub(super) async fn change(&self, ctx: &Ctx, request: Request, provenance: Option<Json>) -> Result<Answer> {
         let text = request.text();
         let Change { action, draft, prefer } = Change::of(self, request)?;
         let rtype = draft.at.rtype();
@@ -84,6 +85,9 @@ impl Engine {
         let name = format!("{} {rtype}", draft.method.as_str());
         let mut asks = Asks::default();
         asks.add(self, ctx, draft);
+        if let Some(provenance) = provenance {
+            asks.accompany(self, ctx, provenance);
+        }
         let outcomes = self.write(ctx, asks, Others::default(), &name).await?.outcomes;
         let outcome = outcomes.into_iter().next().ok_or_else(|| Error::fault("a write without an outcome"))?;
         Ok(answer(outcome, prefer, text.as_deref()))

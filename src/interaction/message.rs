@@ -94,7 +94,7 @@ impl Engine {
             let (subjects, newest) = taken.subjects().await?;
             let is_late = newest.zip(message.sent).is_some_and(|(newest, sent)| sent < newest);
             let entries = taken.entries(&subjects, is_late)?;
-            match self.transaction(ctx, entries, Some(Prefer::Minimal), &text).await {
+            match self.transaction(ctx, entries, Some(Prefer::Minimal), &text, None).await {
                 Ok(_) => return Ok(taken.answer(is_late, prefer)),
                 // Another message about it, or a copy, came between.
                 Err(error) if error.kind == Kind::VersionMismatch => {}

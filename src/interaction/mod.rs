@@ -6,7 +6,7 @@
 //! Source: <https://hl7.org/fhir/R4/http.html>.
 
 mod answer;
-mod audit;
+pub(crate) mod audit;
 mod batch;
 mod bundle;
 mod capability;
@@ -18,6 +18,7 @@ mod openapi;
 mod operation;
 mod page;
 pub(crate) mod parameter;
+mod provenance;
 mod published;
 mod read;
 mod reading;
@@ -216,11 +217,12 @@ impl Engine {
             Request::Search { of, query, lenient } => Box::pin(self.search(ctx, of, &query, lenient)).await,
             Request::History { of, query } => Box::pin(self.history(ctx, of, &query)).await,
             Request::Capabilities { query } => self.capabilities(&query).await,
-            Request::Bundle { body, prefer } => Box::pin(self.bundle(ctx, body, prefer)).await,
+            Request::Bundle { body, prefer } => Box::pin(self.bundle(ctx, body, prefer, None)).await,
             Request::Start { body, prefer } => Box::pin(self.start_job(ctx, body, prefer)).await,
             Request::Job { id, ask } => Box::pin(self.job(ctx, &id, ask)).await,
             Request::Operation(operation) => Box::pin(self.operation(ctx, operation)).await,
-            write => Box::pin(self.change(ctx, write)).await,
+            Request::Accompanied { provenance, of } => Box::pin(self.accompanied(ctx, &provenance, *of)).await,
+            write => Box::pin(self.change(ctx, write, None)).await,
         }
     }
 

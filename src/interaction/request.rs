@@ -112,6 +112,13 @@ pub enum Request {
     },
     /// `$name`.
     Operation(Operation),
+    /// A create, update, patch or transaction with what its `X-Provenance` says.
+    Accompanied {
+        /// The header: a Provenance without target.
+        provenance: Bytes,
+        /// The interaction.
+        of: Box<Request>,
+    },
     /// capabilities.
     Capabilities {
         /// `mode`, `_summary`, `_elements`, raw.
@@ -152,6 +159,9 @@ impl Request {
     /// Whether a preference has a say in it: then the answer names it as applied.
     #[must_use]
     pub fn heeds(&self, preference: Preference) -> bool {
+        if let Self::Accompanied { of, .. } = self {
+            return of.heeds(preference);
+        }
         match preference {
             Preference::Return => match self {
                 Self::Create { .. } | Self::Update { .. } | Self::Patch { .. } | Self::Bundle { .. } => true,

@@ -67,6 +67,8 @@ pub struct Wire {
     pub if_none_match: Option<String>,
     /// `If-None-Exist`.
     pub if_none_exist: Option<String>,
+    /// `X-Provenance`.
+    pub provenance: Option<String>,
     /// `If-Modified-Since`, seconds since 1970.
     pub if_modified_since: Option<i64>,
     /// `Prefer: return=…`, where given.
@@ -89,6 +91,7 @@ impl Wire {
             if_match: None,
             if_none_match: None,
             if_none_exist: None,
+            provenance: None,
             if_modified_since: None,
             prefer: None,
             lenient: false,
@@ -220,9 +223,13 @@ pub(super) const ROUTES: &[Route] = &[
 /// # Errors
 /// `NotFound` for a path that no interaction has, `MethodNotAllowed` for a method that the path does not take, `Invalid`
 /// for ids and headers that cannot be.
-pub fn route(path: &str, wire: Wire) -> Result<Request> {
+pub fn route(path: &str, mut wire: Wire) -> Result<Request> {
+    let provenance = wire.provenance.take();
     match find(path, wire)? {
-        Some(request) => Ok(request),
+        Some(of) => Ok(match provenance {
+            Some(text) => Request::Accompanied { provenance: text.into(), of: Box::new(of) },
+            None => of,
+        }),
         None => Err(match allowed(path).as_str() {
             "" => unknown(path),
             methods => Error::method_not_allowed(format!("'{}' takes {methods}", printable(path))),
@@ -233,8 +240,35 @@ pub fn route(path: &str, wire: Wire) -> Result<Request> {
 /// The methods that a path takes, as `Allow` lists them; none for a path that no interaction has.
 #[must_use]
 pub fn allowed(path: &str) -> String {
-    let takes = |verb: &Verb| find(path, Wire::new(*verb, "")).is_ok_and(|found| found.is_some());
+    let takes =
+        |verb: &Verb| find(path, Wire::new(*verb, "")).is_ok_and(|found| found.is_some_and(|r| !writes_audit(&r)));
     Verb::ALL.iter().filter(|(_, verb)| takes(verb)).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// Writes that nobody may ask for: the audit's are the server's own. Who does is told that it is forbidden, and not that there is
+/// no such path.
+fn writes_audit(request: &Request) -> bool {
+    match request {
+        Request::Create { rtype, .. } => is_audit(*rtype),
+        Request::Update { at, .. } | Request::Patch { at, .. } | Request::Delete { at, .. } => is_audit(at.rtype()),
+        Request::Operation(call) => match &call.on {
+            Scope::Instance(target) => is_audit(target.rtype) && super::operation::changes(call),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether a type is the server's to write.
+pub(super) fn is_audit(rtype: ResourceType) -> bool {
+    rtype.as_str() == "AuditEvent"
+}
+
+impl Route {
+    /// Whether it changes a resource.
+    pub(super) fn writes(&self) -> bool {
+        ["create", "update", "patch", "delete"].iter().any(|verb| self.code.trim_start_matches("conditional-") == *verb)
+    }
 }
 
 /// The interaction; `None` where the path takes other methods, or none.

@@ -18,7 +18,7 @@ use super::write::{Asks, Draft, Others};
 use crate::access::Ctx;
 use crate::access::scope::Action;
 use crate::error::{Error, Result};
-use crate::fhir::Target;
+use crate::fhir::{Json, Target};
 
 /// What an entry became.
 enum Part {
@@ -33,13 +33,14 @@ enum Part {
 }
 
 impl Engine {
-    /// `text`: of the Bundle, for the places of what was noticed.
+    /// `text`: of the Bundle, for the places of what was noticed. `provenance`: of all that it writes.
     pub(super) async fn transaction(
         &self,
         ctx: &Ctx,
         entries: Vec<Result<Entry>>,
         wanted: Option<Prefer>,
         text: &[u8],
+        provenance: Option<Json>,
     ) -> Result<Answer> {
         let mut asks = Asks::default();
         let mut others = Others::default();
@@ -84,6 +85,9 @@ impl Engine {
                     parts.push(Part::Read(request));
                 }
             }
+        }
+        if let Some(provenance) = provenance {
+            asks.accompany(self, ctx, provenance);
         }
         asks.end()?;
         let (mut outcomes, mut answers) = (Vec::new().into_iter(), Vec::new().into_iter());

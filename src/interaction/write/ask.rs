@@ -41,6 +41,8 @@ pub(in crate::interaction) struct Ask {
     pub(super) is_versioned: bool,
     /// What the validation of the body noticed that blocks nothing.
     pub(super) noticed: Vec<Issue>,
+    /// The Provenance of the other writes: without one of them there is none.
+    pub(super) accompanies: bool,
 }
 
 /// `Type?criteria` where a reference should be.
@@ -113,6 +115,50 @@ impl Asks {
         }
     }
 
+    /// Adds the Provenance of what is written: its targets are all others but deletes, each with its version.
+    pub(in crate::interaction) fn accompany(&mut self, engine: &Engine, ctx: &Ctx, mut provenance: Json) {
+        let mut targets = Vec::new();
+        for ask in self.list.iter_mut().filter(|ask| ask.method != Method::Delete) {
+            let name = || format!("urn:uuid:{}", uuid::Uuid::new_v4());
+            let reference = match &ask.at {
+                Where::Id(target) => target.to_string(),
+                Where::New(..) | Where::Query(..) => ask.full_url.get_or_insert_with(name).clone(),
+            };
+            targets.push(serde_json::json!({"reference": reference, "extension": [versioned::mark()]}));
+        }
+        if targets.is_empty() {
+            if self.list.is_empty() && self.faults.is_empty() {
+                let text = "X-Provenance tells of what is written, and nothing is; leave it out";
+                self.fail(Error::invalid(text).at("Provenance.target"), "");
+            }
+            return;
+        }
+        provenance.set("target", Json::from(serde_json::Value::from(targets)));
+        let draft = Draft {
+            method: Method::Post,
+            at: At::Query(known("Provenance"), String::new()),
+            if_none_exist: None,
+            body: provenance,
+            patch: None,
+            when: When::default(),
+            full_url: None,
+            place: String::new(),
+        };
+        match self.try_add(engine, ctx, draft) {
+            Ok(()) => {
+                if let Some(ask) = self.list.last_mut() {
+                    ask.accompanies = true;
+                }
+            }
+            Err(mut error) => {
+                for issue in &mut error.issues {
+                    issue.diagnostics = format!("X-Provenance: {}", issue.diagnostics);
+                }
+                self.fail(error, "");
+            }
+        }
+    }
+
     /// Whether there is nothing to write.
     pub(in crate::interaction) fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -175,7 +221,20 @@ impl Asks {
         };
         let is_versioned = versioned::is_marked(patch.as_ref().map_or(&body, Patch::body));
         let fresh_id = engine.house().store.fresh_id(rtype);
-        self.list.push(Ask { method, at, body, patch, when, full_url, place, fresh_id, links, is_versioned, noticed });
+        self.list.push(Ask {
+            method,
+            at,
+            body,
+            patch,
+            when,
+            full_url,
+            place,
+            fresh_id,
+            links,
+            is_versioned,
+            noticed,
+            accompanies: false,
+        });
         Ok(())
     }
 

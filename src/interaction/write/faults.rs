@@ -21,6 +21,11 @@ impl Faults {
         self.issues.extend(error.issues.into_iter().take(room));
     }
 
+    /// Whether nothing failed.
+    pub(in crate::interaction) const fn is_empty(&self) -> bool {
+        self.kind.is_none()
+    }
+
     /// Keeps the value, or the failure.
     pub(in crate::interaction) fn keep<T>(&mut self, result: Result<T>, place: &str) -> Option<T> {
         result.map_err(|e| self.add(e, place)).ok()

@@ -7,6 +7,11 @@ use crate::fhir::{Json, Target};
 
 const MARK: &str = "http://hl7.org/fhir/StructureDefinition/resolve-as-version-specific";
 
+/// The mark.
+pub(super) fn mark() -> serde_json::Value {
+    serde_json::json!({"url": MARK, "valueBoolean": true})
+}
+
 /// Whether any reference of a body bears the mark.
 pub(super) fn is_marked(json: &Json) -> bool {
     match json {

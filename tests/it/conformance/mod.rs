@@ -28,7 +28,7 @@ const SECTIONS: &[(&str, &[&str], &str)] = &[
         &["json.html", "datatypes.html", "narrative.html", "extensibility.html"],
         "JSON, data types, narrative, extensions",
     ),
-    ("R4", &["resource.html", "references.html", "element.html"], "Resources and references"),
+    ("R4", &["resource.html", "references.html", "element.html", "provenance.html"], "Resources and references"),
     (
         "R4",
         &["validation.html", "profiling.html", "elementdefinition.html", "structuredefinition.html"],

@@ -14,6 +14,7 @@ mod pages;
 mod patch;
 mod prefer;
 mod profiles;
+mod provenance;
 mod reading;
 mod references;
 mod referrers;
