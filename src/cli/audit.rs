@@ -7,7 +7,9 @@ use crate::clock::Instant;
 use crate::config::{Settings, StoreArgs};
 use crate::error::{Error, Result};
 use crate::fhir::Target;
-use crate::fhir::resource::known;
+use crate::fhir::resource::{is_id, known};
+use crate::interaction::audit::report;
+use crate::search::{Cond, Plan, Registry};
 use crate::store::audit::chain::event_id;
 use crate::store::{self, Store};
 use clap::Subcommand;
@@ -32,6 +34,37 @@ enum What {
     Verify(Verify),
     /// Write AuditEvents to standard output, one JSON a line
     Export(Export),
+    /// Write who saw or changed what of a patient, and to whom it was disclosed, newest first
+    Report(Report),
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct Report {
+    /// Which database
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Whose: the logical id of a Patient
+    #[arg(long, value_name = "ID")]
+    patient: String,
+    /// Only what was done at this instant or later
+    #[arg(long, value_name = "INSTANT")]
+    from: Option<String>,
+    /// Only what was done before this instant
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<String>,
+    /// Only what was disclosed to another organisation: the accounting of disclosures
+    #[arg(long)]
+    disclosures: bool,
+    /// What to write: csv for spreadsheets, html to print, ndjson for programs
+    #[arg(long, value_enum, default_value_t = Format::Csv)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Csv,
+    Html,
+    Ndjson,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -68,6 +101,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.what {
         What::Verify(arguments) => verify(arguments).await,
         What::Export(arguments) => export(arguments).await,
+        What::Report(arguments) => report_of(arguments).await,
     }
 }
 
@@ -114,6 +148,43 @@ fn instant(name: &str, text: Option<&String>) -> Result<Option<Instant>> {
         Instant::parse(t).ok_or_else(|| Error::invalid(format!("--{name} is an instant such as 2026-11-25T09:00:00Z")))
     };
     text.map(read).transpose()
+}
+
+async fn report_of(arguments: Report) -> Result<ExitCode> {
+    let from = instant("from", arguments.from.as_ref())?;
+    let until = instant("until", arguments.until.as_ref())?;
+    if !is_id(&arguments.patient) {
+        return Err(Error::invalid("--patient is the logical id of a Patient, without Patient/"));
+    }
+    let store = open(arguments.store).await?;
+    let (patient, event) = (Target::new(known("Patient"), arguments.patient), known("AuditEvent"));
+    let keys = Registry::builtin().reference_keys(&store.keys(), event, "patient", &patient);
+    let plan = Plan { types: vec![event], cond: Cond::Exact(keys), sort: Vec::new(), count: BATCH, total: false };
+    let (mut events, mut next) = (Vec::new(), None);
+    loop {
+        let page = store.search(&Limit::Everything, &plan, next.as_ref()).await?;
+        for row in page.rows {
+            let event = row.json()?;
+            let at = Instant::parse(event["recorded"].text()).unwrap_or_default();
+            let is_in_time = from.is_none_or(|t| at >= t) && until.is_none_or(|t| at < t);
+            if is_in_time && (!arguments.disclosures || event["type"]["code"].text() == report::DISCLOSED) {
+                events.push(event);
+            }
+        }
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    let text = match arguments.format {
+        Format::Ndjson => events.iter().map(|event| format!("{event}\n")).collect(),
+        Format::Csv => report::csv(&report::lines(&store, &events).await?),
+        Format::Html => report::html(&patient, &report::lines(&store, &events).await?, None),
+    };
+    let broken = |e: std::io::Error| Error::fault(format!("the output takes no more: {e}")).caused_by(e);
+    std::io::stdout().lock().write_all(text.as_bytes()).map_err(broken)?;
+    eprintln!("{} AuditEvents of {patient}", events.len());
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn export(arguments: Export) -> Result<ExitCode> {

@@ -9,7 +9,7 @@ mod terminology;
 use super::answer::Answer;
 use super::operation::table::{Row, rows};
 use super::published::{DATED, definition};
-use super::route::{Part, ROUTES, Route};
+use super::route::{Part, ROUTES, Route, is_audit};
 use super::subset::Subset;
 use super::{Engine, House};
 use crate::error::{Error, Result};
@@ -143,7 +143,7 @@ fn operations(is_listed: impl Fn(&Row) -> bool) -> Vec<Value> {
 
 fn resource(house: &House, active: &Active, rtype: ResourceType) -> Value {
     // The audit is written by the server alone.
-    let is_written = rtype.as_str() != "AuditEvent";
+    let is_written = !is_audit(rtype);
     let of_type: &[&str] = if is_written { &OF_TYPE } else { &OF_READ };
     let mut params: Vec<&crate::search::Param> =
         active.registry.params(rtype).filter(|p| p.building().is_none()).collect();

@@ -9,7 +9,7 @@ mod schema;
 
 use super::capability::PATCHES;
 use super::operation::table::{Level, On, Row, rows};
-use super::route::{Part, ROUTES, Route, Verb};
+use super::route::{Part, ROUTES, Route, Verb, is_audit};
 use super::{Engine, House};
 use crate::fhir::ResourceType;
 use crate::search::Active;
@@ -47,6 +47,9 @@ fn document(house: &House, active: &Active, own: &[(&str, &str, &str, &str)]) ->
             if route.path.contains(&Part::Member) && !rtype.is_some_and(super::published::has_compartment) {
                 continue;
             }
+            if route.writes() && rtype.is_some_and(is_audit) {
+                continue;
+            }
             for verb in route.verbs.iter().filter(|v| **v != Verb::Head) {
                 add(path(route.path, rtype, ""), verb.as_str(), interaction(active, route, *verb, rtype));
             }
@@ -67,6 +70,9 @@ fn document(house: &House, active: &Active, own: &[(&str, &str, &str, &str)]) ->
                 }
             };
             for rtype in types {
+                if row.changes() && rtype.is_some_and(is_audit) {
+                    continue;
+                }
                 for verb in if row.takes_get() { &["get", "post"][..] } else { &["post"] } {
                     add(path(parts, rtype, row.name), verb, operation(active, row, *level, verb, rtype));
                 }

@@ -4,6 +4,7 @@
 //! Not for: what those of the programme do (`workflow/`).
 //! Source: <https://hl7.org/fhir/R4/operations.html>.
 
+mod access_report;
 mod form;
 mod input;
 pub(super) mod meta;
@@ -62,6 +63,7 @@ impl Engine {
                     (Read::Versions, _) => Ok(versions()),
                     (Read::Meta, on) => self.meta(ctx, on).await,
                     (Read::ReindexStatus, _) => self.reindex_status(ctx).await,
+                    (Read::AccessReport, Scope::Instance(at)) => self.access_report(ctx, at, &input, page).await,
                     (Read::Timeline, Scope::Instance(at)) => self.timeline(ctx, at).await,
                     (Read::Apply, on) if input.is("persist") => {
                         let open = self.open_protocol(ctx, on, &input, call.is_get).await?;
@@ -82,7 +84,7 @@ impl Engine {
                     (Read::Document, Scope::Instance(at)) => self.document(ctx, at).await,
                     (Read::LastN, _) => self.lastn(ctx, &input).await,
                     (Read::RuleReport, _) => self.rule_report(ctx, &input).await,
-                    (Read::Timeline | Read::Document | Read::Report, _) => Err(no_such(row.name)),
+                    (Read::AccessReport | Read::Timeline | Read::Document | Read::Report, _) => Err(no_such(row.name)),
                     (_, on) => self.terminology(ctx, row, read, on, &input).await,
                 }
             }

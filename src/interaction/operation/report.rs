@@ -51,7 +51,7 @@ pub(super) fn page_of(query: &str) -> Result<Option<&'static str>> {
     })
 }
 
-const HTML: &str = "text/html; charset=utf-8";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 const PDF: &str = "application/pdf";
 
 impl Engine {

@@ -138,6 +138,7 @@ pub(in crate::interaction) enum Read {
     /// By POST it puts the report on record first.
     Report,
     Timeline,
+    AccessReport,
     Apply,
     Populate,
     Simulate,

@@ -5,6 +5,7 @@
 mod chain;
 mod durable;
 mod record;
+mod report;
 mod roles;
 
 use crate::harness::{Client, TestServer};

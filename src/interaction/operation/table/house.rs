@@ -272,6 +272,31 @@ pub(super) const ROWS: &[Row] = &[
         kind: Kind::Read(Read::Report),
     },
     Row {
+        name: "access-report",
+        on: On::Type("Patient"),
+        levels: &[Level::Instance],
+        base: "",
+        is_whole: false,
+        text: "Who saw or changed what of a patient, and to whom it was disclosed: AuditEvents, newest first, or by Accept a page (text/html). \
+            For an auditor, of what they may see; for the patient, of all organisations, without logins, addresses and queries.",
+        takes: &[
+            Param::one("start", "date", "Done on that day or later."),
+            Param::one("end", "date", "Done on that day or earlier."),
+            Param::one(
+                "disclosures",
+                "boolean",
+                "Only what was disclosed to another organisation: the accounting of disclosures.",
+            ),
+        ],
+        is_search: false,
+        gives: &[Param::must(
+            "return",
+            "Bundle",
+            "A searchset of AuditEvents; of very many the newest, and a warning.",
+        )],
+        kind: Kind::Read(Read::AccessReport),
+    },
+    Row {
         name: "timeline",
         on: On::Type("EpisodeOfCare"),
         levels: &[Level::Instance],
