@@ -116,6 +116,12 @@ pub struct ServeArgs {
     /// Accept a base URL of http:// that is not loopback: tokens and patients' data travel readable
     #[arg(long, env = "BATON_INSECURE_HTTP", num_args = 0..=1, default_missing_value = "true")]
     pub insecure_http: Option<bool>,
+    /// Certificate of the listener and those that lead to its root (PEM): with it HTTPS is spoken; read anew at SIGHUP and when it changes
+    #[arg(long, env = "BATON_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, env = "BATON_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
     /// Which references must lead to something: visible (of callers with an organisation) or strict (all) [default: visible]
     #[arg(long, env = "BATON_REFERENCES", value_enum)]
     pub references: Option<References>,
@@ -217,6 +223,10 @@ limits! {
     keep_alive_seconds, "keep-alive-seconds", "BATON_KEEP_ALIVE_SECONDS", 75, 1..=3_600;
     /// Connections at a time
     connections, "connections", "BATON_CONNECTIONS", 4_096, 1..=100_000;
+    /// Requests a second of one client, ten seconds' worth at once; 0: no limit
+    client_rate, "client-rate", "BATON_CLIENT_RATE", 1_000, 0..=1_000_000;
+    /// Requests a second of one address that is not loopback, ten seconds' worth at once; 0: no limit
+    address_rate, "address-rate", "BATON_ADDRESS_RATE", 500, 0..=1_000_000;
     /// Writes that may wait; more are answered 503 with Retry-After
     write_queue, "write-queue", "BATON_WRITE_QUEUE", 512, 1..=100_000;
     /// Connections to the database
@@ -298,6 +308,8 @@ pub struct Settings {
     pub terminology_server: Option<String>,
     /// Other issuers whose access tokens are taken; in the file only.
     pub issuers: Vec<Issuer>,
+    /// Certificate and key of the listener; `None`: it speaks HTTP.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// See [`Limits`].
     pub limits: Limits,
 }
@@ -318,13 +330,16 @@ impl Default for Settings {
             programme: Programme::default(),
             terminology_server: None,
             issuers: Vec::new(),
+            tls: None,
             limits: Limits::default(),
         }
     }
 }
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 17] = [
     "issuers",
+    "tls-cert",
+    "tls-key",
     "terminology-server",
     "listen",
     "database-url",
@@ -397,6 +412,14 @@ impl Settings {
         settings.profiles = text(&table, "profiles")?.map(Into::into);
         settings.zone = text(&table, "zone")?.map(Into::into);
         settings.terminology_server = text(&table, "terminology-server")?.map(Into::into);
+        let file = |flag: &Option<PathBuf>, key| Ok::<_, Error>(flag.clone().or(text(&table, key)?.map(PathBuf::from)));
+        settings.tls = match (file(&args.tls_cert, "tls-cert")?, file(&args.tls_key, "tls-key")?) {
+            (Some(cert), Some(key)) => Some((cert, key)),
+            (None, None) => None,
+            _ => {
+                return Err(Error::invalid("'tls-cert' and 'tls-key' go together: the certificate and its private key"));
+            }
+        };
         settings.packages = paths(&table, "packages")?;
         settings.issuers = issuer::read(table.get("issuers"))?;
         if let Some(name) = text(&table, "unknown-profile")? {
@@ -488,7 +511,7 @@ impl Settings {
             {
                 Err(Error::invalid(
                     "the base URL is http:// and more than loopback is served: tokens and patients' data would travel \
-                     readable. Put TLS in front and give --base-url https://…, or say --insecure-http",
+                     readable. Give --tls-cert and --tls-key, or put TLS in front and give --base-url https://…, or say --insecure-http",
                 ))
             }
             AuthMode::Embedded | AuthMode::Off => Ok(()),
@@ -505,7 +528,8 @@ impl Settings {
     /// only then). Never taken from a request: `Host` and `X-Forwarded-*` would poison links, issuer and audience.
     #[must_use]
     pub fn root(&self, bound: SocketAddr) -> String {
-        self.base_url.clone().unwrap_or_else(|| format!("http://{bound}"))
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        self.base_url.clone().unwrap_or_else(|| format!("{scheme}://{bound}"))
     }
 }
 
@@ -671,6 +695,8 @@ mod tests {
             ("zone = \"Mars/Olympus\"", &[], "no time zone"),
             ("", &["--zone", "CEST+1"], "no time zone"),
             ("auth = \"external\"", &[], "not built yet"),
+            ("tls-cert = \"a.pem\"", &[], "go together"),
+            ("", &["--tls-key", "a.pem"], "go together"),
             ("a = ", &[], "the settings file"),
             ("", &["--auth", "off", "--listen", "0.0.0.0:8080"], "loopback only"),
             ("", &["--auth", "off", "--listen", "192.0.2.1:8080"], "loopback only"),

@@ -33,6 +33,7 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str, &St
         .map_err(|e| Error::invalid(format!("cannot listen on {}: {e}", settings.listen)).caused_by(e))?;
     let bound = listener.local_addr().map_err(|e| Error::fault("the listener has no address").caused_by(e))?;
     let root = settings.root(bound);
+    let tls = settings.tls.as_ref().map(|(cert, key)| http::Tls::open(cert, key)).transpose()?;
     let opened = open::server(settings, &root, false).await?;
     let auth = AuthState::open(opened.store.clone(), opened.policy, settings, &root).await?;
     super::seed::refuse_published_secrets(&opened.store, settings).await?;
@@ -54,10 +55,13 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str, &St
         store: opened.store.clone(),
         limits: settings.limits.clone(),
         base: format!("{root}/fhir").into(),
+        tls: tls.clone(),
+        is_throttled: settings.auth != AuthMode::Off,
     };
     let (stop, stopped) = tokio::sync::watch::channel(false);
     // Listened to before the server says that it is ready: until then the signal would end the process.
-    let hangup = tokio::spawn(reload_on_hangup(reloading, hangups, stopped.clone()));
+    let hangup = tokio::spawn(reload_on_hangup(reloading, tls.clone(), hangups, stopped.clone()));
+    let watching = tls.map(|tls| tokio::spawn(tls.watch(stopped.clone())));
     let jobs = tokio::spawn(worker::job::run(jobs, stopped.clone()));
     let sealing = tokio::spawn(worker::seal::run(sealing, stopped.clone()));
     let worker = tokio::spawn(worker.run(stopped));
@@ -66,17 +70,28 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str, &St
     worker.await.ok();
     jobs.await.ok();
     hangup.await.ok();
+    if let Some(watching) = watching {
+        watching.await.ok();
+    }
     sealing.await.ok();
     opened.store.close().await;
     served
 }
 
-/// SIGHUP: the profiles are read anew. What is wrong with them is in the log, and what was in force stays.
-async fn reload_on_hangup(engine: Engine, mut hangup: Signal, mut stop: tokio::sync::watch::Receiver<bool>) {
+/// SIGHUP: the certificate and the profiles are read anew. What is wrong with them is in the log, and what was in force stays.
+async fn reload_on_hangup(
+    engine: Engine,
+    tls: Option<http::Tls>,
+    mut hangup: Signal,
+    mut stop: tokio::sync::watch::Receiver<bool>,
+) {
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             _ = hangup.recv() => {}
+        }
+        if let Some(tls) = &tls {
+            tls.reload_logged();
         }
         if let Err(error) = engine.reload().await {
             let wrong: Vec<String> =

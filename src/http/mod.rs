@@ -2,7 +2,8 @@
 //!
 //! [`routes`] all paths on one page · [`wire`] headers in · [`body`] bodies in · [`negotiate`] media types · [`oauth`] the authorization
 //! server's paths and CORS · [`respond`]
-//! answers out, the only place of status codes and headers · [`metrics`] counters.
+//! answers out, the only place of status codes and headers · [`metrics`] counters · [`tls`] the listener's certificate · [`throttle`]
+//! who asks too often.
 //! Not for: what an interaction does (`interaction`), or who is calling (`auth`).
 //! Source: <https://hl7.org/fhir/R4/http.html>, RFC 9110.
 
@@ -13,6 +14,8 @@ mod oauth;
 mod pretty;
 mod respond;
 mod routes;
+mod throttle;
+mod tls;
 mod wire;
 
 pub use routes::map;
@@ -27,6 +30,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use tls::Tls;
+
 /// What the handlers share.
 pub struct House {
     /// The one door.
@@ -39,6 +44,10 @@ pub struct House {
     pub limits: Limits,
     /// FHIR base without a slash at the end.
     pub base: Arc<str>,
+    /// The listener speaks TLS.
+    pub tls: Option<Tls>,
+    /// Requests are counted by client and address: not where everybody may do everything.
+    pub is_throttled: bool,
 }
 
 /// Stops a running server.
@@ -55,6 +64,8 @@ impl Stop {
 struct Shared {
     house: House,
     metrics: metrics::Metrics,
+    by_client: throttle::Throttle,
+    by_address: throttle::Throttle,
     /// The runtime outside the HTTP workers, where large requests are carried out.
     aside: tokio::runtime::Handle,
 }
@@ -67,9 +78,15 @@ struct Shared {
 /// `Fault` when the listener cannot be used.
 pub async fn serve(house: House, listener: TcpListener, workers: usize, started: impl FnOnce(Stop)) -> Result<()> {
     let limits = house.limits.clone();
+    let tls = house.tls.clone();
+    let rate = |rate: u64| if house.is_throttled { rate } else { 0 };
+    let by_client = throttle::Throttle::by_client(rate(limits.client_rate));
+    let by_address = throttle::Throttle::by_address(rate(limits.address_rate));
     let shared = web::Data::new(Shared {
         house,
         metrics: metrics::Metrics::default(),
+        by_client,
+        by_address,
         aside: tokio::runtime::Handle::current(),
     });
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).default_service(web::to(routes::any)))
@@ -77,10 +94,14 @@ pub async fn serve(house: House, listener: TcpListener, workers: usize, started:
         .client_request_timeout(Duration::from_secs(limits.header_seconds))
         .keep_alive(Duration::from_secs(limits.keep_alive_seconds))
         .max_connections(Limits::size(limits.connections).div_ceil(workers.max(1)))
-        .shutdown_timeout(20)
-        .listen(listener)
-        .map_err(|e| Error::fault("the address cannot be listened on").caused_by(e))?
-        .run();
+        .shutdown_timeout(20);
+    let server = match &tls {
+        Some(tls) => server
+            .tls_handshake_timeout(Duration::from_secs(limits.header_seconds))
+            .listen_rustls_0_23(listener, tls.config()?),
+        None => server.listen(listener),
+    };
+    let server = server.map_err(|e| Error::fault("the address cannot be listened on").caused_by(e))?.run();
     started(Stop(server.handle()));
     server.await.map_err(|e| Error::fault("the HTTP server ended with an error").caused_by(e))
 }

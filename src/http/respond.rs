@@ -30,6 +30,8 @@ const SLOW: Duration = Duration::from_secs(1);
 pub(super) struct Face {
     /// `X-Request-Id`, sanitised or made up.
     pub(super) request_id: Arc<str>,
+    /// The caller speaks TLS, to us or to what stands in front.
+    is_tls: bool,
     takes_gzip: bool,
     is_pretty: bool,
     /// The page that is asked for in place of JSON, where the path has one.
@@ -39,17 +41,18 @@ pub(super) struct Face {
 
 impl Face {
     /// Reads the headers and `_format`, `_pretty`.
-    pub(super) fn of(request: &HttpRequest) -> Self {
+    pub(super) fn of(request: &HttpRequest, is_tls: bool) -> Self {
         let headers = request.headers();
         let text = |name: HeaderName| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
         let mut face = Self {
             request_id: request_id(text(REQUEST_ID)),
+            is_tls,
             takes_gzip: text(header::ACCEPT_ENCODING).is_some_and(takes_gzip),
             is_pretty: false,
             page: None,
             refusal: None,
         };
-        let has_pages = request.path().ends_with("/$handoff-report");
+        let has_pages = ["/$handoff-report", "/$access-report"].iter().any(|name| request.path().ends_with(name));
         let mut has_format = false;
         let query = request.query_string();
         if query.contains("_format") || query.contains("_pretty") {
@@ -98,7 +101,18 @@ impl Face {
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             out.insert_header((REQUEST_ID, id));
         }
-        out.insert_header((header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
+        // What is no page of ours is shown by no browser: no script in it runs, no frame holds it.
+        for (name, value) in [
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox"),
+            (header::X_FRAME_OPTIONS, "DENY"),
+        ] {
+            out.insert_header((name, HeaderValue::from_static(value)));
+        }
+        if self.is_tls {
+            out.insert_header((header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000")));
+        }
         out
     }
 
@@ -216,6 +230,7 @@ fn page(face: &Face, out: &mut HttpResponseBuilder, media: &'static str, body: B
     out.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")));
     let bare = Face {
         request_id: face.request_id.clone(),
+        is_tls: face.is_tls,
         takes_gzip: face.takes_gzip,
         is_pretty: false,
         page: None,

@@ -23,13 +23,16 @@ pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResp
         return HttpResponse::InternalServerError().finish();
     };
     let started = std::time::Instant::now();
-    let face = Face::of(&request);
+    let face = Face::of(&request, shared.house.base.starts_with("https://"));
     let path = request.path();
     let mut answer = match (request.method(), path) {
         _ if let Err(error) = wire::limits(&request, &shared.house.limits) => respond::failure(&face, &error, None),
         (&Method::GET | &Method::HEAD, "/livez") => respond::text(&face, 200, "alive\n".into()),
         (&Method::GET | &Method::HEAD, "/readyz") => ready(shared, &face).await,
         (&Method::GET | &Method::HEAD, "/metrics") => respond::text(&face, 200, shared.metrics.text()),
+        _ if let Err(error) = shared.by_address.admit_address(request.peer_addr().map(|a| a.ip()), started) => {
+            respond::failure(&face, &error, None)
+        }
         (&Method::OPTIONS, _) if let Some(answer) = oauth::preflight(shared, &request, &face).await => answer,
         (method, path) if oauth::has(method, path) => oauth::answer(shared, &request, payload, &face).await,
         (&Method::GET | &Method::HEAD, "/auth/jwks") => respond::document(&face, &shared.house.auth.jwks()),
@@ -194,6 +197,7 @@ async fn ctx(shared: &Shared, request: &HttpRequest, face: &Face) -> Result<Ctx>
             return Err(error);
         }
     };
+    shared.by_client.admit(&caller.principal.client, std::time::Instant::now())?;
     Ok(Ctx {
         principal: caller.principal,
         now: caller.now,

@@ -33,7 +33,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("aws_lc_rs", &["auth"]),
     ("argon2", &["auth"]),
     ("reqwest", &["outbound", "cli"]),
-    ("rustls", &["outbound", "cli"]),
+    ("rustls", &["outbound", "cli", "http"]),
     ("clap", &["cli", "main", "config"]),
     ("indicatif", &["cli"]),
     ("toml", &["config"]),

@@ -12,6 +12,7 @@ mod key;
 mod logs;
 mod raw;
 mod remote;
+mod tls;
 mod wall;
 
 use crate::harness::{Database, Settings, with_database};
