@@ -11,16 +11,22 @@
     reason = "a fuzzer ends where something is not as it says"
 )]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use baton::access::scope::{Action, Scopes};
 use baton::access::{Ctx, Principal};
+use baton::auth::{Asked, AuthState, TokenRequest, endpoint};
 use baton::cli::open;
 use baton::clock::Instant;
 use baton::config::{AuthMode, Settings};
 use baton::error::{Error, Kind, Result};
-use baton::fhir::{Json, json, outcome, validate};
+use baton::fhir::{Json, ResourceType, json, outcome, validate};
 use baton::interaction::{Answer, Body, Engine, Media, Verb, Wire, route};
+use baton::workflow::medicine::Line;
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[path = "fuzz/mutate.rs"]
@@ -40,6 +46,10 @@ enum Target {
     Patch,
     Bundle,
     Query,
+    /// Tokens: bearer tokens and client assertions.
+    Jwt,
+    /// Texts that are read: medicines and directions, scopes, `X-Provenance`.
+    Text,
 }
 
 impl Target {
@@ -49,6 +59,8 @@ impl Target {
             "patch" => Self::Patch,
             "bundle" => Self::Bundle,
             "query" => Self::Query,
+            "jwt" => Self::Jwt,
+            "text" => Self::Text,
             _ => return None,
         })
     }
@@ -73,6 +85,12 @@ impl Target {
                 (patient.to_owned(), Wire { body: body(), media, ..Wire::new(Verb::Patch, "") })
             }
             Self::Bundle => (String::new(), Wire { body: body(), ..Wire::new(Verb::Post, "") }),
+            Self::Jwt => return None,
+            Self::Text => {
+                let provenance = Some(text().into_owned());
+                let body = Body::Raw(r#"{"resourceType":"Patient"}"#.into());
+                ("Patient".into(), Wire { body, provenance, ..Wire::new(Verb::Post, "") })
+            }
             Self::Query => {
                 let text = text();
                 let (path, query) = text.split_once('?').unwrap_or((&text, ""));
@@ -87,8 +105,10 @@ impl Target {
     }
 }
 
+#[derive(Clone)]
 struct Run {
     engine: Engine,
+    auth: Arc<AuthState>,
     target: Target,
     patient: String,
     slowest: Duration,
@@ -97,6 +117,10 @@ struct Run {
 impl Run {
     /// What an answer looks like, without what differs from input to input; an error where it breaks what must hold.
     async fn shape(&mut self, input: &[u8]) -> std::result::Result<String, String> {
+        if self.target == Target::Jwt {
+            return self.token(input).await;
+        }
+        let read = if self.target == Target::Text { self.text(input)? } else { String::new() };
         let Some((path, wire)) = self.target.wire(input, &self.patient) else { return Ok("not sent".into()) };
         let start = std::time::Instant::now();
         let asked = route(&path, wire);
@@ -109,7 +133,63 @@ impl Run {
         if took > PATIENCE {
             return Err(format!("an answer after {took:?}"));
         }
-        judge(answer)
+        judge(answer).map(|shape| format!("{read}{shape}"))
+    }
+
+    /// Nobody has the keys: every token is refused, as is every assertion, with a status that says so and an answer that reads.
+    async fn token(&mut self, input: &[u8]) -> std::result::Result<String, String> {
+        let text = String::from_utf8_lossy(input);
+        // Three lines are header, claims and signature; one is a token as it is.
+        let token = match text.split('\n').collect::<Vec<_>>().as_slice() {
+            [one] => (*one).to_owned(),
+            lines => lines.iter().map(|l| URL_SAFE_NO_PAD.encode(l)).collect::<Vec<_>>().join("."),
+        };
+        let start = std::time::Instant::now();
+        let bearer = format!("Bearer {token}");
+        let asked = Asked { authorization: vec![&bearer], actor: None, now: None };
+        let refused = match self.auth.authenticate(&asked, Instant::now()).await {
+            Ok(caller) => return Err(format!("a token was accepted: {:?}", caller.principal)),
+            Err(error) if error.kind == Kind::Fault => return Err(format!("500: {error}; {:?}", error.source)),
+            Err(error) => shape_of(&error),
+        };
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let escaped: String = token.bytes().map(|b| format!("%{b:02x}")).collect();
+        let body = format!(
+            "grant_type=client_credentials&client_assertion_type={kind}&client_assertion={escaped}&scope=system/*.rs"
+        );
+        let asked = TokenRequest {
+            content_type: Some("application/x-www-form-urlencoded"),
+            has_query: false,
+            authorization: Vec::new(),
+            body: body.as_bytes(),
+        };
+        let answer = endpoint::token(&self.auth, &asked, Instant::now()).await;
+        let took = start.elapsed();
+        self.slowest = self.slowest.max(took);
+        if took > PATIENCE {
+            return Err(format!("an answer after {took:?}"));
+        }
+        let read = json::parse(&answer.body).map_err(|e| format!("an answer that is no JSON: {e}"))?;
+        match answer.status {
+            400 | 401 | 413 | 429 => Ok(format!("{refused} {} {}", answer.status, read["error"].text())),
+            status => Err(format!("an assertion is answered {status}: {read}")),
+        }
+    }
+
+    /// Reads a text as each of those that people and machines write.
+    fn text(&self, input: &[u8]) -> std::result::Result<String, String> {
+        let text = String::from_utf8_lossy(input);
+        let request = serde_json::json!({"resourceType": "MedicationRequest",
+            "medicationCodeableConcept": {"text": text}, "dosageInstruction": [{"text": text}]});
+        let start = std::time::Instant::now();
+        let line = Line::of(&self.engine.programme().medicines, &request.into(), None);
+        let (name, told) = (line.name(), line.regimen.text());
+        let scopes = Scopes::parse(&text);
+        let allowed = ResourceType::all().filter(|t| scopes.allows(Action::Read, Some(*t))).count();
+        if start.elapsed() > PATIENCE {
+            return Err(format!("read after {:?}", start.elapsed()));
+        }
+        Ok(format!("{} {} {} {allowed} ", name.is_empty(), told.is_empty(), line.gaps.len()))
     }
 }
 
@@ -201,7 +281,7 @@ async fn main() {
     let number = |n: usize, or: u64| arguments.get(n).and_then(|a| a.parse().ok()).unwrap_or(or);
     let name = arguments.first().map_or("", String::as_str);
     let Some(target) = Target::parse(name) else {
-        eprintln!("usage: fuzz body|patch|bundle|query [SECONDS] [SEED]");
+        eprintln!("usage: fuzz body|patch|bundle|query|jwt|text [SECONDS] [SEED]");
         std::process::exit(2);
     };
     let (seconds, seed) = (number(1, 600), number(2, 1));
@@ -210,9 +290,11 @@ async fn main() {
     let database_url = format!("sqlite:{}", dir.path().join("fuzz.db").display());
     let settings = Settings { database_url, auth: AuthMode::Off, ..Settings::default() };
     let opened = open::server(&settings, "http://127.0.0.1:8080", false).await.expect("a database");
+    let embedded = Settings { auth: AuthMode::Embedded, ..settings };
+    let auth = AuthState::open(opened.store, opened.policy, &embedded, "http://127.0.0.1:8080").await.expect("keys");
     let seeds = corpus(name);
     let patient = first_patient(&opened.engine).await;
-    let mut run = Run { engine: opened.engine, target, patient, slowest: Duration::ZERO };
+    let mut run = Run { engine: opened.engine, auth: Arc::new(auth), target, patient, slowest: Duration::ZERO };
     let mut mutator = Mutator::new(seed);
     let mut pool = seeds.clone();
     let mut shapes = HashSet::new();
@@ -227,8 +309,7 @@ async fn main() {
         let shape = {
             let result = tokio::spawn({
                 let input = input.clone();
-                let mut one =
-                    Run { engine: run.engine.clone(), target, patient: run.patient.clone(), slowest: Duration::ZERO };
+                let mut one = Run { slowest: Duration::ZERO, ..run.clone() };
                 async move { (one.shape(&input).await, one.slowest) }
             })
             .await;
