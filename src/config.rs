@@ -417,7 +417,9 @@ impl Settings {
             (Some(cert), Some(key)) => Some((cert, key)),
             (None, None) => None,
             _ => {
-                return Err(Error::invalid("'tls-cert' and 'tls-key' go together: the certificate and its private key"));
+                return Err(Error::invalid(
+                    "'tls-cert' and 'tls-key' go together: the certificate and its private key",
+                ));
             }
         };
         settings.packages = paths(&table, "packages")?;

@@ -263,6 +263,41 @@ fn no_crate_turns_on_arbitrary_precision() {
     }
 }
 
+/// security A69: Each build is judged by cargo deny before anything is tested; every dependency is of the registry and pinned by its checksum; jsonwebtoken is one that knows a claim of a wrong type.
+#[test]
+fn every_dependency_is_pinned_and_judged() {
+    let text = |path: &str| std::fs::read_to_string(root().join(path)).expect("a file of the tree");
+    let (run, deny) = (text(".ci/run"), text("deny.toml"));
+    let judged = run.find("cargo deny --offline check bans licenses sources").expect("the judgement");
+    assert!(judged < run.find("cargo test").expect("the tests"), "judged first");
+    assert!(run.contains("cargo deny --offline check advisories") && run.starts_with("#!/usr/bin/env bash"));
+    assert!(run.contains("set -euo pipefail"), "what fails ends the run");
+    for line in ["yanked = \"deny\"", "unknown-registry = \"deny\"", "unknown-git = \"deny\"", "wildcards = \"deny\""] {
+        assert!(deny.contains(line), "{line}");
+    }
+    let lock: toml::Table = text("Cargo.lock").parse().expect("a lock file");
+    let packages = lock["package"].as_array().expect("packages");
+    let of = |package: &toml::Value, key: &str| package.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+    let mut versions = Vec::new();
+    for package in packages {
+        let name = of(package, "name").expect("a name");
+        if name == "baton" {
+            continue;
+        }
+        let source = of(package, "source").unwrap_or_else(|| panic!("{name} is of no registry"));
+        assert_eq!(source, "registry+https://github.com/rust-lang/crates.io-index", "{name}");
+        assert_eq!(of(package, "checksum").map(|sum| sum.len()), Some(64), "{name} has no checksum");
+        if name == "jsonwebtoken" {
+            versions.push(of(package, "version").expect("a version"));
+        }
+    }
+    let is_known_good = |version: &String| {
+        let mut parts = version.split('.').map(|p| p.parse::<u32>().unwrap_or(0));
+        (parts.next(), parts.next()) >= (Some(10), Some(3))
+    };
+    assert!(!versions.is_empty() && versions.iter().all(is_known_good), "CVE-2026-25537: {versions:?}");
+}
+
 #[test]
 fn no_path_of_a_machine_stands_in_the_tree() {
     // Put together here, so that this file does not hold them.

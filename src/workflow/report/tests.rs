@@ -75,6 +75,7 @@ fn the_document_is_valid_holds_what_it_names_and_is_the_same_twice() {
     assert!(of("18776-5").contains("First call"), "{}", of("18776-5"));
 }
 
+/// security A51: Script in a patient's name is text in the hand-off report, as a page, a PDF and the patient's list.
 #[test]
 fn what_was_sent_stays_text_in_page_pdf_and_patients_list() {
     let world = world();
