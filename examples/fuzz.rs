@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use baton::access::scope::{Action, Scopes};
 use baton::access::{Ctx, Principal};
+use baton::auth::witness::Scene;
 use baton::auth::{Asked, AuthState, TokenRequest, endpoint};
 use baton::cli::open;
 use baton::clock::Instant;
@@ -162,6 +163,7 @@ impl Run {
             has_query: false,
             authorization: Vec::new(),
             body: body.as_bytes(),
+            scene: Scene { address: "192.0.2.1", request_id: "fuzz" },
         };
         let answer = endpoint::token(&self.auth, &asked, Instant::now()).await;
         let took = start.elapsed();

@@ -6,6 +6,7 @@
 mod bearer;
 mod client;
 mod external;
+mod flood;
 mod grant;
 mod input;
 mod key;
