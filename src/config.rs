@@ -5,8 +5,10 @@
 //! Source: own rules (README, "Settings").
 
 mod issuer;
+mod network;
 
 pub use issuer::{ClaimNames, Issuer};
+pub use network::Network;
 
 use crate::error::{Error, Result};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -131,6 +133,9 @@ pub struct ServeArgs {
     /// FHIR base of a terminology server that is asked for what is not here, by terminology operations only [default: none]
     #[arg(long, env = "BATON_TERMINOLOGY_SERVER", value_name = "URL")]
     pub terminology_server: Option<String>,
+    /// Proxies whose X-Forwarded-For says whose request it is, parted by commas: addresses or networks [default: none]
+    #[arg(long, env = "BATON_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
+    pub trusted_proxies: Vec<String>,
     /// Limits, each refused with an OperationOutcome when passed.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -306,6 +311,8 @@ pub struct Settings {
     pub programme: Programme,
     /// FHIR base of a terminology server, as it was written.
     pub terminology_server: Option<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Other issuers whose access tokens are taken; in the file only.
     pub issuers: Vec<Issuer>,
     /// Certificate and key of the listener; `None`: it speaks HTTP.
@@ -329,6 +336,7 @@ impl Default for Settings {
             zone: None,
             programme: Programme::default(),
             terminology_server: None,
+            trusted_proxies: Vec::new(),
             issuers: Vec::new(),
             tls: None,
             limits: Limits::default(),
@@ -336,7 +344,8 @@ impl Default for Settings {
     }
 }
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
+    "trusted-proxies",
     "issuers",
     "tls-cert",
     "tls-key",
@@ -423,6 +432,9 @@ impl Settings {
             }
         };
         settings.packages = paths(&table, "packages")?;
+        let proxies = paths(&table, "trusted-proxies")?;
+        let proxies = proxies.iter().map(|p| p.display().to_string());
+        settings.trusted_proxies = proxies.map(|n| Network::parse(&n)).collect::<Result<_>>()?;
         settings.issuers = issuer::read(table.get("issuers"))?;
         if let Some(name) = text(&table, "unknown-profile")? {
             settings.unknown_profile = <UnknownProfile as clap::ValueEnum>::from_str(name, false).map_err(|_| {
@@ -469,6 +481,9 @@ impl Settings {
         }
         if let Some(unknown) = args.store.unknown_profile {
             settings.unknown_profile = unknown;
+        }
+        if !args.trusted_proxies.is_empty() {
+            settings.trusted_proxies = args.trusted_proxies.iter().map(|n| Network::parse(n)).collect::<Result<_>>()?;
         }
         settings.limits.apply(&args.limits, limits_table)?;
         settings.check(args.insecure_http.unwrap_or(insecure))?;
@@ -699,6 +714,7 @@ mod tests {
             ("auth = \"external\"", &[], "not built yet"),
             ("tls-cert = \"a.pem\"", &[], "go together"),
             ("", &["--tls-key", "a.pem"], "go together"),
+            ("", &["--trusted-proxies", "proxy.example"], "is no network"),
             ("a = ", &[], "the settings file"),
             ("", &["--auth", "off", "--listen", "0.0.0.0:8080"], "loopback only"),
             ("", &["--auth", "off", "--listen", "192.0.2.1:8080"], "loopback only"),

@@ -9,7 +9,7 @@
 //! Where things are: reading and checking a compact JWS `jws.rs`, signing keys `key.rs`, access tokens `token.rs`, client
 //! authentication `client.rs`, keys at a client's own address `remote.rs`, tokens
 //! of other issuers `external.rs`, whether client, user and role still hold `standing.rs`, which rows scopes let through
-//! `sieve.rs`, passwords `password.rs`, who must wait after failed logins `failure.rs`,
+//! `sieve.rs`, passwords `password.rs`, one-time codes `totp.rs`, who must wait after failed logins `failure.rs`,
 //! what is put on record `witness.rs`.
 
 pub mod bearer;
@@ -32,6 +32,7 @@ pub mod remote;
 pub mod sieve;
 pub mod standing;
 pub mod token;
+pub mod totp;
 pub mod witness;
 
 pub use bearer::{Asked, AuthState, Caller};

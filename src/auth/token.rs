@@ -199,8 +199,16 @@ pub const EXPIRED: &str = "expired";
 /// # Errors
 /// `Fault` when the machine has no randomness.
 pub fn random_text<const N: usize>() -> Result<String> {
+    random_bytes::<N>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// `N` random bytes.
+///
+/// # Errors
+/// `Fault` when the machine has no randomness.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0_u8; N];
     getrandom::fill(&mut bytes)
         .map_err(|e| Error::fault("the machine gives no random bytes").caused_by(e.to_string()))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(bytes)
 }

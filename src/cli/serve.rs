@@ -57,6 +57,7 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str, &St
         base: format!("{root}/fhir").into(),
         tls: tls.clone(),
         is_throttled: settings.auth != AuthMode::Off,
+        trusted_proxies: settings.trusted_proxies.clone(),
     };
     let (stop, stopped) = tokio::sync::watch::channel(false);
     // Listened to before the server says that it is ready: until then the signal would end the process.

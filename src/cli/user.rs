@@ -4,9 +4,11 @@
 
 use super::open;
 use crate::access::{Policy, Role};
+use crate::auth::bearer::ROOT_SETTING;
 use crate::auth::password::Passwords;
 use crate::auth::standing::{self, role_id};
-use crate::auth::token::random_text;
+use crate::auth::token::{random_bytes, random_text};
+use crate::auth::totp;
 use crate::clock::Instant;
 use crate::config::{ServeArgs, Settings, StoreArgs};
 use crate::error::{Error, Result};
@@ -45,6 +47,14 @@ pub enum Command {
         /// Make one and print it
         #[arg(long)]
         generate: bool,
+    },
+    /// Ask for one-time codes at each login from now on: a new secret, printed once
+    Totp {
+        /// Login name
+        name: String,
+        /// Ask for none any more
+        #[arg(long)]
+        off: bool,
     },
 }
 
@@ -123,6 +133,22 @@ async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Resu
             store.set_password(&name, &Passwords::new(&settings.limits).hash(&password).await?).await?;
             open::note(store, Happening::AccountsChanged, format!("user {name}"), "new password");
             Ok(said)
+        }
+        Command::Totp { name, off } => {
+            known(store, &name).await?;
+            let secret = if off { String::new() } else { totp::base32(&random_bytes::<20>()?) };
+            store.set_totp(&name, &secret).await?;
+            let why = if off { "one-time codes are off" } else { "new one-time codes" };
+            open::note(store, Happening::AccountsChanged, format!("user {name}"), why);
+            if off {
+                return Ok(format!("user {name} logs in without one-time codes\n"));
+            }
+            let root = match &settings.base_url {
+                Some(url) => url.clone(),
+                None => store.setting(ROOT_SETTING).await?.unwrap_or_else(|| settings.root(settings.listen)),
+            };
+            let address = totp::address(&name, &root, &secret);
+            Ok(format!("user {name} has the secret {secret}  (shown only now; for an authenticator app:)\n{address}\n"))
         }
     }
 }

@@ -8,6 +8,7 @@
 //! Source: <https://hl7.org/fhir/R4/http.html>, RFC 9110.
 
 mod body;
+mod forwarded;
 mod metrics;
 mod negotiate;
 mod oauth;
@@ -21,7 +22,7 @@ mod wire;
 pub use routes::map;
 
 use crate::auth::AuthState;
-use crate::config::Limits;
+use crate::config::{Limits, Network};
 use crate::error::{Error, Result};
 use crate::interaction::Engine;
 use crate::store::Store;
@@ -48,6 +49,8 @@ pub struct House {
     pub tls: Option<Tls>,
     /// Requests are counted by client and address: not where everybody may do everything.
     pub is_throttled: bool,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// Stops a running server.

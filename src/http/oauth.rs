@@ -4,6 +4,7 @@
 //! Source: <https://fetch.spec.whatwg.org/#http-cors-protocol>. Registered origins alone, and never credentials.
 
 use super::respond::{self, Face};
+use super::routes;
 use super::{Shared, body};
 use crate::auth::page::{self, PageRequest};
 use crate::auth::witness::Scene;
@@ -50,8 +51,7 @@ pub(super) async fn answer(shared: &Shared, request: &HttpRequest, payload: web:
     let all = |name: &str| request.headers().get_all(name).map(|v| v.to_str().unwrap_or_default()).collect();
     let content_type = request.headers().get("content-type").and_then(|v| v.to_str().ok());
     let (path, now) = (request.path(), Instant::now());
-    // The connection's own: a header could be anybody's.
-    let address = request.peer_addr().map_or_else(String::new, |a| a.ip().to_string());
+    let address = routes::address(shared, request).unwrap_or_default();
     if !ENDPOINTS.contains(&path) {
         let asked = PageRequest {
             is_post: request.method() == Method::POST,
@@ -60,7 +60,7 @@ pub(super) async fn answer(shared: &Shared, request: &HttpRequest, payload: web:
             body: &bytes,
             cookies: all("cookie"),
             authorization: all("authorization"),
-            address: address.clone(),
+            address: address.to_string(),
             request_id: &face.request_id,
         };
         return respond::oauth(face, page::answer(&house.auth, path, &asked, now).await);

@@ -1,7 +1,7 @@
 //! All paths of the server on one page. Below `/fhir`, `interaction::route` is the map.
 
 use super::respond::{self, Face};
-use super::{Shared, body, oauth, wire};
+use super::{Shared, body, forwarded, oauth, wire};
 use crate::access::Ctx;
 use crate::auth::{self, Asked};
 use crate::clock::Instant;
@@ -30,7 +30,7 @@ pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResp
         (&Method::GET | &Method::HEAD, "/livez") => respond::text(&face, 200, "alive\n".into()),
         (&Method::GET | &Method::HEAD, "/readyz") => ready(shared, &face).await,
         (&Method::GET | &Method::HEAD, "/metrics") => respond::text(&face, 200, shared.metrics.text()),
-        _ if let Err(error) = shared.by_address.admit_address(request.peer_addr().map(|a| a.ip()), started) => {
+        _ if let Err(error) = shared.by_address.admit_address(client(shared, &request), started) => {
             respond::failure(&face, &error, None)
         }
         (&Method::OPTIONS, _) if let Some(answer) = oauth::preflight(shared, &request, &face).await => answer,
@@ -192,7 +192,7 @@ async fn ctx(shared: &Shared, request: &HttpRequest, face: &Face) -> Result<Ctx>
         Ok(caller) => caller,
         Err(error) => {
             let row = Audit::happening(Happening::Denied, Instant::now(), "", "", i64::from(error.kind.status()));
-            let row = row.from_address(address(request).as_deref()).because("no caller");
+            let row = row.from_address(address(shared, request).as_deref()).because("no caller");
             shared.house.store.note_often(Audit { request_id: face.request_id.to_string(), ..row });
             return Err(error);
         }
@@ -203,13 +203,20 @@ async fn ctx(shared: &Shared, request: &HttpRequest, face: &Face) -> Result<Ctx>
         now: caller.now,
         request_id: face.request_id.clone(),
         base: shared.house.base.clone(),
-        address: address(request),
+        address: address(shared, request),
     })
 }
 
-/// Where a request comes from, as the connection says.
-fn address(request: &HttpRequest) -> Option<std::sync::Arc<str>> {
-    request.peer_addr().map(|peer| peer.ip().to_string().into())
+/// Where a request comes from, in words.
+pub(super) fn address(shared: &Shared, request: &HttpRequest) -> Option<std::sync::Arc<str>> {
+    client(shared, request).map(|ip| ip.to_string().into())
+}
+
+/// Where a request comes from: as the connection says, or a proxy that is trusted.
+fn client(shared: &Shared, request: &HttpRequest) -> Option<std::net::IpAddr> {
+    let said = request.headers().get_all("x-forwarded-for").filter_map(|v| v.to_str().ok()).collect::<Vec<_>>();
+    let trusted = &shared.house.trusted_proxies;
+    request.peer_addr().map(|peer| forwarded::client(peer.ip(), said.into_iter(), trusted))
 }
 
 /// Nobody: enough for `metadata`.

@@ -4,11 +4,12 @@ use super::session::{self, Browser};
 use super::step::{self, At};
 use super::web::{PageRequest, e, page as whole, problem, redirect};
 use crate::auth::endpoint::OAuthAnswer;
-use crate::auth::{AuthState, failure};
+use crate::auth::{AuthState, failure, totp};
 use crate::clock::Instant;
 use crate::error::{Kind, Result};
 use crate::store::Audit;
 use crate::store::audit::Happening;
+use crate::store::oauth::User;
 
 /// The form. `wrong`: what went wrong before, in words; empty: nothing. `name`: what was given as name then.
 #[must_use]
@@ -45,6 +46,8 @@ fn form(lead: &str, hidden: &str, wrong: &str, name: &str) -> String {
          autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"64\" required{described}>\
          <label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" \
          autocomplete=\"current-password\" maxlength=\"1024\" required{described}>\
+         <label for=\"code\">One-time code <small>only if you use an authenticator app</small></label><input id=\"code\" name=\"code\" \
+         inputmode=\"numeric\" autocomplete=\"one-time-code\" maxlength=\"16\"{described}>\
          <p class=\"actions\"><button class=\"primary\" type=\"submit\">Sign in</button></p></form>",
         e(name)
     )
@@ -102,7 +105,12 @@ pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
     };
     let client = at.as_ref().map_or("", |at| at.client.id.as_str());
     let known = user.clone();
-    let user = match user.filter(|_| fits) {
+    // Who has one-time codes gives one; whoever lacks it does not learn that the password was right.
+    let has_code = match &user {
+        Some(user) if fits => code_fits(state, user, form.get("code").unwrap_or_default(), now).await?,
+        _ => true,
+    };
+    let user = match user.filter(|_| fits && has_code) {
         Some(user) => state.user(&user.name, now).await?,
         None => None,
     };
@@ -110,7 +118,11 @@ pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
         failure::count(&state.store, counted, &request.address, now).await?;
         tracing::info!(address = request.address, "a login failed");
         // A name that nobody has may be a password in the wrong field: it stands nowhere.
-        let why = if fits { "the role does not hold" } else { "name or password" };
+        let why = match (fits, has_code) {
+            (false, _) => "name or password",
+            (true, false) => "one-time code",
+            (true, true) => "the role does not hold",
+        };
         let about = |what| match &known {
             Some(user) => Audit { outcome: 401, ..state.of_user(what, user, client, now) },
             None => Audit::happening(what, now, client, "", 401),
@@ -119,7 +131,7 @@ pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
         if failure::wait(&state.store, counted, &request.address, now).await? > 0 {
             state.note_often(request.scene(), about(Happening::Lockout).because("too many failures"));
         }
-        return Ok(again(401, "Name or password is wrong, or the login is not in use."));
+        return Ok(again(401, "Name, password or one-time code is wrong, or the login is not in use."));
     };
     failure::forget(&state.store, counted, &request.address).await?;
     let fresh = session::begin(state, &user.name, Some(&browser), now).await?;
@@ -129,4 +141,16 @@ pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
     let mut answer = redirect(&to, at.as_ref().map(|at| at.ask.redirect_uri.as_str()));
     answer.headers.push(fresh.cookie(state));
     Ok(answer)
+}
+
+/// Whether a user has no one-time codes, or gave one that was not used before.
+async fn code_fits(state: &AuthState, user: &User, given: &str, now: Instant) -> Result<bool> {
+    let secret = state.store.totp(&user.name).await?;
+    if secret.is_empty() {
+        return Ok(true);
+    }
+    match totp::step_of(&secret, given, now) {
+        Some(step) => state.store.use_totp(&user.name, step).await,
+        None => Ok(false),
+    }
 }

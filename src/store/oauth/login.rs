@@ -180,6 +180,33 @@ impl Store {
         self.write(Steps(vec![step])).await.map(|_| ())
     }
 
+    /// A user's secret of one-time codes in base32; empty: none is asked for.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn totp(&self, user: &str) -> Result<String> {
+        let rows = self.fetch("SELECT totp FROM oauth_user WHERE name = $1", vec![user.into()]).await?;
+        rows.first().map_or(Ok(String::new()), |row| row.text(0))
+    }
+
+    /// Sets it, or takes it away; false: there is no such user.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn set_totp(&self, user: &str, secret: &str) -> Result<bool> {
+        let sql = "UPDATE oauth_user SET totp = $1, totp_used = 0 WHERE name = $2";
+        self.write(Steps(vec![Step::must(sql, vec![secret.into(), user.into()])])).await
+    }
+
+    /// Uses the code of a step; false: one of it, or of a later one, was used before.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn use_totp(&self, user: &str, step: i64) -> Result<bool> {
+        let sql = "UPDATE oauth_user SET totp_used = $1 WHERE name = $2 AND totp_used < $3";
+        self.write(Steps(vec![Step::must(sql, vec![step.into(), user.into(), step.into()])])).await
+    }
+
     /// Sets a user's password (PHC text; empty: none); false: there is no such user.
     ///
     /// # Errors

@@ -94,7 +94,7 @@ fn the_pages_can_be_read_by_everybody() {
         let wrong = browser.try_sign_in(&login, "\"><script>x", "wrong").await;
         good("a wrong password", &wrong);
         assert!(wrong.html.contains("<title>Not signed in"), "2.4.2: the title says it first");
-        assert!(wrong.html.contains("role=\"alert\"") && wrong.html.matches("aria-invalid=\"true\"").count() == 2);
+        assert!(wrong.html.contains("role=\"alert\"") && wrong.html.matches("aria-invalid=\"true\"").count() == 3);
         assert!(wrong.html.contains("value=\"&quot;&gt;&lt;script&gt;x\""), "3.3.7: what was typed stays, as text");
         let pick = browser.sign_in(&wrong, "drew").await;
         assert!(pick.html.contains("<h1>Choose a patient</h1>"), "{}", pick.html);

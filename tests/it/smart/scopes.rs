@@ -10,6 +10,7 @@ both_databases_with_site!(
     granular_scopes_hold_on_every_path,
     v1_scopes_come_back_as_they_were_asked,
     long_scopes_stand_in_the_grant,
+    each_entry_of_a_bundle_is_judged_by_itself,
 );
 
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
@@ -233,4 +234,38 @@ async fn long_scopes_stand_in_the_grant(site: Site) {
     assert_eq!(site.read(token(&body), "Account").await.status, 403);
     let seen = site.post("/auth/introspect", "secret", &[("token", token(&body))]).await;
     assert_eq!(seen.body["scope"], granted);
+}
+
+/// security R26: Each entry is judged by the scopes of its own interaction, and one that is refused refuses the transaction.
+async fn each_entry_of_a_bundle_is_judged_by_itself(site: Site) {
+    let form = "grant_type=client_credentials&scope=system/Patient.crs";
+    let secret = "for-the-demo-on-loopback-only-lakeside-ehr-0001";
+    let request = site.http.post(format!("{}/auth/token", site.root)).basic_auth("lakeside-ehr", Some(secret));
+    let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(form);
+    let token = super::Answer::of(request.send().await.unwrap()).await.text("access_token").to_owned();
+    let send = async |entries: Vec<Value>| {
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+        let request = site.http.post(format!("{}/fhir", site.root)).bearer_auth(&token);
+        let request = request.header("Content-Type", "application/fhir+json").body(bundle.to_string());
+        super::Answer::of(request.send().await.unwrap()).await
+    };
+    let write = |resource: Value| {
+        let url = resource["resourceType"].clone();
+        json!({"resource": resource, "request": {"method": "POST", "url": url}})
+    };
+    let read = |url: &str| json!({"request": {"method": "GET", "url": url}});
+    let patient = |name: &str| write(json!({"resourceType": "Patient", "name": [{"family": name}]}));
+    let other = || write(observation(&site.patient, "laboratory"));
+    let table = [
+        vec![patient("Entry"), other()],
+        vec![other(), patient("Entry")],
+        vec![patient("Entry"), read("Observation")],
+        vec![patient("Entry"), json!({"request": {"method": "DELETE", "url": format!("Patient/{}", site.patient)}})],
+    ];
+    for entries in table {
+        let what = json!(entries).to_string();
+        let answer = send(entries).await;
+        assert_eq!(answer.status, 403, "{what}: {}", answer.body);
+        assert_eq!(site.read(&token, "Patient?family=Entry&_summary=count").await.body["total"], 0, "{what}");
+    }
 }

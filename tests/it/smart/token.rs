@@ -256,5 +256,5 @@ async fn a_disabled_user_gets_nothing_more(mut site: Site) {
     let page = browser.ask(&site.request("public", SCOPE, &[])).await;
     let page = browser.sign_in(&page, "amira").await;
     assert_eq!(page.status, 401);
-    assert!(page.html.contains("Name or password is wrong"));
+    assert!(page.html.contains("one-time code is wrong"));
 }
