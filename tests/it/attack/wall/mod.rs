@@ -4,6 +4,7 @@
 //! The routes come from the server's own map: a route that `requests.txt` does not know fails the test. The owner asks the same at
 //! the end: what no owner sees proves nothing, and fails the test as well.
 
+mod property;
 mod request;
 mod world;
 
@@ -52,14 +53,18 @@ fn difference(ask: &Ask, hidden: (&Answer, &Names), absent: (&Answer, &Names)) -
 
 /// What an answer shows of the others, past what it was asked about.
 fn shown<'a>(answer: &Answer, world: &'a World, asked: &str) -> Vec<&'a str> {
+    shown_of(answer, &world.words, &world.ids, asked)
+}
+
+fn shown_of<'a>(answer: &Answer, words: &'a [String], ids: &'a BTreeSet<String>, asked: &str) -> Vec<&'a str> {
     let mut text = String::from_utf8_lossy(&answer.bytes).into_owned();
     for value in answer.headers.values() {
         text.push('\n');
         text.push_str(&String::from_utf8_lossy(value.as_bytes()));
     }
-    let mut found: Vec<&str> = world.words.iter().map(String::as_str).filter(|w| text.contains(w)).collect();
+    let mut found: Vec<&str> = words.iter().map(String::as_str).filter(|w| text.contains(w)).collect();
     let tokens: BTreeSet<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
-    found.extend(tokens.iter().filter_map(|t| world.ids.get(*t)).map(String::as_str));
+    found.extend(tokens.iter().filter_map(|t| ids.get(*t)).map(String::as_str));
     found.retain(|mark| !asked.contains(mark));
     found
 }
@@ -111,6 +116,7 @@ async fn nothing_of_another_organisation_is_in_any_answer(settings: Settings) {
     }
     assert!(faults.is_empty(), "{}:\n{}", faults.len(), some(&faults));
     counts(&server, &world).await;
+    property::nothing_is_found_by_chance(&server, &world).await;
     proves(&server, &world, &all).await;
 }
 

@@ -35,6 +35,10 @@ pub struct World {
     pub words: Vec<String>,
     /// Their ids, but for the row that rows of the callers' own point to.
     pub ids: BTreeSet<String>,
+    /// The same of the callers' own, for others who ask.
+    pub ours: BTreeMap<String, String>,
+    pub our_words: Vec<String>,
+    pub our_ids: BTreeSet<String>,
 }
 
 struct Side {
@@ -98,22 +102,13 @@ pub async fn start(mut settings: Settings) -> (TestServer, World) {
     story(&server, &mut theirs).await;
     let (words, x) = plant(&server, &ours, &mut theirs).await;
 
-    let mut ids = BTreeMap::new();
-    let mut all = BTreeSet::new();
-    for client in [&theirs.hospital, &theirs.pharmacy] {
-        let history = client.read("_history?_count=1000").await.ok().body;
-        for entry in history["entry"].as_array().expect("entries") {
-            let url = entry["fullUrl"].as_str().expect("an address");
-            let mut parts = url.rsplit('/');
-            let (id, rtype) = (parts.next().expect("an id").to_owned(), parts.next().expect("a type").to_owned());
-            if !DIRECTORY.contains(&rtype.as_str()) && id != x {
-                all.insert(id.clone());
-                if entry["request"]["method"] != "DELETE" && Some(&id) != theirs.names.get("g") {
-                    ids.entry(rtype).or_insert(id);
-                }
-            }
-        }
+    let (mut all, mut ids) = owned(&theirs).await;
+    all.remove(&x);
+    let (mut our_ids, _) = owned(&ours).await;
+    for pointed in ["p", "e"] {
+        our_ids.remove(&ours.names[pointed]);
     }
+    let our_words = ["f", "n", "k", "w", "tag"].iter().map(|k| ours.marks[k].to_owned()).collect();
     assert!(ids.len() > 20, "many kinds of rows are behind the wall: {:?}", ids.keys());
     all.insert(theirs.names["j"].clone());
     // The audit is made of what is done: its ids are not known before.
@@ -131,7 +126,28 @@ pub async fn start(mut settings: Settings) -> (TestServer, World) {
     let (done, said) = server.settings.run(&add);
     assert!(done, "{said}");
     server.restart().await;
-    (server, World { theirs: names, words, ids: all })
+    (server, World { theirs: names, words, ids: all, ours: ours.names, our_words, our_ids })
+}
+
+/// Ids of all that a side has, the directory apart, and of each type one.
+async fn owned(side: &Side) -> (BTreeSet<String>, BTreeMap<String, String>) {
+    let (mut all, mut ids) = (BTreeSet::new(), BTreeMap::new());
+    for client in [&side.hospital, &side.pharmacy] {
+        let history = client.read("_history?_count=1000").await.ok().body;
+        for entry in history["entry"].as_array().expect("entries") {
+            let url = entry["fullUrl"].as_str().expect("an address");
+            let mut parts = url.rsplit('/');
+            let (id, rtype) = (parts.next().expect("an id").to_owned(), parts.next().expect("a type").to_owned());
+            if !DIRECTORY.contains(&rtype.as_str()) {
+                all.insert(id.clone());
+                let is_plain = ["g", "x"].iter().all(|n| side.names.get(*n) != Some(&id));
+                if is_plain && entry["request"]["method"] != "DELETE" {
+                    ids.entry(rtype).or_insert(id);
+                }
+            }
+        }
+    }
+    (all, ids)
 }
 
 async fn audited(server: &TestServer) -> String {
