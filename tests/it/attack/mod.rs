@@ -13,6 +13,7 @@ mod key;
 mod logs;
 mod raw;
 mod remote;
+mod rows;
 mod tls;
 mod wall;
 
