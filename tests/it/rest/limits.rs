@@ -232,7 +232,8 @@ async fn a_full_queue_of_writes_says_when_to_come_again(server: TestServer) {
             assert!(String::from_utf8_lossy(&answer.bytes).contains("limit write-queue"));
         }
     }
-    assert!((2..=3).contains(&made), "{made}");
+    // What the worker writes at that moment, as the audit's sealing, takes a place, too.
+    assert!((1..=3).contains(&made), "{made}");
     assert_eq!(client.search("Patient?_count=50").await.len(), made);
     client.create(&patient("later")).await.is(201);
 }
