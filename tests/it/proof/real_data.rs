@@ -202,19 +202,20 @@ async fn the_discharges_of_synthea_come_back_to_the_digit(server: TestServer) {
 }
 
 both_databases!(forty_whole_synthea_patients_come_back_to_the_digit);
-/// R4 json.html: 18,000 resources of whole Synthea patients come back to the digit.
+/// R4 json.html: 18,000 resources of whole Synthea patients, half of them on each database, come back to the digit.
 async fn forty_whole_synthea_patients_come_back_to_the_digit(server: TestServer) {
     let files = ["providers-2025", "patients-2019", "patients-2025"];
     let client = server.everyone();
     let mut ledger = Ledger::default();
+    let half = usize::from(server.settings().database_url.starts_with("sqlite:"));
     for file in files {
         let Some(lines) = data::lines(&format!("synthea/{file}.ndjson.gz")) else { return };
-        for (n, line) in lines.iter().enumerate() {
+        for (n, line) in lines.iter().enumerate().filter(|(n, _)| file.starts_with("providers") || n % 2 == half) {
             ledger.post(&client, &format!("{file}:{n}"), line).await;
         }
     }
     refused_as_expected(&ledger.refused, &[]);
-    assert!(ledger.accepted > 18_000, "{} accepted", ledger.accepted);
+    assert!(ledger.accepted > 8_000, "{} accepted", ledger.accepted);
     ledger.check(&client).await;
 }
 
