@@ -32,7 +32,7 @@ async fn found_by(auditor: &Client, query: &str, enough: impl Fn(&[Value]) -> bo
 }
 
 /// Waits until all rows that are there have their place in the chain.
-async fn sealed(server: &TestServer) {
+pub async fn sealed(server: &TestServer) {
     let started = Instant::now();
     loop {
         let (whole, text) = server.settings.run(&["audit", "verify"]);

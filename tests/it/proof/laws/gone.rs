@@ -48,7 +48,7 @@ async fn a_deleted_patient_leaves_nothing_to_reach(server: TestServer) {
         prop::collection::vec((0..8usize, 0..4usize), 1..14),
         prop::bool::weighted(0.25),
     );
-    play(12, &any, |(have, tries, is_followed), n| {
+    play(20, &any, |(have, tries, is_followed), n| {
         let server = &server;
         async move { story(server, n, &have, &tries, is_followed).await }
     });
