@@ -20,7 +20,8 @@ struct Wire {
 struct Says {
     /// The connection is cut before the server's so-many-th packet gets through; 0 for none.
     cut_at: AtomicI64,
-    /// The connection is cut before the answer to a COMMIT gets through.
+    /// The connection is cut before the answer to the COMMIT of a Patient gets through: others commit,
+    /// too, as who seals the audit.
     cuts_commit: AtomicBool,
     /// After a cut nobody connects.
     closes: AtomicBool,
@@ -71,10 +72,12 @@ impl Wire {
 async fn carry(mut client: TcpStream, server: u16, says: Arc<Says>) {
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
     let (mut up, mut down) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let mut is_of_a_patient = false;
     loop {
         tokio::select! {
             n = client.read(&mut up) => {
                 let Ok(n @ 1..) = n else { return };
+                is_of_a_patient |= holds(&up[..n], br#""resourceType":"Patient""#);
                 if server.write_all(&up[..n]).await.is_err() { return }
             }
             n = server.read(&mut down) => {
@@ -86,7 +89,7 @@ async fn carry(mut client: TcpStream, server: u16, says: Arc<Says>) {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 let counted = says.cut_at.load(Ordering::SeqCst) > 0 && says.cut_at.fetch_sub(1, Ordering::SeqCst) == 1;
-                let committed = down[..n].windows(7).any(|w| w == b"COMMIT\0");
+                let committed = holds(&down[..n], b"COMMIT\0") && std::mem::take(&mut is_of_a_patient);
                 if counted || (committed && says.cuts_commit.swap(false, Ordering::SeqCst)) {
                     says.is_closed.fetch_or(says.closes.load(Ordering::SeqCst), Ordering::SeqCst);
                     return;
@@ -95,6 +98,10 @@ async fn carry(mut client: TcpStream, server: u16, says: Arc<Says>) {
             }
         }
     }
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|w| w == part)
 }
 
 /// A server whose database is at the other end of a wire; nothing where PostgreSQL is skipped.
