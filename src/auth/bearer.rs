@@ -9,6 +9,7 @@ use super::external::External;
 use super::key::KeyRing;
 use super::origins::Origins;
 use super::password::Passwords;
+use super::provider::Providers;
 use super::remote::RemoteKeys;
 use super::sieve::{self, Who};
 use super::standing;
@@ -72,6 +73,8 @@ pub struct AuthState {
     pub remote: RemoteKeys,
     /// Other issuers.
     pub external: External,
+    /// Where people may log in beside our own page.
+    pub providers: Providers,
     /// Browsers that may call.
     pub origins: Origins,
     mode: AuthMode,
@@ -129,6 +132,7 @@ impl AuthState {
             passwords: Passwords::new(&settings.limits),
             remote: RemoteKeys::new(if settings.is_this_machine_only() { Reach::Local } else { Reach::Public }),
             external: External::new(settings.issuers.clone()),
+            providers: Providers::open(if for_people { &settings.providers } else { &[] })?,
             origins: Origins::default(),
             policy,
             parties: Parties::of(root),

@@ -100,7 +100,11 @@ impl RemoteKeys {
         jwks
     }
 
-    fn fetcher(&self) -> Result<Fetcher> {
+    /// What asks: for what is not kept.
+    ///
+    /// # Errors
+    /// `Fault` when no TLS is to be had.
+    pub fn fetcher(&self) -> Result<Fetcher> {
         let mut made = self.fetcher.lock().unwrap_or_else(PoisonError::into_inner);
         match &*made {
             Some(fetcher) => Ok(fetcher.clone()),

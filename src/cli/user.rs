@@ -14,7 +14,7 @@ use crate::config::{ServeArgs, Settings, StoreArgs};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::audit::Happening;
-use crate::store::oauth::User;
+use crate::store::oauth::{Link, User};
 use serde_json::json;
 
 /// Arguments of `baton user`.
@@ -39,6 +39,25 @@ pub enum Command {
     Disable {
         /// Login name
         name: String,
+    },
+    /// Say who somebody is here who logs in at a provider of the settings
+    Link {
+        /// Login name
+        name: String,
+        /// The provider, as `issuer` in the settings has it
+        #[arg(long, value_name = "URL")]
+        issuer: String,
+        /// What the provider calls the user (`sub`)
+        #[arg(long)]
+        sub: String,
+    },
+    /// Take that away, of one provider or of all; the user is signed out
+    Unlink {
+        /// Login name
+        name: String,
+        /// The provider
+        #[arg(long, value_name = "URL")]
+        issuer: Option<String>,
     },
     /// Set a password: the first line of standard input, or one that is made
     Password {
@@ -108,9 +127,12 @@ async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Resu
             Ok(format!("user {name} is set; give a password with baton user password {name}\n"))
         }
         Command::List => {
+            let links = store.links().await?;
             let line = |u: &User| {
+                let own = links.iter().filter(|l| l.user == u.name);
+                let own: Vec<_> = own.map(|l| json!({"issuer": l.issuer, "sub": l.sub})).collect();
                 json!({"name": u.name, "role": u.role, "organization": u.org, "practitioner": u.practitioner,
-                    "patient": u.patient, "active": u.is_active, "has_password": !u.password.is_empty()})
+                    "patient": u.patient, "active": u.is_active, "has_password": !u.password.is_empty(), "links": own})
             };
             Ok(store.oauth_users().await?.iter().map(|u| format!("{}\n", line(u))).collect())
         }
@@ -119,6 +141,38 @@ async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Resu
             store.put_oauth_user(User { is_active: false, ..user }).await?;
             open::note(store, Happening::AccountsChanged, format!("user {name}"), "disabled");
             Ok(format!("user {name} is disabled; tokens end within a minute\n"))
+        }
+        Command::Link { name, issuer, sub } => {
+            known(store, &name).await?;
+            if sub.is_empty() || sub.len() > 255 {
+                return Err(Error::invalid("--sub has 1 to 255 characters"));
+            }
+            let link = Link { issuer, sub, user: name };
+            if !store.link(&link, Instant::now()).await? {
+                let Link { issuer, sub, user } = link;
+                return Err(Error::invalid(format!(
+                    "'{sub}' or {user} is linked at {issuer} already; see baton user list, and baton user unlink"
+                )));
+            }
+            open::note(
+                store,
+                Happening::AccountsChanged,
+                format!("user {}", link.user),
+                &format!("linked at {}", link.issuer),
+            );
+            let unknown = !settings.providers.iter().any(|p| p.issuer == link.issuer);
+            let note = if unknown { "\nthe settings have no provider with that issuer" } else { "" };
+            Ok(format!("user {} is who {} calls '{}'{note}\n", link.user, link.issuer, link.sub))
+        }
+        Command::Unlink { name, issuer } => {
+            known(store, &name).await?;
+            let issuer = issuer.unwrap_or_default();
+            if !store.unlink(&name, &issuer, Instant::now()).await? {
+                return Err(Error::not_found(format!("user {name} is not linked there; see baton user list")));
+            }
+            let why = if issuer.is_empty() { "unlinked".to_owned() } else { format!("unlinked at {issuer}") };
+            open::note(store, Happening::AccountsChanged, format!("user {name}"), &why);
+            Ok(format!("user {name} is unlinked and signed out\n"))
         }
         Command::Password { name, generate } => {
             known(store, &name).await?;

@@ -23,10 +23,16 @@ const EXPOSED: &str = "Content-Location, ETag, Last-Modified, Location, Preferen
 
 /// Whether a path is answered here.
 pub(super) fn has(method: &Method, path: &str) -> bool {
-    match page::PATHS.iter().find(|(own, _)| *own == path) {
+    match page::PATHS.iter().find(|(own, _)| is_of(own, path)) {
         Some((_, methods)) => methods.split(", ").any(|m| m == method.as_str()),
         None => method == Method::POST && ENDPOINTS.contains(&path),
     }
+}
+
+/// Whether a path is of a pattern: `{id}` in it stands for one segment.
+pub(super) fn is_of(pattern: &str, path: &str) -> bool {
+    let same = |(own, segment): (&str, &str)| own == segment || (own == "{id}" && !segment.is_empty());
+    pattern.split('/').count() == path.split('/').count() && pattern.split('/').zip(path.split('/')).all(same)
 }
 
 /// A public document of that path.

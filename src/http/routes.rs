@@ -41,15 +41,15 @@ pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResp
         }
         (&Method::GET | &Method::HEAD, "/fhir/openapi.json") => respond::json(&face, shared.house.engine.openapi(&OWN)),
         (_, "/auth/token") => respond::oauth(&face, auth::endpoint::post_only()),
-        (_, path) if own_methods(path).is_some() => {
-            let text = format!("'{path}' takes {}", own_methods(path).unwrap_or_default());
+        (_, path) if let Some((pattern, methods)) = own(path) => {
+            let text = format!("'{pattern}' takes {methods}");
             respond::failure(&face, &Error::method_not_allowed(text), None)
         }
         (_, path) if path == "/fhir" || path.starts_with("/fhir/") => fhir(shared, &request, payload, &face).await,
         _ => respond::failure(&face, &Error::not_found("there is nothing at this path; the FHIR base is /fhir"), None),
     };
     if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
-        let methods = own_methods(path).map_or_else(|| interaction::allowed(below(path)), Into::into);
+        let methods = own(path).map_or_else(|| interaction::allowed(below(path)), |(_, methods)| methods);
         if let Ok(methods) = HeaderValue::from_str(&methods) {
             answer.headers_mut().insert(ALLOW, methods);
         }
@@ -102,28 +102,30 @@ pub fn map() -> Vec<interaction::Line> {
     own.chain(pages).chain(interaction::map()).collect()
 }
 
-/// The methods of a path that is no interaction's.
-fn own_methods(path: &str) -> Option<&'static str> {
-    if let Some((_, methods)) = auth::page::PATHS.iter().find(|(own, _)| *own == path) {
-        return Some(methods);
+/// The pattern and the methods of a path that is no interaction's.
+fn own(path: &str) -> Option<(&'static str, String)> {
+    if let Some((pattern, methods)) = auth::page::PATHS.iter().find(|(own, _)| oauth::is_of(own, path)) {
+        return Some((pattern, (*methods).to_owned()));
     }
-    let (_, method, ..) = OWN.iter().find(|(own, ..)| *own == path)?;
-    Some(if *method == "GET" { "GET, HEAD" } else { method })
+    let rows = OWN.iter().filter(|(own, ..)| oauth::is_of(own, path));
+    let methods: Vec<&str> = rows.map(|(_, method, ..)| if *method == "GET" { "GET, HEAD" } else { method }).collect();
+    let (pattern, ..) = OWN.iter().find(|(own, ..)| oauth::is_of(own, path))?;
+    Some((pattern, methods.join(", ")))
 }
 
 /// A path as the log may have it: `/fhir/Patient/-/_history`. Ids, and all that this server does not know, are left out: whoever
 /// calls may have put a number of a patient there.
 fn shape(path: &str) -> String {
-    let is_route = own_methods(path).is_some() || !interaction::allowed(below(path)).is_empty();
+    if let Some((pattern, _)) = own(path) {
+        return pattern.to_owned();
+    }
+    let is_route = !interaction::allowed(below(path)).is_empty();
     let is_known = |segment: &str| {
         segment.is_empty()
             || ResourceType::parse(segment).is_some()
             || matches!(segment, "fhir" | "metadata" | "_history" | "_search" | "_async" | "result" | "*")
             || (is_route && segment.starts_with('$'))
     };
-    if own_methods(path).is_some() {
-        return path.to_owned();
-    }
     path.split('/').map(|segment| if is_known(segment) { segment } else { "-" }).collect::<Vec<_>>().join("/")
 }
 
@@ -252,6 +254,8 @@ mod tests {
             ("/fhir/Patient/mrn-4711/$smith", "/fhir/Patient/-/-"),
             ("/fhir/Smith/1", "/fhir/-/-"),
             ("/auth/token", "/auth/token"),
+            ("/auth/callback/care", "/auth/callback/{id}"),
+            ("/auth/callback/care/x", "/-/-/-/-"),
             ("/livez", "/livez"),
             ("/Smith", "/-"),
         ] {

@@ -1,4 +1,4 @@
-//! JSON from addresses that a registration names: keys of clients and of other issuers.
+//! JSON from addresses that a registration or the settings name: keys of clients, keys and tokens of other issuers.
 //!
 //! Whoever may register an address must not reach our own network by it: https only, public addresses only - looked up once, and
 //! what was looked up is what is connected to -, no redirect, no proxy, three seconds, 64 kB, nothing packed.
@@ -135,30 +135,46 @@ impl Fetcher {
     /// # Errors
     /// [`Refused`].
     pub async fn json(&self, address: &str) -> Result<Fetched, Refused> {
-        let url = self.allows(address)?;
-        let trouble = |e: reqwest::Error| if e.is_timeout() { Refused::Timeout } else { Refused::Unreachable };
-        let mut response = self.http.get(url).header("accept", "application/json").send().await.map_err(trouble)?;
-        if response.status().as_u16() != 200 {
-            return Err(Refused::Status(response.status().as_u16()));
-        }
-        let all = |name: &str| {
-            let values = response.headers().get_all(name).iter().filter_map(|v| v.to_str().ok());
-            Some(values.collect::<Vec<_>>().join(", ")).filter(|v| !v.is_empty())
-        };
-        if all("content-encoding").is_some_and(|e| !e.eq_ignore_ascii_case("identity")) {
-            return Err(Refused::Unreadable);
-        }
-        let cache_control = all("cache-control");
-        let mut body = Vec::new();
-        while let Some(part) = response.chunk().await.map_err(trouble)? {
-            if body.len() + part.len() > MOST {
-                return Err(Refused::TooLarge);
-            }
-            body.extend_from_slice(&part);
-        }
-        let text = String::from_utf8(body).map_err(|_| Refused::Unreadable)?;
-        Ok(Fetched { text, cache_control })
+        read(self.http.get(self.allows(address)?)).await
     }
+
+    /// Posts a form, with a value of `Authorization` where there is one, and reads the JSON that comes back.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn form(&self, address: &str, form: String, authorization: Option<&str>) -> Result<Fetched, Refused> {
+        let mut request = self.http.post(self.allows(address)?).body(form);
+        request = request.header("content-type", "application/x-www-form-urlencoded");
+        if let Some(value) = authorization {
+            request = request.header("authorization", value);
+        }
+        read(request).await
+    }
+}
+
+async fn read(request: reqwest::RequestBuilder) -> Result<Fetched, Refused> {
+    let trouble = |e: reqwest::Error| if e.is_timeout() { Refused::Timeout } else { Refused::Unreachable };
+    let mut response = request.header("accept", "application/json").send().await.map_err(trouble)?;
+    if response.status().as_u16() != 200 {
+        return Err(Refused::Status(response.status().as_u16()));
+    }
+    let all = |name: &str| {
+        let values = response.headers().get_all(name).iter().filter_map(|v| v.to_str().ok());
+        Some(values.collect::<Vec<_>>().join(", ")).filter(|v| !v.is_empty())
+    };
+    if all("content-encoding").is_some_and(|e| !e.eq_ignore_ascii_case("identity")) {
+        return Err(Refused::Unreadable);
+    }
+    let cache_control = all("cache-control");
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(trouble)? {
+        if body.len() + part.len() > MOST {
+            return Err(Refused::TooLarge);
+        }
+        body.extend_from_slice(&part);
+    }
+    let text = String::from_utf8(body).map_err(|_| Refused::Unreadable)?;
+    Ok(Fetched { text, cache_control })
 }
 
 /// Names to public addresses: what it gives is what is connected to, so that a name cannot change its mind in between.

@@ -1,5 +1,6 @@
 //! Who is there: name and password, for an app's request or for our own pages.
 
+use super::elsewhere;
 use super::session::{self, Browser};
 use super::step::{self, At};
 use super::web::{PageRequest, e, page as whole, problem, redirect};
@@ -16,7 +17,12 @@ use crate::store::oauth::User;
 pub fn page(state: &AuthState, at: &At, status: u16, (wrong, name): (&str, &str)) -> OAuthAnswer {
     let lead =
         format!("<p class=\"lead\"><strong>{}</strong> asks to be let in. Sign in to go on.</p>", e(&at.client.name));
-    at.page(state, status, title(wrong), &form(&lead, &at.hidden(), wrong, name))
+    at.page(
+        state,
+        status,
+        title(wrong),
+        &form(&lead, &at.hidden(), (wrong, name), &elsewhere::buttons(state, &at.browser, &at.pending.id)),
+    )
 }
 
 /// The form for our own pages.
@@ -24,7 +30,8 @@ pub fn page(state: &AuthState, at: &At, status: u16, (wrong, name): (&str, &str)
 pub fn own(state: &AuthState, browser: &Browser, status: u16, (wrong, name): (&str, &str)) -> OAuthAnswer {
     let hidden = format!("<input type=\"hidden\" name=\"csrf\" value=\"{}\">", browser.csrf());
     let lead = "<p class=\"lead\">Sign in to see which apps may act for you.</p>";
-    let mut answer = whole(status, title(wrong), &form(lead, &hidden, wrong, name), None);
+    let mut answer =
+        whole(status, title(wrong), &form(lead, &hidden, (wrong, name), &elsewhere::buttons(state, browser, "")), None);
     answer.headers.push(browser.cookie(state));
     answer
 }
@@ -34,7 +41,7 @@ fn title(wrong: &str) -> &'static str {
     if wrong.is_empty() { "Sign in" } else { "Not signed in" }
 }
 
-fn form(lead: &str, hidden: &str, wrong: &str, name: &str) -> String {
+fn form(lead: &str, hidden: &str, (wrong, name): (&str, &str), others: &str) -> String {
     let wrong = match wrong {
         "" => String::new(),
         text => format!("<p class=\"wrong\" role=\"alert\" id=\"wrong\">{}</p>", e(text)),
@@ -48,7 +55,7 @@ fn form(lead: &str, hidden: &str, wrong: &str, name: &str) -> String {
          autocomplete=\"current-password\" maxlength=\"1024\" required{described}>\
          <label for=\"code\">One-time code <small>only if you use an authenticator app</small></label><input id=\"code\" name=\"code\" \
          inputmode=\"numeric\" autocomplete=\"one-time-code\" maxlength=\"16\"{described}>\
-         <p class=\"actions\"><button class=\"primary\" type=\"submit\">Sign in</button></p></form>",
+         <p class=\"actions\"><button class=\"primary\" type=\"submit\">Sign in</button></p></form>{others}",
         e(name)
     )
 }
@@ -134,7 +141,7 @@ pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
         return Ok(again(401, "Name, password or one-time code is wrong, or the login is not in use."));
     };
     failure::forget(&state.store, counted, &request.address).await?;
-    let fresh = session::begin(state, &user.name, Some(&browser), now).await?;
+    let fresh = session::begin(state, (&user.name, now), Some(&browser), now).await?;
     tracing::info!(user = user.sub, "a user logged in");
     state.note(request.scene(), state.of_user(Happening::Login, &user, client, now));
     let to = at.as_ref().map_or_else(|| "/auth/manage".to_owned(), |at| format!("/auth/step?t={}", at.pending.id));
@@ -144,7 +151,10 @@ pub async fn post(state: &AuthState, request: &PageRequest<'_>, now: Instant) ->
 }
 
 /// Whether a user has no one-time codes, or gave one that was not used before.
-async fn code_fits(state: &AuthState, user: &User, given: &str, now: Instant) -> Result<bool> {
+///
+/// # Errors
+/// What the store says.
+pub async fn code_fits(state: &AuthState, user: &User, given: &str, now: Instant) -> Result<bool> {
     let secret = state.store.totp(&user.name).await?;
     if secret.is_empty() {
         return Ok(true);

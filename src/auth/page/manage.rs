@@ -27,7 +27,7 @@ pub async fn answer(state: &AuthState, request: &PageRequest<'_>, now: Instant) 
         (_, _, true) => Ok(problem(400, "You are not signed in", "Open the page again and sign in.")),
         (Some(browser), None, false) => Ok(login::own(state, &browser, 200, ("", ""))),
         (None, None | Some(_), false) => {
-            Ok(login::own(state, &session::begin(state, "", None, now).await?, 200, ("", "")))
+            Ok(login::own(state, &session::begin(state, ("", now), None, now).await?, 200, ("", "")))
         }
     }
 }

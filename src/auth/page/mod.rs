@@ -6,6 +6,7 @@
 
 pub mod ask;
 mod consent;
+mod elsewhere;
 mod login;
 mod manage;
 mod pick;
@@ -29,10 +30,13 @@ use web::{problem, redirect};
 const WAIT_SECONDS: i64 = 600;
 
 /// Paths and their methods.
-pub const PATHS: [(&str, &str); 9] = [
+pub const PATHS: [(&str, &str); 12] = [
     ("/auth/authorize", "GET, HEAD, POST"),
     ("/auth/step", "GET, HEAD"),
     ("/auth/login", "POST"),
+    ("/auth/elsewhere", "GET"),
+    ("/auth/callback/{id}", "GET"),
+    ("/auth/code", "POST"),
     ("/auth/pick", "POST"),
     ("/auth/consent", "POST"),
     ("/auth/manage", "GET, HEAD, POST"),
@@ -44,6 +48,9 @@ pub const PATHS: [(&str, &str); 9] = [
 /// Answers a request at one of [`PATHS`] by a method that it has.
 pub async fn answer(state: &AuthState, path: &str, request: &PageRequest<'_>, now: Instant) -> OAuthAnswer {
     let answer = match path {
+        _ if let Some(name) = path.strip_prefix("/auth/callback/") => elsewhere::back(state, request, name, now).await,
+        "/auth/elsewhere" => elsewhere::start(state, request, now).await,
+        "/auth/code" => elsewhere::code(state, request, now).await,
         "/auth/authorize" => authorize(state, request, now).await,
         "/auth/step" => step::show(state, request, now).await,
         "/auth/login" => login::post(state, request, now).await,

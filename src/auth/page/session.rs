@@ -37,6 +37,19 @@ impl Browser {
         csrf.is_some_and(|given| bool::from(given.as_bytes().ct_eq(self.csrf().as_bytes())))
     }
 
+    /// Something that only this browser can bring back, for one purpose and one occasion: made of the cookie.
+    #[must_use]
+    pub fn derive(&self, purpose: &str, occasion: &str) -> String {
+        hash(&format!("{purpose} {} {occasion}", self.secret))
+    }
+
+    /// Whether it is that.
+    #[must_use]
+    pub fn is_derived(&self, purpose: &str, occasion: &str, given: Option<&str>) -> bool {
+        use subtle::ConstantTimeEq;
+        given.is_some_and(|given| bool::from(given.as_bytes().ct_eq(self.derive(purpose, occasion).as_bytes())))
+    }
+
     /// `Set-Cookie`.
     #[must_use]
     pub fn cookie(&self, state: &AuthState) -> (&'static str, String) {
@@ -72,14 +85,19 @@ pub async fn of(state: &AuthState, request: &PageRequest<'_>, now: Instant) -> R
     Ok(Some(Browser { secret: secret.to_owned(), session }))
 }
 
-/// Begins a session. `user`: who logged in, empty for nobody; `before`: the session that it takes the place of.
+/// Begins a session. `user`: who logged in, empty for nobody, and when; `before`: the session that it takes the place of.
 ///
 /// # Errors
 /// What the store says.
-pub async fn begin(state: &AuthState, user: &str, before: Option<&Browser>, now: Instant) -> Result<Browser> {
+pub async fn begin(
+    state: &AuthState,
+    (user, at): (&str, Instant),
+    before: Option<&Browser>,
+    now: Instant,
+) -> Result<Browser> {
     let secret = random_text::<32>()?;
     let expires = now.plus_seconds(LONGEST).0;
-    let session = Session { hash: hash(&secret), user: user.into(), at: now.0, used: now.0, expires };
+    let session = Session { hash: hash(&secret), user: user.into(), at: at.0, used: now.0, expires };
     state.store.begin_session(&session, before.map_or("", |b| &b.session.hash)).await?;
     Ok(Browser { secret, session })
 }

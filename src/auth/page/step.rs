@@ -87,7 +87,7 @@ pub async fn find(
     let (browser, is_new) = match session::of(state, request, now).await? {
         Some(browser) => (browser, false),
         None if request.is_post => return over(),
-        None => (session::begin(state, "", None, now).await?, true),
+        None => (session::begin(state, ("", now), None, now).await?, true),
     };
     if pending.session.is_empty() && !request.is_post {
         if !state.store.bind_pending(&pending.id, &browser.session.hash).await? {

@@ -63,6 +63,7 @@ mod tests {
         };
         for (selector, says) in [
             ("button", "min-height: 2.75rem"),
+            (".button", "min-height: 2.75rem"),
             ("input:not([type=\"checkbox\"]):not([type=\"hidden\"])", "min-height: 2.75rem"),
             (".tick input", "width: 1.5rem; height: 1.5rem"),
             ("summary", "min-height: 1.75rem"),

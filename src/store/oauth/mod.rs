@@ -3,12 +3,14 @@
 //! For: `auth`, `baton seed`, `baton token`. Times are seconds since 1970 in `oauth_jti`, microseconds elsewhere.
 //! Not for: the Organization and PractitionerRole behind a user: those are FHIR resources.
 //!
-//! Sessions and logins `login.rs`, what users allow apps `grant.rs`.
+//! Sessions and logins `login.rs`, logins at other providers `link.rs`, what users allow apps `grant.rs`.
 
 mod grant;
+mod link;
 mod login;
 
 pub use grant::{Code, Grant, Launch, Refresh};
+pub use link::{Errand, Link};
 pub use login::{Pending, Session};
 
 use super::conn::{Arg, Row};

@@ -3,6 +3,7 @@
 
 mod authorize;
 mod browser;
+mod elsewhere;
 mod launch;
 mod login;
 mod pages;

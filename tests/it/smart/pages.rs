@@ -78,7 +78,7 @@ fn problems(html: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn good(what: &str, page: &Page) {
+pub fn good(what: &str, page: &Page) {
     assert_eq!(problems(&page.html), [""; 0], "{what}: {}", page.html);
 }
 

@@ -11,7 +11,7 @@ const SCOPE: &str = "patient/Observation.rs launch/patient openid offline_access
 const HAPPENING: &str = "happening";
 
 /// (what, person, program, outcome, why, about whom)
-type Line = (String, String, String, String, String, String);
+pub type Line = (String, String, String, String, String, String);
 
 fn lines(bundle: &Value) -> Vec<Line> {
     let entries = bundle["entry"].as_array().into_iter().flatten();
@@ -41,7 +41,7 @@ fn lines(bundle: &Value) -> Vec<Line> {
     out.into_iter().map(|(_, line)| line).collect()
 }
 
-async fn record(site: &Site, enough: impl Fn(&[Line]) -> bool) -> (Vec<Line>, String) {
+pub async fn record(site: &Site, enough: impl Fn(&[Line]) -> bool) -> (Vec<Line>, String) {
     let (done, token) = site.server.settings.run(&["token", "audit"]);
     assert!(done, "{token}");
     let started = Instant::now();
@@ -58,7 +58,7 @@ async fn record(site: &Site, enough: impl Fn(&[Line]) -> bool) -> (Vec<Line>, St
 }
 
 #[track_caller]
-fn has(all: &[Line], wanted: [&str; 6]) {
+pub fn has(all: &[Line], wanted: [&str; 6]) {
     let found = all.iter().any(|(what, person, program, outcome, why, about)| {
         [what, person, program, outcome, why, about]
             .iter()
