@@ -5,9 +5,10 @@
 
 use super::{Audit, Method, Share, Version};
 use crate::error::{Error, Result};
-use crate::search::Rows;
+use crate::fhir::Target;
 use crate::search::rows::Words;
-use std::collections::{BTreeMap, HashMap};
+use crate::search::{Keys, Rows};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// `ended` of a current version.
@@ -53,7 +54,7 @@ pub struct AuditRow {
 pub struct Buffer {
     /// Versions in the order put.
     pub puts: Vec<Pending>,
-    /// Share rows.
+    /// What is shared with organisations; with nobody yet (0), a template.
     pub shares: Vec<Share>,
     /// Audit rows.
     pub audits: Vec<AuditRow>,
@@ -225,11 +226,25 @@ impl Buffer {
         self.puts.iter().filter(|p| !p.rows.words.is_empty()).map(|p| (p.version.pk, &p.rows.words))
     }
 
-    /// Share rows, each key once, the last one wins.
+    /// `template` rows: handoff, hash of the row, and the targets.
+    #[must_use]
+    pub fn templates(&self, keys: Keys) -> Vec<(&str, i64, String)> {
+        let mut of: BTreeMap<&str, BTreeSet<&Target>> = BTreeMap::new();
+        for share in self.shares.iter().filter(|s| s.org == 0) {
+            of.entry(&share.handoff).or_default().insert(&share.target);
+        }
+        let row = |(handoff, targets): (_, BTreeSet<&Target>)| {
+            let targets = targets.iter().map(ToString::to_string).collect::<Vec<String>>().join(" ");
+            (handoff, keys.hash(&["template", handoff, &targets]), targets)
+        };
+        of.into_iter().map(row).collect()
+    }
+
+    /// Share rows of organisations, each key once, the last one wins.
     #[must_use]
     pub fn shares(&self) -> Vec<&Share> {
         let mut out = BTreeMap::new();
-        for share in &self.shares {
+        for share in self.shares.iter().filter(|s| s.org != 0) {
             out.insert((share.org, &share.target, &share.handoff), share);
         }
         out.into_values().collect()

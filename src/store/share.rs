@@ -1,19 +1,20 @@
 //! Share rows: what an organisation may see of another's, by which handoff, until when.
 //!
-//! The template of a handoff is rows under a key of its own, below 0, which no organisation has: they lie together in the
-//! index that begins with the organisation, and not each on a page of its own.
+//! The template of a handoff, what it would share with who claims it, is a row of `template` a transaction: nobody searches
+//! by it, and a discharge of forty resources needs one row and not forty. In databases of before it may be rows of `share` under a
+//! key below 0, which no organisation has.
 
-use super::Tx;
+use super::{Tx, read};
 use crate::clock::Instant;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fhir::Target;
-use crate::search::Keys;
+use std::collections::BTreeSet;
 
 /// One row of `share`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
     /// Who may see it: hash of the Organization's logical id (`Store::org_key`). 0 stands for the template of a handoff that
-    /// nobody has claimed yet: no caller has its key, `Tx::copy_shares` gives it to the one who claims.
+    /// nobody has claimed yet: `Tx::copy_shares` gives it to the one who claims.
     pub org: i64,
     /// What.
     pub target: Target,
@@ -21,16 +22,6 @@ pub struct Share {
     pub handoff: String,
     /// Until when, compared with `Limit::Organization.now`.
     pub until: Instant,
-}
-
-impl Share {
-    /// The row as it is stored.
-    pub(super) fn stored(mut self, keys: Keys) -> Self {
-        if self.org == 0 {
-            self.org = -keys.hash(&["template", &self.handoff]) - 1;
-        }
-        self
-    }
 }
 
 impl Tx {
@@ -42,17 +33,30 @@ impl Tx {
                     .await
                     .map(|_| ())
             }
-            None => self.execute("DELETE FROM share WHERE handoff = $1", vec![handoff.into()]).await.map(|_| ()),
+            None => {
+                self.execute("DELETE FROM template WHERE handoff = $1", vec![handoff.into()]).await?;
+                self.execute("DELETE FROM share WHERE handoff = $1", vec![handoff.into()]).await.map(|_| ())
+            }
         }
     }
 
     /// Shares with `org` until `until` what `handoff` shares with anyone, or would share with who claims it.
     pub async fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> Result<()> {
-        let sql = "INSERT INTO share (org, rtype, id, handoff, until)
-                   SELECT DISTINCT $1, s.rtype, s.id, s.handoff, $2 FROM share s WHERE s.handoff = $3
-                   ON CONFLICT (org, rtype, id, handoff) DO UPDATE SET until = excluded.until";
+        let mut targets = BTreeSet::new();
+        for row in self.fetch("SELECT targets FROM template WHERE handoff = $1", vec![handoff.into()]).await? {
+            for reference in row.text(0)?.split(' ') {
+                let target = Target::parse(reference);
+                targets.insert(target.ok_or_else(|| Error::fault("a template holds references, and nothing else"))?);
+            }
+        }
+        let shared = "SELECT DISTINCT rtype, id FROM share WHERE handoff = $1";
+        for row in self.fetch(shared, vec![handoff.into()]).await? {
+            targets.insert(read::target(&row, 0, 1)?);
+        }
         self.disclose(org, handoff);
-        self.execute(sql, vec![org.into(), until.0.into(), handoff.into()]).await.map(|_| ())
+        let share = |target| Share { org, target, handoff: handoff.into(), until };
+        self.buffer.shares.extend(targets.into_iter().map(share));
+        Ok(())
     }
 
     /// Lets an organisation see a resource for good; no disclosure of a patient's data.

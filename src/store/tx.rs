@@ -294,7 +294,7 @@ impl Tx {
     /// Lets an organisation see a resource until a time; a second call for the same handoff moves the time.
     pub async fn share(&mut self, share: Share) -> Result<()> {
         self.disclose(share.org, &share.handoff);
-        self.buffer.shares.push(share.stored(self.shared.keys));
+        self.buffer.shares.push(share);
         Ok(())
     }
 

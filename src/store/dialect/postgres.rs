@@ -216,6 +216,9 @@ WITH replaced AS (
     INSERT INTO share (org, rtype, id, handoff, until)
     SELECT * FROM UNNEST($22::bigint[], $23::smallint[], $24::text[], $25::text[], $26::bigint[])
     ON CONFLICT (org, rtype, id, handoff) DO UPDATE SET until = excluded.until
+), templates AS (
+    INSERT INTO template (handoff, part, targets) SELECT * FROM UNNEST($40::text[], $41::bigint[], $42::text[])
+    ON CONFLICT DO NOTHING
 ), audits AS (
     INSERT INTO audit (pk, at, org, client, usr, request_id, action, outcome, first_pk, last_pk, detail)
     SELECT * FROM UNNEST($27::bigint[], $28::bigint[], $29::bigint[], $30::text[], $31::text[], $32::text[],
@@ -230,6 +233,7 @@ pub async fn flush(conn: &mut PgConnection, buffer: &mut Buffer, keys: Keys) -> 
     let (exact_key, exact_pk): (Vec<i64>, Vec<i64>) =
         buffer.exact(|v| keys.of_type(v.target.rtype.as_str())).into_iter().unzip();
     let (range, text, shares, audits) = (buffer.range(), buffer.text(), buffer.shares(), &buffer.audits);
+    let templates = buffer.templates(keys);
     let (words_pk, words): (Vec<i64>, Vec<String>) = buffer.words().map(|(pk, words)| (pk, tsvector(words))).unzip();
     let small = |n: u16| i16::try_from(n).unwrap_or(i16::MAX);
     let query = sqlx::query(FLUSH)
@@ -271,7 +275,10 @@ pub async fn flush(conn: &mut PgConnection, buffer: &mut Buffer, keys: Keys) -> 
         .bind(audits.iter().map(|a| a.versions.1).collect::<Vec<i64>>())
         .bind(words_pk)
         .bind(words)
-        .bind(audits.iter().map(|a| a.audit.detail_text()).collect::<Vec<String>>());
+        .bind(audits.iter().map(|a| a.audit.detail_text()).collect::<Vec<String>>())
+        .bind(templates.iter().map(|t| t.0).collect::<Vec<&str>>())
+        .bind(templates.iter().map(|t| t.1).collect::<Vec<i64>>())
+        .bind(templates.iter().map(|t| t.2.as_str()).collect::<Vec<&str>>());
     let row = query.fetch_one(conn).await.map_err(failure)?;
     let replaced: i64 = row.try_get(0).map_err(failure)?;
     if usize::try_from(replaced) != Ok(ended_pk.len()) {

@@ -207,6 +207,10 @@ fn insert(conn: &Writer, buffer: &Buffer, keys: Keys) -> rusqlite::Result<()> {
     for s in buffer.shares() {
         share.execute(params![s.org, s.target.rtype.0, &s.target.id, &s.handoff, s.until.0])?;
     }
+    let mut template = prepare("INSERT OR IGNORE INTO template (handoff, part, targets) VALUES (?1, ?2, ?3)")?;
+    for (handoff, part, targets) in buffer.templates(keys) {
+        template.execute(params![handoff, part, targets])?;
+    }
     let mut audit = prepare(
         "INSERT INTO audit (pk, at, org, client, usr, request_id, action, outcome, first_pk, last_pk, detail)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
