@@ -80,6 +80,8 @@ pub struct Principal {
     pub patient: Option<String>,
     /// `jti` of the access token, for the audit; never the token.
     pub token: Option<String>,
+    /// What the user allowed the app, by its id: taken back, it ends what is under way.
+    pub grant: Option<String>,
     /// Which rows the token lets through, within what the organisation sees; `None`: all.
     pub sieve: Option<Arc<Sieve>>,
 }
@@ -97,6 +99,7 @@ impl Principal {
             scopes: None,
             patient: None,
             token: None,
+            grant: None,
             sieve: None,
         }
     }

@@ -341,8 +341,8 @@ impl AuthState {
         let scope = if claims.scope.is_empty() { grant.as_ref().map_or("", |g| &g.scope) } else { &claims.scope };
         let granted = Scopes::parse(scope).within(&Scopes::parse(&client.scopes), &[Level::Patient, Level::User]);
         let patient = grant.map(|g| g.patient).filter(|p| !p.is_empty());
-        let token = Some(claims.jti.clone());
-        Ok(Principal { token, ..self.principal(&user, role, claims.client_id.clone(), Some(granted), patient) })
+        let (token, grant) = (Some(claims.jti.clone()), claims.grant.clone());
+        Ok(Principal { token, grant, ..self.principal(&user, role, claims.client_id.clone(), Some(granted), patient) })
     }
 
     /// Who a token of another issuer speaks of: a program that is registered here as just that, or a person who has that role here.
@@ -400,6 +400,7 @@ impl AuthState {
             patient,
             sieve,
             token: None,
+            grant: None,
         }
     }
 
@@ -430,6 +431,7 @@ impl AuthState {
             scopes: Some(scopes.to_string()),
             patient: None,
             token: Some(claims.jti.clone()),
+            grant: None,
         })
     }
 

@@ -3,14 +3,19 @@
 //! The start stores the Bundle and answers 202 with the address of its status; a worker carries it out by the same door, as
 //! the caller who sent it ([`Engine::run_job`]); the status says how far it is and, at the end, where the answer is. Only who
 //! started it learns of it.
+//! Client, user, role, grant and scopes of the caller are looked at when it is carried out, every few seconds while it is, and when
+//! its answer is fetched; an answer that holds what the caller may not see any more is not given out.
 //! Source: <https://hl7.org/fhir/R4/async.html>. Own rules: a failed Bundle's status is its own answer, status code and
 //! OperationOutcome; the answer is kept for 24 hours.
+
+mod fetch;
 
 use super::answer::{Answer, Done, Progress};
 use super::request::{Body, JobAsk, Prefer, Request};
 use super::{Engine, House};
 use crate::access::scope::Scopes;
 use crate::access::{Ctx, Principal, Role};
+use crate::auth::again;
 use crate::auth::sieve::{self, Who};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
@@ -20,6 +25,7 @@ use crate::store::job::{HOLD_SECONDS, Job, KEPT_SECONDS, Mark, State};
 use crate::store::{Tx, Work};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -44,6 +50,8 @@ struct Caller {
     token: Option<String>,
     #[serde(default)]
     address: Option<String>,
+    #[serde(default)]
+    grant: Option<String>,
 }
 
 const PREFERS: [(&str, Prefer); 3] =
@@ -66,6 +74,7 @@ impl Caller {
             prefer: PREFERS.iter().find(|(_, p)| Some(*p) == prefer).map(|(name, _)| (*name).to_owned()),
             token: p.token.clone(),
             address: ctx.address.as_deref().map(Into::into),
+            grant: p.grant.clone(),
         }
     }
 
@@ -86,6 +95,7 @@ impl Caller {
             scopes: self.scopes,
             patient: self.patient,
             token: self.token,
+            grant: self.grant,
         };
         let ctx = Ctx {
             principal: principal.into(),
@@ -164,6 +174,11 @@ impl Engine {
         let uuid = Uuid::try_parse(id).map_err(|_| unknown())?;
         let owner = owner(house, ctx);
         let job = house.store.job(id, owner, now).await?.ok_or_else(unknown)?;
+        let before = stored(&job)?.into_ctx(&house.keys)?.0.principal;
+        // A token of another patient is another's; one that reaches less far may not have what the other got.
+        if !again::reaches(&ctx.principal, &before)? {
+            return Err(unknown());
+        }
         if ask == JobAsk::Cancel {
             if !house.store.write(Step::Remove(job.id, owner)).await? {
                 return Err(unknown());
@@ -192,7 +207,10 @@ impl Engine {
                 });
                 Ok(Answer { done: Done::Manifest(expires), ..Answer::of(Json::from(manifest).to_bytes()) })
             }
-            (_, 200) => Ok(Answer::of(job.answer)),
+            (_, 200) => {
+                fetch::still_visible(house, ctx, &job.answer).await?;
+                Ok(Answer::of(job.answer))
+            }
             (_, status) => Ok(Answer { done: Done::Failed(status), ..Answer::of(job.answer) }),
         }
     }
@@ -223,9 +241,15 @@ impl Engine {
 
     /// Carries a job out while holding it.
     async fn held(&self, job: Job, holder: &str) -> Result<(i64, String)> {
-        let caller: Caller =
-            serde_json::from_str(&job.ctx).map_err(|e| Error::fault("a stored caller is JSON").caused_by(e))?;
-        let (ctx, prefer) = caller.into_ctx(&self.house().keys)?;
+        let (mut ctx, prefer) = stored(&job)?.into_ctx(&self.house().keys)?;
+        match self.still(&ctx.principal).await {
+            Ok(principal) => ctx.principal = principal,
+            Err(error) => return ended(&job.id, error),
+        }
+        if self.house().has_auth {
+            // What was shared then may not be shared any more.
+            ctx.now = Instant::now();
+        }
         let mark = Mark { id: job.id.clone(), holder: holder.to_owned(), is_transaction: job.is_transaction };
         let marked = self.marked(mark);
         let asked = Request::Bundle { body: Body::Raw(job.request.into_bytes().into()), prefer };
@@ -235,6 +259,10 @@ impl Engine {
             match tokio::time::timeout(beat, &mut work).await {
                 Ok(answer) => break answer,
                 Err(_) => {
+                    // What is committed stays; what is under way is not.
+                    if let Err(error) = self.still(&ctx.principal).await {
+                        break Err(error);
+                    }
                     let hold = Step::Hold(job.id.clone(), holder.to_owned());
                     if let Err(error) = self.house().store.write(hold).await {
                         tracing::warn!(%error, job = job.id, "a job could not be held; it goes on");
@@ -242,14 +270,28 @@ impl Engine {
                 }
             }
         };
-        Ok(match answer {
-            Ok(answer) => (200, String::from_utf8_lossy(&answer.body).into_owned()),
-            Err(error) => {
-                tracing::debug!(%error, job = job.id, "a job failed");
-                (i64::from(error.kind.status()), outcome::of_error(&error).to_string())
-            }
-        })
+        match answer {
+            Ok(answer) => Ok((200, String::from_utf8_lossy(&answer.body).into_owned())),
+            Err(error) => ended(&job.id, error),
+        }
     }
+
+    /// Who asked, as of now.
+    async fn still(&self, before: &Arc<Principal>) -> Result<Arc<Principal>> {
+        let house = self.house();
+        again::look(&house.store, &house.policy, before, house.has_auth, Instant::now()).await
+    }
+}
+
+/// The answer of a job that failed; the database's own troubles are tried again.
+fn ended(id: &str, error: Error) -> Result<(i64, String)> {
+    tracing::debug!(%error, job = id, "a job failed");
+    Ok((i64::from(error.kind.status()), outcome::of_error(&error).to_string()))
+}
+
+/// Who asked, as it is stored.
+fn stored(job: &Job) -> Result<Caller> {
+    serde_json::from_str(&job.ctx).map_err(|e| Error::fault("a stored caller is JSON").caused_by(e))
 }
 
 /// The answer of a job whose process is gone and that must not be carried out again.

@@ -1,4 +1,5 @@
-//! What waits too long: overdue reviews, questions that no prescriber answered, and what only time shows.
+//! What waits too long: overdue reviews, questions that no prescriber answered, and what only time shows: Consents that begin
+//! or end.
 //!
 //! They are found by search, and handed to `$escalate` and `$screen` by the one door: what follows is the programme's to say.
 //! Not for: any rule. Two nodes may try the same one: the second finds nothing left to do.
@@ -16,6 +17,10 @@ use std::sync::atomic::Ordering;
 const SCREEN_SECONDS: i64 = 86_400;
 /// When all was screened last, in `setting`.
 const MARK: &str = "screened-all";
+/// When Consents were looked at last for those that have begun or ended, in `setting`.
+const CONSENTS: &str = "consents-looked";
+/// How far a look at Consents goes back behind the one before.
+const MARGIN_SECONDS: i64 = 120;
 /// Resources of one page.
 const BATCH: usize = 100;
 /// Pages of one look.
@@ -49,6 +54,19 @@ impl Worker {
                 }
             }
         }
+        if let Some(since) = self.looks_at_consents(now).await? {
+            let (since, now) = (since.to_seconds_text(), now.to_seconds_text());
+            // Those that have begun, and those that have ended.
+            for query in [
+                format!("Consent?status=active&period=sa{since}&period=le{now}"),
+                format!("Consent?status=active&period=ge{since}&period=eb{now}"),
+            ] {
+                for consent in self.all(&ctx, &query).await? {
+                    self.call(&ctx, &consent, "$escalate").await?;
+                    did = Did::Something;
+                }
+            }
+        }
         if self.screens_all(now).await? {
             for episode in self.all(&ctx, "EpisodeOfCare?status=active").await? {
                 self.call(&ctx, &episode, "$screen").await?;
@@ -67,8 +85,25 @@ impl Worker {
         if last.is_some_and(|last| last <= now && last.plus_seconds(SCREEN_SECONDS) > now) {
             return Ok(false);
         }
-        let mark = Mark { holder: self.id.clone(), now };
+        let mark = Mark { name: MARK, holder: self.id.clone(), now };
         Ok(store.write(mark).await? && last.is_some())
+    }
+
+    /// Since when Consents were not looked at for what time has made of them; `None`: another node looks. Two looks may
+    /// find one Consent: the second changes nothing.
+    async fn looks_at_consents(&self, now: Instant) -> Result<Option<Instant>> {
+        let store = &self.engine.house().store;
+        let last = store.setting(CONSENTS).await?.and_then(|m| m.parse().ok()).map(Instant);
+        if last.is_some_and(|last| last <= now && last.plus_seconds(self.look_seconds) > now) {
+            return Ok(None);
+        }
+        let mark = Mark { name: CONSENTS, holder: self.id.clone(), now };
+        // What another node wrote while this one looked is seen at the next look: a margin, as clocks differ.
+        Ok(if store.write(mark).await? {
+            last.map(|l| l.min(now).plus_seconds(-MARGIN_SECONDS - self.look_seconds))
+        } else {
+            None
+        })
     }
 
     /// All that a search finds, page after page.
@@ -109,6 +144,8 @@ impl Worker {
 }
 
 struct Mark {
+    /// Of the setting and the lease.
+    name: &'static str,
     holder: String,
     now: Instant,
 }
@@ -118,10 +155,10 @@ impl crate::store::Work for Mark {
 
     fn run<'a>(&'a self, tx: &'a mut crate::store::Tx) -> futures_util::future::BoxFuture<'a, Result<bool>> {
         Box::pin(async move {
-            if !tx.lease(MARK, &self.holder, self.now).await? {
+            if !tx.lease(self.name, &self.holder, self.now).await? {
                 return Ok(false);
             }
-            tx.set_setting(MARK, &self.now.0.to_string()).await?;
+            tx.set_setting(self.name, &self.now.0.to_string()).await?;
             Ok(true)
         })
     }

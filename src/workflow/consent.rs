@@ -1,138 +1,200 @@
-//! Consent: whether a patient wants to be followed up.
+//! Consent: whether a patient wants to be followed up, and which pharmacies are kept out of it.
 //!
-//! For: [`refuses`], a pure function of the patient's Consents and the clock. Not for: what a refusal ends
-//! (`react/consent.rs`), or who sees what by a Consent's actors and data (not enforced).
-//! Source: <https://hl7.org/fhir/R4/consent.html>; scopes and purposes as in `profiles/protocol/eligibility.json`; own rules.
+//! For: [`refuses`] and [`keeps_out`], pure functions of the patient's Consents and the clock. Not for: what follows from
+//! them (`react/consent.rs`, `react/withhold.rs`), or a Consent about some of the data.
+//! Source: <https://hl7.org/fhir/R4/consent.html>; scopes and purposes as in `profiles/protocol/eligibility.json`; own rules
+//! of precedence, written down in `profiles/protocol/README.md`.
 
 use super::Programme;
 use super::element::{self, ACT_CODE, codings};
 use crate::clock::Instant;
 use crate::fhir::Json;
 
-/// Elements that narrow a provision to some recipients or some data: then it does not speak about the follow-up as a whole.
-const NARROWING: [&str; 6] = ["actor", "securityLabel", "class", "code", "dataPeriod", "data"];
+/// Elements that narrow a provision to some data: then it does not speak about the follow-up or the hand-off as a whole.
+const NARROWING: [&str; 5] = ["securityLabel", "class", "code", "dataPeriod", "data"];
 
-/// Whether the patient has refused the follow-up, by the latest of the Consents that are in force at `now` and about it.
-///
-/// `consents`: all of the patient's, in any order. Of two of the same time the refusal counts.
-#[must_use]
-pub fn refuses<'a>(programme: &Programme, consents: impl IntoIterator<Item = &'a Json>, now: Instant) -> bool {
-    let zone = &programme.env.zone;
-    let said = consents.into_iter().filter_map(|c| {
-        let refused = refusal(programme, c, now)?;
-        Some((element::earliest(c["dateTime"].text(), zone), refused))
-    });
-    said.max().is_some_and(|(_, refused)| refused)
+/// HL7's codes of what a provision is about.
+const ACTION: &str = "http://terminology.hl7.org/CodeSystem/consentaction";
+
+/// Those that a hand-off is: to correct or to collect data is something else.
+const HANDING: [&str; 3] = ["access", "use", "disclose"];
+
+/// An organisation as Consents may name it: its resource, and those of the organisations that it is part of.
+#[derive(Debug, Clone, Copy)]
+pub struct Party<'a>(pub &'a [Json]);
+
+/// What a Consent says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Word {
+    denies: bool,
+    /// Of somebody whom it names, not of everybody.
+    is_named: bool,
 }
 
-/// What one Consent says about the follow-up: `true` refuses, `false` permits, `None` is about something else or not in
-/// force.
-fn refusal(programme: &Programme, consent: &Json, now: Instant) -> Option<bool> {
-    let criteria = &programme.criteria;
-    let among = |element: &Json, known: &[(String, String)]| {
-        codings(element).iter().any(|(s, c)| known.iter().any(|(system, code)| s == system && c == code))
+/// A word, and when it was given; what has no time is older than all that has one.
+struct Said<'a> {
+    at: Option<Instant>,
+    word: Word,
+    consent: &'a Json,
+}
+
+/// Whether the patient has refused the follow-up as a whole: the latest of the Consents that are in force at `now` and name
+/// nobody denies it - of two of the same time the one that does -, and none lets somebody in all the same.
+///
+/// `consents`: all of the patient's, in any order.
+#[must_use]
+pub fn refuses<'a>(programme: &Programme, consents: impl IntoIterator<Item = &'a Json>, now: Instant) -> bool {
+    let reader = Reader { programme, now, party: None };
+    let consents: Vec<&Json> = consents.into_iter().collect();
+    let said = consents.iter().filter_map(|c| reader.said(c));
+    let Some(last) = said.max_by_key(|s| (s.at, s.word.denies)).filter(|s| s.word.denies) else { return false };
+    let lets_in = |c: &&Json| {
+        let is_later = std::ptr::eq(*c, last.consent) || reader.time(c) > last.at;
+        is_later && reader.is_in_force(c) && reader.lets_somebody_in(&c["provision"], false)
     };
-    if consent["status"].text() != "active" || !among(&consent["scope"], &criteria.consent_scopes) {
-        return None;
+    !consents.iter().any(lets_in)
+}
+
+/// The Consent that keeps an organisation out at `now`; `None`: it may have the hand-off.
+///
+/// A denial stands until a later Consent permits; a permit that names nobody does not lift a denial that names somebody.
+/// Within one Consent the innermost provision that fits counts, of two side by side the one that names, then the denial.
+#[must_use]
+pub fn keeps_out<'a>(
+    programme: &Programme,
+    consents: impl IntoIterator<Item = &'a Json>,
+    now: Instant,
+    party: Party<'_>,
+) -> Option<&'a Json> {
+    let reader = Reader { programme, now, party: Some(party) };
+    let said: Vec<Said<'a>> = consents.into_iter().filter_map(|c| reader.said(c)).collect();
+    let lifts = |permit: &Said<'_>, denial: &Said<'_>| {
+        !permit.word.denies && permit.at > denial.at && (permit.word.is_named || !denial.word.is_named)
+    };
+    let stands = |denial: &&Said<'a>| denial.word.denies && !said.iter().any(|p| lifts(p, denial));
+    said.iter().filter(stands).max_by_key(|d| d.at).map(|d| d.consent)
+}
+
+/// Whether a Consent names whom it is about: who that is, is nobody's business but the hospital's.
+#[must_use]
+pub fn names_somebody(consent: &Json) -> bool {
+    fn in_provision(provision: &Json) -> bool {
+        !provision["actor"].items().is_empty() || provision["provision"].items().iter().any(in_provision)
     }
-    let provision = &consent["provision"];
-    let zone = &programme.env.zone;
-    let period = &provision["period"];
-    let begun = element::earliest(period["start"].text(), zone).is_none_or(|start| start <= now);
-    let ended = element::latest(period["end"].text(), zone).is_some_and(|end| end < now);
-    let elsewhere =
-        !provision["purpose"].items().is_empty() && !among(&provision["purpose"], &criteria.consent_purposes);
-    if !begun || ended || elsewhere || NARROWING.iter().any(|name| provision.get(name).is_some()) {
-        return None;
+    in_provision(&consent["provision"])
+}
+
+/// Reads Consents at one time, for one organisation or for the follow-up as a whole.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    programme: &'a Programme,
+    now: Instant,
+    party: Option<Party<'a>>,
+}
+
+impl Reader<'_> {
+    fn said<'c>(&self, consent: &'c Json) -> Option<Said<'c>> {
+        Some(Said { at: self.time(consent), word: self.word(consent)?, consent })
     }
-    let opts_out = element::has_code(&consent["policyRule"], ACT_CODE, "OPTOUT");
-    Some(match provision["type"].text() {
-        "deny" => true,
-        "permit" => false,
-        _ => opts_out,
-    })
+
+    fn time(&self, consent: &Json) -> Option<Instant> {
+        element::earliest(consent["dateTime"].text(), &self.programme.env.zone)
+    }
+
+    /// Whether a Consent counts at all: active, of a scope that the programme heeds, its root about the follow-up now.
+    fn is_in_force(&self, consent: &Json) -> bool {
+        consent["status"].text() == "active"
+            && among(&consent["scope"], &self.programme.criteria.consent_scopes)
+            && self.is_about(&consent["provision"])
+    }
+
+    /// `None`: it is about something else, or not in force.
+    fn word(&self, consent: &Json) -> Option<Word> {
+        if !self.is_in_force(consent) {
+            return None;
+        }
+        let provision = &consent["provision"];
+        let rule = |code: &str| element::has_code(&consent["policyRule"], ACT_CODE, code);
+        let is_plain = provision["type"].is_null() && provision["actor"].items().is_empty() && !is_narrowed(provision);
+        let base = match (rule("OPTOUT"), rule("OPTIN") || is_plain) {
+            (true, _) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        };
+        let base = base.map(|denies| Word { denies, is_named: false });
+        self.judged(provision, base, false).unwrap_or(base)
+    }
+
+    /// What a provision and those inside it say; `None`: it does not fit. `above`: what holds around it.
+    fn judged(&self, provision: &Json, above: Option<Word>, is_named: bool) -> Option<Option<Word>> {
+        if !self.is_about(provision) || is_narrowed(provision) || !self.fits(provision) {
+            return None;
+        }
+        let is_named = is_named || !provision["actor"].items().is_empty();
+        let own = match provision["type"].text() {
+            "deny" => Some(Word { denies: true, is_named }),
+            "permit" => Some(Word { denies: false, is_named }),
+            _ => above,
+        };
+        let inner = provision["provision"].items().iter().filter_map(|p| self.judged(p, own, is_named)).flatten();
+        Some(inner.max_by_key(|w| (w.is_named, w.denies)).or(own))
+    }
+
+    /// Whether a provision is of now and about handing on for treatment.
+    fn is_about(&self, provision: &Json) -> bool {
+        let zone = &self.programme.env.zone;
+        let period = &provision["period"];
+        let begun = element::earliest(period["start"].text(), zone).is_none_or(|start| start <= self.now);
+        let ended = element::latest(period["end"].text(), zone).is_some_and(|end| end < self.now);
+        let purposes = &provision["purpose"];
+        let for_it = purposes.items().is_empty() || among(purposes, &self.programme.criteria.consent_purposes);
+        let mut actions = provision["action"].items().iter().peekable();
+        let hands =
+            actions.peek().is_none() || actions.any(|a| HANDING.iter().any(|c| element::has_code(a, ACTION, c)));
+        begun && !ended && for_it && hands
+    }
+
+    /// Whether a provision is about whom this is asked for.
+    fn fits(&self, provision: &Json) -> bool {
+        let actors = provision["actor"].items();
+        let base = &self.programme.env.base;
+        actors.is_empty() || self.party.is_some_and(|p| actors.iter().any(|a| p.is_named(&a["reference"], base)))
+    }
+
+    /// Whether some provision permits to somebody whom it names.
+    fn lets_somebody_in(&self, provision: &Json, is_named: bool) -> bool {
+        if !self.is_about(provision) || is_narrowed(provision) {
+            return false;
+        }
+        let is_named = is_named || !provision["actor"].items().is_empty();
+        (is_named && provision["type"].text() == "permit")
+            || provision["provision"].items().iter().any(|p| self.lets_somebody_in(p, is_named))
+    }
+}
+
+impl Party<'_> {
+    /// By address, or by an identifier that the directory knows it by.
+    fn is_named(&self, reference: &Json, base: &str) -> bool {
+        let at = element::leads_to_a("Organization", reference, base);
+        let identifier = &reference["identifier"];
+        let (system, value) = (&identifier["system"], identifier["value"].text());
+        self.0.iter().any(|org| match &at {
+            Some(at) => element::target_of(org).as_ref() == Some(at),
+            None => {
+                let is_it = |i: &&Json| i["system"] == *system && i["value"].text() == value;
+                !value.is_empty() && org["identifier"].items().iter().any(|i| is_it(&i))
+            }
+        })
+    }
+}
+
+fn is_narrowed(provision: &Json) -> bool {
+    NARROWING.iter().any(|name| provision.get(name).is_some())
+}
+
+fn among(element: &Json, known: &[(String, String)]) -> bool {
+    codings(element).iter().any(|(s, c)| known.iter().any(|(system, code)| s == system && c == code))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn consent(change: &serde_json::Value) -> Json {
-        let mut out = json!({
-            "resourceType": "Consent", "status": "active", "dateTime": "2026-11-01",
-            "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
-            "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
-            "patient": {"reference": "Patient/p"},
-            "provision": {"type": "deny"},
-        });
-        for (name, value) in change.as_object().unwrap() {
-            out[name] = value.clone();
-        }
-        out.into()
-    }
-
-    #[test]
-    fn what_a_consent_says_about_the_follow_up_as_a_table() {
-        let programme = Programme::for_tests();
-        let now = Instant::parse("2026-11-25T21:00:00Z").unwrap();
-        let purpose =
-            |code: &str| json!([{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": code}]);
-        for (change, says) in [
-            (json!({}), Some(true)),
-            (json!({"status": "rejected"}), None),
-            (json!({"status": "inactive"}), None),
-            (json!({"status": "entered-in-error"}), None),
-            (json!({"status": "proposed"}), None),
-            (
-                json!({"scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "treatment"}]}}),
-                Some(true),
-            ),
-            (
-                json!({"scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "research"}]}}),
-                None,
-            ),
-            (json!({"scope": {"text": "privacy"}}), None),
-            (json!({"provision": {"type": "permit"}}), Some(false)),
-            (json!({"provision": null}), Some(false)),
-            (
-                json!({"provision": null, "policyRule": {"coding": [{"system": ACT_CODE, "code": "OPTOUT"}]}}),
-                Some(true),
-            ),
-            (
-                json!({"provision": null, "policyRule": {"coding": [{"system": ACT_CODE, "code": "OPTIN"}]}}),
-                Some(false),
-            ),
-            (json!({"provision": {"type": "deny", "purpose": purpose("CAREMGT")}}), Some(true)),
-            (json!({"provision": {"type": "deny", "purpose": purpose("HRESCH")}}), None),
-            (json!({"provision": {"type": "deny", "period": {"start": "2026-12-01"}}}), None),
-            (
-                json!({"provision": {"type": "deny", "period": {"start": "2026-11-25", "end": "2026-11-25"}}}),
-                Some(true),
-            ),
-            (json!({"provision": {"type": "deny", "period": {"end": "2026-11-24"}}}), None),
-            (
-                json!({"provision": {"type": "deny", "class": [{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}]}}),
-                None,
-            ),
-        ] {
-            assert_eq!(refusal(&programme, &consent(&change), now), says, "{change}");
-        }
-    }
-
-    #[test]
-    fn the_last_word_counts_whatever_the_order() {
-        let programme = Programme::for_tests();
-        let now = Instant::parse("2026-11-25T21:00:00Z").unwrap();
-        let said = |date: &str, kind: &str| consent(&json!({"dateTime": date, "provision": {"type": kind}}));
-        for (consents, refused) in [
-            (vec![], false),
-            (vec![said("2026-11-01", "deny"), said("2026-11-20", "permit")], false),
-            (vec![said("2026-11-01", "permit"), said("2026-11-20", "deny")], true),
-            (vec![said("2026-11-20", "permit"), said("2026-11-20", "deny")], true),
-        ] {
-            assert_eq!(refuses(&programme, &consents, now), refused, "{consents:?}");
-            assert_eq!(refuses(&programme, consents.iter().rev(), now), refused, "{consents:?} the other way round");
-        }
-    }
-}
+mod tests;

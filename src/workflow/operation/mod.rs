@@ -170,7 +170,8 @@ pub async fn prepare_report(
 
 /// `Task/{id}/$escalate`, `CommunicationRequest/{id}/$escalate`: takes the next step for an overdue review, or for a question
 /// that no prescriber answered: one level more urgent, and the next pharmacist hears of it. Whose it is stays. Asked before its
-/// time it changes nothing; a worker asks by itself. Answers the resource as stored.
+/// time it changes nothing; a worker asks by itself. `Consent/{id}/$escalate`: the follow-up of its patient goes by the patient's
+/// Consents as they are in force now. Answers the resource as stored.
 ///
 /// # Errors
 /// 400 for parameters: it takes none; 403 for another organisation than the owner.
@@ -193,6 +194,9 @@ pub(super) async fn escalate_in<R: Records>(
 ) -> Result<Json> {
     params::Params::read(params, &[])?;
     let held = behind_locks(records, programme, on).await?;
+    if on.rtype == known("Consent") {
+        return super::react::consent_due(ctx, records, programme, &held).await;
+    }
     let works_there = task::owner(&held.json).is_empty() || task::is_owner(ctx, &held.json);
     if task::is_handoff(&held.json) && !works_there && ctx.principal.org.is_some() {
         let text = "only the organisation that owns a review asks for its next step (rule task-owner)";

@@ -5,6 +5,7 @@
 //! Source: <https://hl7.org/fhir/R4/codesystem-task-code.html>; own rules in `profiles/policy/README.md`.
 
 use super::handoff::episode_of;
+use super::withhold::is_withheld;
 use super::{Round, organization};
 use crate::error::Result;
 use crate::fhir::resource::known;
@@ -142,9 +143,7 @@ impl<R: Records> Round<'_, R> {
             return Ok(());
         }
         let Some(held) = leads_to_a("Task", &after["focus"], self.base()) else { return Ok(()) };
-        if self.desk.get(&held).await?.is_none_or(|t| task::is_final(&t)) {
-            return Ok(());
-        }
+        let Some(was) = self.desk.get(&held).await?.filter(|t| !task::is_final(t)) else { return Ok(()) };
         let (programme, now, why) = (self.programme, self.now(), after["reasonCode"].clone());
         self.desk.edit(&held, |t| {
             build::end_task(programme, t, "cancelled", "work-ended", now);
@@ -155,7 +154,8 @@ impl<R: Records> Round<'_, R> {
             period.set("end", now.to_seconds_text());
             t.set("executionPeriod", period);
         });
-        self.desk.records.unshare(&offer(&held), None).await
+        self.desk.records.unshare(&offer(&held), None).await?;
+        if is_withheld(&was) { self.stopped_work_ended(&was).await } else { Ok(()) }
     }
 
     /// A Task has ended, or goes on after all: nobody needs to ask for its end any more.

@@ -15,14 +15,18 @@ use crate::workflow::records::Records;
 impl<R: Records> Round<'_, R> {
     /// Whether the patient's Consents refuse the follow-up now.
     pub(super) async fn refuses(&mut self, patient: &Target, is_new: bool) -> Result<bool> {
-        let consents: Vec<Json> = if is_new {
-            let of = |c: &Json| type_of(c) == "Consent" && patient_of(c, self.base()).as_ref() == Some(patient);
-            self.changes.iter().filter_map(|c| c.after.clone()).filter(of).collect()
-        } else {
-            let found = self.desk.referring(&[("Consent", "patient", patient.clone())]).await?;
-            found.iter().filter_map(|t| self.desk.peek(t).cloned()).collect()
-        };
+        let consents = self.consents(patient, is_new).await?;
         Ok(consent::refuses(self.programme, &consents, self.now()))
+    }
+
+    /// The patient's Consents, whatever they say. `is_new`: the patient came with this transaction.
+    pub(super) async fn consents(&mut self, patient: &Target, is_new: bool) -> Result<Vec<Json>> {
+        if is_new {
+            let of = |c: &Json| type_of(c) == "Consent" && patient_of(c, self.base()).as_ref() == Some(patient);
+            return Ok(self.changes.iter().filter_map(|c| c.after.clone()).filter(of).collect());
+        }
+        let found = self.desk.referring(&[("Consent", "patient", patient.clone())]).await?;
+        Ok(found.iter().filter_map(|t| self.desk.peek(t).cloned()).collect())
     }
 
     /// The patient does not want it: nobody calls any more, and every discharge says why.
@@ -37,6 +41,8 @@ impl<R: Records> Round<'_, R> {
                 let reason = Reason { criterion: "consent".into(), code: "consent-refused".into() };
                 self.decided(&stay, &[reason], None, None).await?;
             }
+            let text = "The patient does not want to be followed up (a Consent says so): what had not begun is cancelled, what had begun waits for its end.";
+            self.tell_of_consent(episode, &json, patient, text).await?;
         }
         self.withdraw_problems(patient, "consent-withdrawn").await
     }

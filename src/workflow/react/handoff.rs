@@ -1,5 +1,6 @@
 //! What follows when a Task of the programme changes hands: shares, the other Tasks of the episode, successors, the close.
 
+use super::withhold::is_withheld;
 use super::{Round, organization};
 use crate::error::Result;
 use crate::fhir::resource::known;
@@ -25,6 +26,9 @@ impl<R: Records> Round<'_, R> {
         if task::is_final(after) && !task::is_final(before) {
             self.settle_aborts(&change.target, "work-ended").await?;
         }
+        if task::is_final(after) && is_withheld(before) {
+            self.stopped_work_ended(before).await?;
+        }
         if task::is_abort(after) {
             return self.abort_moved(change).await;
         }
@@ -35,10 +39,25 @@ impl<R: Records> Round<'_, R> {
         let (was, is) = (before["status"].text(), after["status"].text());
         let (old, new) = (task::owner(before), task::owner(after));
         let taken = |s: &str| matches!(s, "received" | "accepted");
-        if taken(is) && (old != new || !taken(was)) {
+        let takes = taken(is) && (old != new || !taken(was));
+        let goes_on = is == "in-progress" && was == "on-hold";
+        if (takes || (goes_on && is_withheld(before)))
+            && let Some(patient) = patient_of(after, self.base())
+            && self.is_kept_out(&patient, new).await?
+        {
+            if takes {
+                // What time has made of a Consent, the worker has not come to yet.
+                let text = "the Task is not open to the caller's organisation (rule task-claim)";
+                self.findings.forbid("Task.owner", text);
+            } else {
+                self.findings.refuse("Task.status", "what the patient has put on hold does not go on; let it fail");
+            }
+            return Ok(());
+        }
+        if takes {
             self.claimed(&at, &tasks, new).await?;
         }
-        if is == "in-progress" && was == "on-hold" && tasks.contains(&change.target) {
+        if goes_on && tasks.contains(&change.target) {
             self.desk.load(std::slice::from_ref(&at.episode)).await?;
             let status = self.status_of(&at.episode).to_string();
             if status != "active" {
@@ -201,12 +220,15 @@ impl<R: Records> Round<'_, R> {
         self.share_offer(at, until).await
     }
 
-    /// Pharmacies that may claim the Tasks of an episode as the data are now.
+    /// Pharmacies that may claim the Tasks of an episode as the data are now, without those that a Consent keeps out.
     pub(super) async fn candidates_now(&mut self, episode: &Json) -> Result<Vec<Target>> {
-        match self.stay_of(episode).await? {
-            Some(stay) => self.candidates_of(&stay).await,
-            None => Ok(Vec::new()),
+        let Some(stay) = self.stay_of(episode).await? else { return Ok(Vec::new()) };
+        let mut candidates = self.candidates_of(&stay).await?;
+        if let Some(patient) = patient_of(episode, self.base()) {
+            let consents = self.consents(&patient, false).await?;
+            self.keep_out(&consents, &mut candidates).await?;
         }
+        Ok(candidates)
     }
 
     /// An owner has let a Task fail: unless the reason ends the matter, the others may try.

@@ -22,11 +22,13 @@ mod review;
 mod screen;
 mod stay;
 mod told;
+mod withhold;
 
 pub use apply::open_protocol;
 pub use escalate::escalate;
 pub use lists::reconcile;
 pub use screen::screen;
+pub use withhold::consent_due;
 
 #[cfg(test)]
 mod tests;
@@ -316,9 +318,10 @@ impl<R: Records> Round<'_, R> {
         had.chain(self.workers(tasks)).collect()
     }
 
-    /// Organisations that own a Task which they have taken.
+    /// Organisations that own a Task which they have taken, and that no Consent has stopped.
     fn workers(&self, tasks: &[Target]) -> BTreeSet<String> {
-        let taken = |t: &Json| !matches!(t["status"].text(), "draft" | "requested" | "rejected" | "cancelled");
+        let is_none = |status: &str| matches!(status, "draft" | "requested" | "rejected" | "cancelled");
+        let taken = |t: &Json| !is_none(t["status"].text()) && !withhold::is_withheld(t);
         let owned = tasks.iter().filter_map(|t| self.desk.peek(t)).filter(|t| taken(t));
         owned.filter_map(|t| task::owner(t).strip_prefix("Organization/").map(String::from)).collect()
     }

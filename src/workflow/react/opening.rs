@@ -1,10 +1,12 @@
 //! Opening an episode, and keeping its list, its pharmacy and its shares up with what the hospital sends.
 
 use super::Round;
+use super::withhold::WITHHELD;
 use crate::clock::Instant;
 use crate::error::Result;
 use crate::fhir::{Json, Target, meta};
 use crate::workflow::build::{self, Addresses, TaskFrame};
+use crate::workflow::consent;
 use crate::workflow::discharge::Stay;
 use crate::workflow::element::{self, reference, type_of};
 use crate::workflow::list::{self, Lines, Sent};
@@ -29,6 +31,8 @@ pub(super) struct Scene {
     /// The only pharmacy that the data name.
     pub(super) owner: Option<Target>,
     pub(super) candidates: Vec<Target>,
+    /// Consents that keep out who would be asked else; owner and candidates are without those.
+    pub(super) withheld: Vec<Target>,
     /// Whether the patient came with this transaction: nothing is known beside it.
     pub(super) is_new: bool,
     /// What protocols and scores ask about, and nobody is shown for it: coverage, diagnoses, findings, other stays.
@@ -94,13 +98,21 @@ impl<R: Records> Round<'_, R> {
         }
         let refs: Vec<&Json> = resources.iter().collect();
         let lines = list::lines(self.programme, stay, &refs);
+        let (owner, candidates);
         let named = list::named_pharmacies(self.programme, stay, record, &refs);
-        let named = self.known_organizations(named).await?;
-        let (owner, candidates) = match named.as_slice() {
-            [one] => (Some(one.clone()), Vec::new()),
-            [] => (None, self.candidates_of(stay).await?),
-            several => (None, several.to_vec()),
-        };
+        let consents: Vec<Json> = resources.iter().filter(|r| type_of(r) == "Consent").cloned().collect();
+        let mut named = self.known_organizations(named).await?;
+        let mut withheld = self.keep_out(&consents, &mut named).await?;
+        if named.is_empty() {
+            named = self.candidates_of(stay).await?;
+            withheld.extend(self.keep_out(&consents, &mut named).await?);
+            (owner, candidates) = (None, named);
+        } else {
+            (owner, candidates) = match named.as_slice() {
+                [one] => (Some(one.clone()), Vec::new()),
+                several => (None, several.to_vec()),
+            };
+        }
         let hospital = match &stay.hospital {
             Some(at) => self.desk.get(at).await?,
             None => None,
@@ -113,6 +125,7 @@ impl<R: Records> Round<'_, R> {
             lines,
             owner,
             candidates,
+            withheld,
             background,
             hospital,
             is_new,
@@ -265,7 +278,7 @@ impl<R: Records> Round<'_, R> {
         let (record_of_list, reconciled) = self.write_list(stay, at, scene, org).await?;
         self.open_tasks(plan, stay, at, scene).await?;
         self.list_alert(stay, at, scene).await?;
-        if scene.owner.is_none() && scene.candidates.is_empty() {
+        if scene.owner.is_none() && scene.candidates.is_empty() && scene.withheld.is_empty() {
             self.nobody_known(&at.episode, &at.episode, "nobody").await?;
         }
         let mut shown = vec![patient.clone(), stay.encounter.clone(), record];
@@ -273,7 +286,7 @@ impl<R: Records> Round<'_, R> {
         shown.extend([at.episode.clone(), at.plan.clone(), at.list.clone(), record_of_list]);
         let tasks = self.tasks_of(&at.plan).await?;
         shown.extend(tasks.iter().cloned());
-        shown.extend(scene.resources.iter().filter(|r| !element::is_of_programme(r)).filter_map(element::target_of));
+        shown.extend(scene.shown().filter(|r| !element::is_of_programme(r)).filter_map(element::target_of));
         let episode = self.desk.get(&at.episode).await?.unwrap_or_default();
         self.share_care(&episode, &at.episode.id, &tasks, &shown).await?;
         self.screened(stay, at, scene, &reconciled).await
@@ -404,7 +417,10 @@ impl<R: Records> Round<'_, R> {
         let risks = self.write_risks(&stay, &scene, org).await?;
         let tasks = self.tasks_of(&at.plan).await?;
         self.assign(&tasks, &scene, &json).await?;
-        let related: BTreeSet<Target> = scene.resources.iter().filter_map(element::target_of).collect();
+        if !scene.withheld.is_empty() {
+            self.withhold(episode, &scene, false).await?;
+        }
+        let related: BTreeSet<Target> = scene.shown().filter_map(element::target_of).collect();
         let mut shown: Vec<Target> = match changed {
             Some(changed) => changed.iter().filter(|t| related.contains(t)).cloned().collect(),
             None => related.into_iter().collect(),
@@ -426,7 +442,9 @@ impl<R: Records> Round<'_, R> {
             let named = scene.owner.as_ref().map(ToString::to_string);
             let open = |t: &Json| {
                 let stands = element::own_code(&t["businessStatus"], "business-status");
-                let is_offered = task::owner(t).is_empty() && stands == Some("offered");
+                let anybody = scene.owner.is_some() || !scene.candidates.is_empty();
+                let is_offered =
+                    task::owner(t).is_empty() && (stands == Some("offered") || (stands == Some(WITHHELD) && anybody));
                 // The one that was named has not answered, and now another is.
                 let is_unanswered =
                     stands == Some("not-answered") && named.as_deref().is_some_and(|n| n != task::owner(t));
@@ -452,6 +470,11 @@ impl<R: Records> Round<'_, R> {
 }
 
 impl Scene {
+    /// What those who care for the patient see of it. A Consent that names who is let in or kept out is the hospital's alone.
+    fn shown(&self) -> impl Iterator<Item = &Json> {
+        self.resources.iter().filter(|r| type_of(r) != "Consent" || !consent::names_somebody(r))
+    }
+
     /// What conditions are asked about.
     pub(super) fn case<'a>(&'a self, encounter: Option<&'a Json>, now: Instant) -> Case<'a> {
         let around = self.background.iter().chain(&self.resources);

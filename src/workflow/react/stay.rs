@@ -84,12 +84,12 @@ impl<R: Records> Round<'_, R> {
             self.died(patient, &episodes).await?;
         }
         if around.consent {
-            if self.refuses(patient, is_new).await? {
-                self.withdraw(patient, &episodes).await?;
-            } else if !is_new && let Some(new) = self.reconsider(patient, &record, &episodes, "consent-refused").await?
-            {
-                opened.insert(new.clone());
-                episodes.push(new);
+            if is_new {
+                if self.refuses(patient, true).await? {
+                    self.withdraw(patient, &episodes).await?;
+                }
+            } else {
+                opened.extend(self.consent_moved(patient, &record, &mut episodes).await?);
             }
         }
         for episode in episodes {
@@ -163,6 +163,9 @@ impl<R: Records> Round<'_, R> {
                 let (plan, because) = self.chosen(stay, &scene);
                 let record = self.decided(stay, &[], Some(&plan.canonical), Some(&unknown)).await?;
                 self.open(stay, &at, &scene, (&plan, &because), previous.as_ref(), record).await?;
+                if !scene.withheld.is_empty() {
+                    self.withhold(&at.episode, &scene, true).await?;
+                }
                 Ok(Some(at.episode))
             }
             (Decision::Follow, live, _) => {

@@ -6,14 +6,14 @@ use crate::harness::{Client, TestServer};
 use serde_json::{Value, json};
 
 /// Northgate posts the sample whose pharmacies are candidates; returns the Patient's id.
-async fn posted(server: &TestServer) -> String {
+pub(super) async fn posted(server: &TestServer) -> String {
     let discharge = discharge("04-duplicate-therapy", server.now());
     let answer = server.user(discharge.hospital).post(&discharge.bundle).await.ok();
     let location = answer.body["entry"][0]["response"]["location"].as_str().expect("a location");
     location.split("/_history").next().and_then(|l| l.rsplit('/').next()).expect("an id").to_string()
 }
 
-async fn task(server: &TestServer, patient: &str, code: &str) -> Value {
+pub(super) async fn task(server: &TestServer, patient: &str, code: &str) -> Value {
     let found = server.everyone().search(&format!("Task?patient={patient}&code={code}")).await;
     assert_eq!(found.len(), 1, "{code}: {found:#?}");
     found[0].clone()

@@ -9,6 +9,7 @@ mod bad_problems;
 mod consent;
 mod demo;
 pub mod doors;
+mod expiry;
 mod follow_up;
 mod handoff;
 mod load;
@@ -22,6 +23,7 @@ pub mod rules;
 mod screening;
 mod time;
 mod timeline;
+mod withhold;
 
 use baton::cli::demo::DISCHARGES;
 use baton::clock::Instant;

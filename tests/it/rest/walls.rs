@@ -159,6 +159,7 @@ const ROUTES: [(&str, &str, &str, (&str, &str)); 51] = [
 /// security leak 8: Histories of type and system.
 /// security leak 10: Conditional writes.
 /// security leak 11: Entries of batch and transaction.
+/// security leak 20: Ids are random, versions are a resource's own, no header counts, and an id of another's takes as long as one that never was.
 async fn what_another_organisation_owns_is_answered_like_what_never_was(server: TestServer) {
     let (client, other) = (server.hospital(), server.other_hospital());
     let (_, seen) = own(&client, "Abelson", "a-4711", "ape-code").await;
@@ -197,6 +198,7 @@ async fn what_another_organisation_owns_is_answered_like_what_never_was(server: 
         }
         assert_eq!(answers[0], answers[1], "{method} {path} {body} {name} {value}");
     }
+    nothing_is_told_by_ids_versions_and_time(&client, &other, &hidden.patient).await;
     // Routes that name nothing: no mark of the other hospital in anything that they answer.
     for path in [
         "Patient",
@@ -234,4 +236,38 @@ async fn what_another_organisation_owns_is_answered_like_what_never_was(server: 
         (theirs["meta"]["versionId"].as_str(), theirs["name"][0]["family"].as_str()),
         (Some("1"), Some("Zebrowski"))
     );
+}
+
+/// Answers of each kind that are timed; two hundred requests take about a second.
+const TIMED: usize = 100;
+
+async fn nothing_is_told_by_ids_versions_and_time(client: &Client, other: &Client, hidden: &str) {
+    let patient = json!({"resourceType": "Patient", "name": [{"family": "Abelson"}]});
+    let mut starts = std::collections::BTreeSet::new();
+    for _ in 0..4 {
+        other.create(&patient).await.is(201);
+        let answer = client.create(&patient).await.is(201);
+        let made = id(&answer);
+        assert_eq!((made.len(), made.as_bytes()[14]), (36, b'4'), "a random UUID: {made}");
+        starts.insert(made[..8].to_owned());
+        assert_eq!(answer.header("etag"), "W/\"1\"", "counted by the resource, not by the server");
+        let names = answer.headers.keys().map(|n| n.as_str().to_ascii_lowercase());
+        assert!(!names.into_iter().any(|n| n.contains("ratelimit") || n.contains("rate-limit")));
+    }
+    assert_eq!(starts.len(), 4, "no order, no common beginning");
+    let (mut of_hidden, mut of_nobody) = (Vec::new(), Vec::new());
+    for _ in 0..TIMED {
+        for (id, times) in [(hidden, &mut of_hidden), (NOBODY, &mut of_nobody)] {
+            let started = std::time::Instant::now();
+            client.read(&format!("Patient/{id}")).await.is(404);
+            times.push(started.elapsed());
+        }
+    }
+    let median = |times: &mut Vec<std::time::Duration>| {
+        times.sort();
+        times[TIMED / 2]
+    };
+    let (hidden, nobody) = (median(&mut of_hidden), median(&mut of_nobody));
+    let slack = std::time::Duration::from_millis(5);
+    assert!(hidden < nobody * 3 + slack && nobody < hidden * 3 + slack, "{hidden:?} and {nobody:?}");
 }

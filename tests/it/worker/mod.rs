@@ -3,6 +3,7 @@
 
 mod claims;
 mod house;
+mod job;
 mod overdue;
 mod purge;
 mod reindex;

@@ -236,6 +236,18 @@ pub(super) const ROWS: &[Row] = &[
         kind: Kind::Write(Write::Escalate),
     },
     Row {
+        name: "escalate",
+        on: On::Type("Consent"),
+        levels: &[Level::Instance],
+        base: "",
+        is_whole: false,
+        text: "Brings the follow-up of a Consent's patient to what the patient's Consents say now: for the day on which one begins or ends. When nothing has changed it changes nothing; it runs by itself.",
+        takes: &[],
+        is_search: false,
+        gives: &[Param::must("return", "Consent", "As it is now.")],
+        kind: Kind::Write(Write::Escalate),
+    },
+    Row {
         name: "rule-report",
         on: On::Type("DetectedIssue"),
         levels: &[Level::Type],

@@ -10,6 +10,7 @@ mod lists;
 mod needs;
 mod offers;
 mod order;
+mod withhold;
 
 use crate::workflow::world::*;
 use serde_json::{Value, json};

@@ -232,12 +232,16 @@ async fn story(server: &TestServer, side: &mut Side) {
             "contained": [{"resourceType": "Practitioner", "id": "who", "name": [{"family": f}]}],
             "performer": [{"reference": "#who"}]}),
         json!({"resourceType": "Group", "type": "person", "actual": true, "name": w, "member": [{"entity": patient}]}),
-        json!({"resourceType": "Consent", "status": "inactive", "patient": patient, "dateTime": "2026-03-01",
-            "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "research"}]},
-            "category": [{"text": w}], "policyRule": {"text": w}}),
     ] {
         make(hospital, more).await;
     }
+    let v = make(
+        hospital,
+        json!({"resourceType": "Consent", "status": "inactive", "patient": patient, "dateTime": "2026-03-01",
+        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "research"}]},
+        "category": [{"text": w}], "policyRule": {"text": w}}),
+    )
+    .await;
     let call = side.pharmacy.search(&format!("Task?patient={p}&code={TASK_CODE}|first-call")).await.remove(0);
     let t = id_of(&reference(&call));
     side.pharmacy.operation(&format!("Task/{t}/$claim"), &Value::Null, Some("1")).await.ok();
@@ -271,6 +275,7 @@ async fn story(server: &TestServer, side: &mut Side) {
         ("q", q),
         ("r", r),
         ("s", s),
+        ("v", v),
         ("j", j),
     ] {
         side.names.insert(name.into(), id);

@@ -1,0 +1,127 @@
+//! Whether who asked before may act now: for what is carried out, or handed out, later than it was asked for.
+//!
+//! For: jobs of the background. Not for: the door itself, which looks at each token (`bearer.rs`), and page links, each of which
+//! comes with a token of its own.
+//! Source: security contract, section 2 (leak path 21) and requirement 52; own rules.
+
+use super::sieve::{self, Who};
+use super::standing;
+use crate::access::scope::{Level, Scopes};
+use crate::access::{Policy, Principal, Role};
+use crate::clock::Instant;
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::store::oauth::User;
+use std::sync::Arc;
+
+/// What was asked for by a caller who may not act any more.
+fn refuse(why: &str) -> Error {
+    Error::forbidden(format!("who asked for this may not act any more: {why}"))
+}
+
+/// The caller of before as of `now`: client and user enabled and as they were, the role backed, the grant not taken back, the
+/// scopes still registered. `has_auth`: whether tokens are asked for.
+///
+/// # Errors
+/// `Forbidden` with the reason; what the store says.
+pub async fn look(
+    store: &Store,
+    policy: &Policy,
+    before: &Arc<Principal>,
+    has_auth: bool,
+    now: Instant,
+) -> Result<Arc<Principal>> {
+    if matches!(before.role, Role::SuperUser | Role::RuleEngine) {
+        // Nobody has these roles by a token: a job of a time without tokens does not outlive it.
+        return if has_auth { Err(refuse("tokens are asked for now")) } else { Ok(Arc::clone(before)) };
+    }
+    // Without tokens a caller is named, and has no scopes.
+    let is_trusted = before.scopes.is_none();
+    if is_trusted && has_auth {
+        return Err(refuse("tokens are asked for now"));
+    }
+    if let Some(name) = &before.user {
+        user(store, policy, before, name, now).await?;
+    } else if let Some(org) = &before.org {
+        standing::organization(store, org).await?;
+    }
+    let is_client = !is_trusted || before.user.is_none();
+    let client = store.oauth_client(&before.client).await?.filter(|c| c.is_active);
+    let Some(client) = client else {
+        return if is_client { Err(refuse("the client is disabled")) } else { Ok(Arc::clone(before)) };
+    };
+    let has_moved = before.user.is_none() && (client.org != before.org || client.role != before.role.as_str());
+    if has_moved || (client.org.is_some() && client.org != before.org) {
+        return Err(refuse("the client changed"));
+    }
+    if let Some(id) = &before.grant {
+        let grant = store.grant(id).await?.filter(|g| g.revoked == 0 && g.client == client.id);
+        if grant.is_none_or(|g| Some(&g.user) != before.user.as_ref()) {
+            return Err(refuse("what the user allowed was taken back"));
+        }
+    }
+    let Some(scopes) = &before.scopes else { return Ok(Arc::clone(before)) };
+    let levels: &[Level] = if before.user.is_some() { &[Level::Patient, Level::User] } else { &[Level::System] };
+    let held = Scopes::parse(scopes).within(&Scopes::parse(&client.scopes), levels);
+    let who = Who { scopes: &held, patient: before.patient.as_deref(), is_patient: before.role == Role::Patient };
+    let sieve = sieve::of(who, &store.keys());
+    Ok(Arc::new(Principal { sieve, scopes: Some(held.to_string()), ..Principal::clone(before) }))
+}
+
+/// Whether login and role are as they were.
+async fn user(store: &Store, policy: &Policy, before: &Principal, name: &str, now: Instant) -> Result<()> {
+    let practitioner = before.practitioner.as_deref().and_then(|p| p.strip_prefix("Practitioner/"));
+    let user = match store.oauth_user(name).await? {
+        Some(user) if !user.is_active => return Err(refuse("the user is disabled")),
+        Some(user) => user,
+        // Who comes by another issuer has no login here; the role is in the directory.
+        None if name.contains('#') => User {
+            name: name.into(),
+            sub: String::new(),
+            org: before.org.clone(),
+            role: before.role.as_str().into(),
+            practitioner: practitioner.map(Into::into),
+            practitioner_role: practitioner
+                .zip(before.org.as_deref())
+                .map(|(p, o)| standing::role_id(p, o, before.role.as_str())),
+            is_active: true,
+            password: String::new(),
+            patient: before.patient.clone(),
+        },
+        None => return Err(refuse("the user is gone")),
+    };
+    if user.org != before.org || user.role != before.role.as_str() || user.practitioner.as_deref() != practitioner {
+        return Err(refuse("the user changed"));
+    }
+    if before.role == Role::Patient && user.patient != before.patient {
+        return Err(refuse("the user changed"));
+    }
+    match standing::person(store, policy, &user, before.role, now).await {
+        Err(error) if error.kind == crate::error::Kind::Forbidden => Err(refuse("the role does not hold")),
+        other => other,
+    }
+}
+
+/// Whether a token of now reaches as far as the one that asked before: its scopes, and the patient in context.
+///
+/// # Errors
+/// `Forbidden` for want of scope; of another patient `false`.
+pub fn reaches(now: &Principal, before: &Principal) -> Result<bool> {
+    if now.patient != before.patient {
+        return Ok(false);
+    }
+    let had = before.scopes.as_deref().map(Scopes::parse);
+    let has = now.scopes.as_deref().map(Scopes::parse);
+    let is_within = match (&had, &has) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(had), Some(has)) => {
+            had.within(has, &[Level::Patient, Level::User, Level::System]).data.len() == had.data.len()
+        }
+    };
+    if is_within {
+        return Ok(true);
+    }
+    let why = "the token's scopes reach less far than those that this was asked with; ask for the same".to_owned();
+    crate::access::Decision::Deny(crate::access::policy::Deny { why, is_scope: true }).ok().map(|()| false)
+}
