@@ -39,7 +39,8 @@ impl Work for Bundle {
             let mut last = 0;
             for e in self.0.iter() {
                 let (target, rows) = (e.target.clone(), Arc::clone(&e.rows));
-                let put = Put { target, method: Method::Post, body: Some(&e.body), rows, before: None, org: 7 };
+                let put =
+                    Put { target, method: Method::Post, body: Some(&e.body), rows, before: None, org: 7, labels: 0 };
                 last = tx.put(put).await?.pk;
             }
             tx.audit(Audit { action: "transaction".into(), outcome: 200, ..Audit::default() });

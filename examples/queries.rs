@@ -222,6 +222,7 @@ impl Work for Block {
                     rows: Arc::clone(rows),
                     before: None,
                     org: *org,
+                    labels: 0,
                 };
                 tx.put(put).await?;
             }

@@ -39,10 +39,16 @@ impl Limit {
     }
 }
 
-/// Which clinical rows a token lets through, by the search rows that they are found by: those of the patient in context, and
-/// those that granular scopes name. Made by `auth::sieve`; a row must pass each layer.
+/// Which clinical rows a caller does not get, of those that the organisation sees: by the search rows that they are found by -
+/// those of the patient in context, and those that granular scopes name -, and by security labels. Made by `auth::sieve`; a row
+/// must pass each layer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Sieve(pub Vec<Layer>);
+pub struct Sieve {
+    /// What the token lets through.
+    pub layers: Vec<Layer>,
+    /// Bits of the security labels that the caller is not cleared for ([`super::Labels`]).
+    pub hidden: i64,
+}
 
 /// A row passes by any one of these.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -62,12 +68,18 @@ impl Sieve {
     #[must_use]
     pub fn lets(&self, rtype: ResourceType, self_key: i64, exact: &[i64]) -> bool {
         let has = |keys: &[i64]| keys.iter().any(|k| exact.binary_search(k).is_ok());
-        self.0.iter().all(|layer| {
+        self.layers.iter().all(|layer| {
             layer.free.contains(&rtype)
                 || layer.patient == Some(self_key)
                 || has(&layer.keys)
                 || layer.granular.iter().any(|(t, lists)| *t == rtype && lists.iter().all(|keys| has(keys)))
         })
+    }
+
+    /// Whether a caller is cleared for what has these labels.
+    #[must_use]
+    pub fn clears(sieve: Option<&Arc<Self>>, labels: i64) -> bool {
+        sieve.is_none_or(|s| s.hidden & labels == 0)
     }
 
     /// Tells one sieve from another: page links are bound to it.

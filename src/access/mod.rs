@@ -4,11 +4,13 @@
 //! Not for: turning a token into a [`Ctx`] (`auth/bearer.rs`).
 
 pub mod context;
+pub mod label;
 pub mod limit;
 pub mod policy;
 pub mod scope;
 
 pub use context::{Ctx, Principal, Role};
+pub use label::Labels;
 pub use limit::{Layer, Limit, Sieve};
 pub use policy::{Decision, Policy, decide};
 pub use scope::Action;

@@ -350,6 +350,15 @@ mod tests {
              the role; everybody else gets 404. It is carried out with the rights of its caller ([writes](writes.md)).\n\n\
              An old version, by vread or in a history, is judged like the newest one. A token of one patient or of some kinds sees it where the version itself and the newest one with a body pass both:\n\
              what moved to another patient takes its past along. The rows by which a version is judged so are taken away an hour after it died (limit `page-seconds`); from then on such tokens see the newest alone.\n\n\
+             A resource with a security label of `profiles/policy/labels.json` (R, V, and codes of sensitivity) is there for those alone who are cleared for it, by role (the same file) or by name\n\
+             (`baton user clear NAME R PSY`, `baton client clear ID R`; it holds within a minute): to all others it is unknown - by id, in old versions, searches, counts, includes, `$everything`, operations and jobs -, also inside\n\
+             their own organisation. An old version needs the clearance for its own labels and for those of the newest. The directory has no such labels. A label is put on by who is cleared for it; an update keeps it; only roles that\n\
+             `takes-away` names take one away, from what their organisation owns.\n\n\
+             What refers to a protected resource is protected like it: at a write, by the references that the writer sees; when a label comes later, whatever referred to it, in every version, and what refers to that. A Task, an\n\
+             Encounter, an EpisodeOfCare and the like are as protected as the patient, the stay and the problem they are about, not as each part that they name: whose id they name is the author's business.\n\n\
+             The programme makes its records - lists, problems, decisions, risks, Tasks, reports - of clinical resources without such labels (or with those alone that the patient has), whoever asks: what is written is read by all, and\n\
+             a count tells, too. What is answered and not kept (`$handoff-report`, `preview` of `$reconcile` and `$screen`) is made of what the caller is cleared for. To who is not cleared for everything a report says that it looks at\n\
+             nothing behind labels, whether or not there is anything. What a decision had counted before a label came stays counted.\n\n\
              What another organisation owns is answered like what never was, on every path: `tests/it/attack/wall` asks every route of the server's own map by every role.\n\n{}",
             Policy::built_in().unwrap().to_markdown()
         );

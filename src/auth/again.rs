@@ -7,7 +7,7 @@
 use super::sieve::{self, Who};
 use super::standing;
 use crate::access::scope::{Level, Scopes};
-use crate::access::{Policy, Principal, Role};
+use crate::access::{Policy, Principal, Role, Sieve};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -46,9 +46,16 @@ pub async fn look(
         standing::organization(store, org).await?;
     }
     let is_client = !is_trusted || before.user.is_none();
+    let name = before.user.as_ref().map_or_else(|| format!("client:{}", before.client), |name| format!("user:{name}"));
+    let hidden = store.hidden_from(before.role, &name).await?;
+    let cleared = || {
+        let old = before.sieve.as_deref().cloned().unwrap_or_default();
+        let sieve = (hidden != 0 || !old.layers.is_empty()).then(|| Arc::new(Sieve { hidden, ..old }));
+        Arc::new(Principal { sieve, ..Principal::clone(before) })
+    };
     let client = store.oauth_client(&before.client).await?.filter(|c| c.is_active);
     let Some(client) = client else {
-        return if is_client { Err(refuse("the client is disabled")) } else { Ok(Arc::clone(before)) };
+        return if is_client { Err(refuse("the client is disabled")) } else { Ok(cleared()) };
     };
     let has_moved = before.user.is_none() && (client.org != before.org || client.role != before.role.as_str());
     if has_moved || (client.org.is_some() && client.org != before.org) {
@@ -60,11 +67,11 @@ pub async fn look(
             return Err(refuse("what the user allowed was taken back"));
         }
     }
-    let Some(scopes) = &before.scopes else { return Ok(Arc::clone(before)) };
+    let Some(scopes) = &before.scopes else { return Ok(cleared()) };
     let levels: &[Level] = if before.user.is_some() { &[Level::Patient, Level::User] } else { &[Level::System] };
     let held = Scopes::parse(scopes).within(&Scopes::parse(&client.scopes), levels);
     let who = Who { scopes: &held, patient: before.patient.as_deref(), is_patient: before.role == Role::Patient };
-    let sieve = sieve::of(who, &store.keys());
+    let sieve = sieve::of(who, &store.keys(), hidden);
     Ok(Arc::new(Principal { sieve, scopes: Some(held.to_string()), ..Principal::clone(before) }))
 }
 
@@ -102,12 +109,14 @@ async fn user(store: &Store, policy: &Policy, before: &Principal, name: &str, no
     }
 }
 
-/// Whether a token of now reaches as far as the one that asked before: its scopes, and the patient in context.
+/// Whether a token of now reaches as far as the one that asked before: its scopes, the patient in context, and what the caller is
+/// cleared for.
 ///
 /// # Errors
 /// `Forbidden` for want of scope; of another patient `false`.
 pub fn reaches(now: &Principal, before: &Principal) -> Result<bool> {
-    if now.patient != before.patient {
+    let hidden = |p: &Principal| p.sieve.as_ref().map_or(0, |s| s.hidden);
+    if now.patient != before.patient || hidden(now) & !hidden(before) != 0 {
         return Ok(false);
     }
     let had = before.scopes.as_deref().map(Scopes::parse);

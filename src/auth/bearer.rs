@@ -215,14 +215,26 @@ impl AuthState {
         if let Some(user) = self.store.oauth_user(name).await?.filter(|u| u.is_active) {
             let role = role_of(&user.role)?;
             standing::person(&self.store, &self.policy, &user, role, now).await?;
-            return Ok(self.principal(&user, role, Principal::super_user().client, None, None));
+            let hidden = self.hidden(role, &format!("user:{}", user.name)).await?;
+            return Ok(self.principal((&user, role, hidden), Principal::super_user().client, None, None));
         }
         let client = self.store.oauth_client(name).await?.filter(|c| c.is_active).ok_or_else(unknown)?;
         let role = role_of(&client.role)?;
         if let Some(org) = &client.org {
             standing::organization(&self.store, org).await?;
         }
-        Ok(Principal { role, org: client.org, client: client.id, ..Principal::super_user() })
+        let hidden = self.hidden(role, &format!("client:{}", client.id)).await?;
+        let scopes = Scopes::parse("system/*.cruds");
+        let sieve = sieve::of(Who { scopes: &scopes, patient: None, is_patient: false }, &self.store.keys(), hidden);
+        Ok(Principal { role, org: client.org, client: client.id, sieve, ..Principal::super_user() })
+    }
+
+    /// Security labels that a caller is not cleared for, by role and by name.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn hidden(&self, role: Role, name: &str) -> Result<i64> {
+        self.store.hidden_from(role, name).await
     }
 
     /// A user who may act now, and the role; `None`: unknown, disabled, or what stands behind the role does not hold.
@@ -342,7 +354,9 @@ impl AuthState {
         let granted = Scopes::parse(scope).within(&Scopes::parse(&client.scopes), &[Level::Patient, Level::User]);
         let patient = grant.map(|g| g.patient).filter(|p| !p.is_empty());
         let (token, grant) = (Some(claims.jti.clone()), claims.grant.clone());
-        Ok(Principal { token, grant, ..self.principal(&user, role, claims.client_id.clone(), Some(granted), patient) })
+        let hidden = self.hidden(role, &format!("user:{}", user.name)).await?;
+        let named = (&user, role, hidden);
+        Ok(Principal { token, grant, ..self.principal(named, claims.client_id.clone(), Some(granted), patient) })
     }
 
     /// Who a token of another issuer speaks of: a program that is registered here as just that, or a person who has that role here.
@@ -371,15 +385,16 @@ impl AuthState {
         let granted = Scopes::parse(&claims.scope).within(&registered, &[Level::Patient, Level::User]);
         let token = Some(claims.jti.clone());
         let patient = claims.patient.clone();
-        Ok(Principal { token, ..self.principal(&user, role, claims.client_id.clone(), Some(granted), patient) })
+        let hidden = self.hidden(role, &format!("user:{}", user.name)).await?;
+        let client = claims.client_id.clone();
+        Ok(Principal { token, ..self.principal((&user, role, hidden), client, Some(granted), patient) })
     }
 
-    /// A user as a caller. `patient`: in context; of a patient who logs in always the own record.
+    /// A user as a caller, with the role and [`AuthState::hidden`]. `patient`: in context; of a patient who logs in always the own record.
     #[must_use]
     pub fn principal(
         &self,
-        user: &User,
-        role: Role,
+        (user, role, hidden): (&User, Role, i64),
         client: String,
         scopes: Option<Scopes>,
         patient: Option<String>,
@@ -389,7 +404,7 @@ impl AuthState {
         let keys = self.store.keys();
         let all = Scopes::parse("user/*.cruds");
         let who = Who { scopes: scopes.as_ref().unwrap_or(&all), patient: patient.as_deref(), is_patient };
-        let sieve = sieve::of(who, &keys);
+        let sieve = sieve::of(who, &keys, hidden);
         Principal {
             role,
             org: user.org.clone(),
@@ -421,13 +436,14 @@ impl AuthState {
         // Granted before and registered now.
         let scopes = Scopes::parse(&claims.scope).within(&Scopes::parse(&client.scopes), &[Level::System]);
         let who = Who { scopes: &scopes, patient: None, is_patient: false };
+        let hidden = self.hidden(role, &format!("client:{}", client.id)).await?;
         Ok(Principal {
             role,
             org: client.org.clone(),
             practitioner: None,
             user: None,
             client: client.id.clone(),
-            sieve: sieve::of(who, &self.store.keys()),
+            sieve: sieve::of(who, &self.store.keys(), hidden),
             scopes: Some(scopes.to_string()),
             patient: None,
             token: Some(claims.jti.clone()),

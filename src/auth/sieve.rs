@@ -31,19 +31,19 @@ pub struct Who<'a> {
     pub is_patient: bool,
 }
 
-/// What lets rows through; `None`: every row passes.
+/// What lets rows through; `None`: every row passes. `hidden`: labels that the caller is not cleared for.
 #[must_use]
-pub fn of(who: Who<'_>, keys: &Keys) -> Option<Arc<Sieve>> {
+pub fn of(who: Who<'_>, keys: &Keys, hidden: i64) -> Option<Arc<Sieve>> {
     let is_narrow = |s: &Scope| s.level == Level::Patient || !s.granular.is_empty();
     if !who.is_patient && !who.scopes.data.iter().any(is_narrow) {
-        return None;
+        return (hidden != 0).then(|| Arc::new(Sieve { layers: Vec::new(), hidden }));
     }
     let owner = who.patient.zip(ResourceType::parse("Patient")).map(|(id, rtype)| Target::new(rtype, id));
-    let mut sieve = Sieve::default();
+    let mut sieve = Sieve { hidden, ..Sieve::default() };
     for right in [Rights::R, Rights::S, Rights::C, Rights::U, Rights::D] {
         let layer = layer(who, right, owner.as_ref(), keys);
-        if !sieve.0.contains(&layer) {
-            sieve.0.push(layer);
+        if !sieve.layers.contains(&layer) {
+            sieve.layers.push(layer);
         }
     }
     Some(Arc::new(sieve))
@@ -141,7 +141,7 @@ mod tests {
         exact.sort_unstable();
         let own = KEYS.target(rtype, "p");
         let who = Who { scopes: &scopes, patient: Some("p"), is_patient };
-        of(who, &KEYS).is_none_or(|s| s.lets(known(rtype), own, &exact))
+        of(who, &KEYS, 0).is_none_or(|s| s.lets(known(rtype), own, &exact))
     }
 
     /// security R27: Granular scopes are a conjunction inside and a union across; a plain one beside them makes them moot.

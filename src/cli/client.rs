@@ -39,6 +39,13 @@ pub enum Command {
         /// client_id
         id: String,
     },
+    /// Clear a program for security labels beyond those of the role: R, V, PSY …; none takes back what was given
+    Clear {
+        /// client_id
+        id: String,
+        /// Codes of profiles/policy/labels.json
+        labels: Vec<String>,
+    },
     /// Give a client a new secret; the old one is over
     Rotate {
         /// client_id
@@ -129,6 +136,18 @@ async fn carry_out(store: &Store, command: Command) -> Result<String> {
             store.put_oauth_client(Client { is_active: false, ..client }).await?;
             open::note(store, Happening::AccountsChanged, format!("client {id}"), "disabled");
             Ok(format!("client {id} is disabled; its tokens end within a minute\n"))
+        }
+        Command::Clear { id, labels } => {
+            known(store, &id).await?;
+            let set = store.labels().set(labels.iter().map(String::as_str))?;
+            store.set_clearance(&format!("client:{id}"), &labels.join(" ")).await?;
+            open::note(
+                store,
+                Happening::AccountsChanged,
+                format!("client {id}"),
+                &format!("cleared for {}", labels.join(" ")),
+            );
+            Ok(super::user::cleared(&format!("client {id}"), &store.labels().names(set)))
         }
         Command::Rotate { id } => {
             let client = known(store, &id).await?;

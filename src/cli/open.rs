@@ -1,6 +1,6 @@
 //! From settings to an open database and the engine on it: what `serve`, `seed` and `demo` have in common.
 
-use crate::access::Policy;
+use crate::access::{Labels, Policy};
 use crate::auth::bearer::LOCAL_CLIENT;
 use crate::clock::Instant;
 use crate::config::{AuthMode, Limits, Programme, Settings};
@@ -35,6 +35,7 @@ pub async fn store(settings: &Settings) -> Result<Store> {
         queue: Limits::size(limits.write_queue),
         query_ms: limits.query_seconds.saturating_mul(1000),
         page_seconds: i64::try_from(limits.page_seconds).unwrap_or(i64::MAX),
+        labels: Arc::new(Labels::load(settings.profiles.as_deref())?),
         ..store::Settings::new(&settings.database_url)
     };
     Store::open(&how).await
@@ -82,6 +83,7 @@ pub async fn server(settings: &Settings, root: &str, all: bool) -> Result<Opened
 async fn open(settings: &Settings, root: &str, declared: Option<Declared>) -> Result<Opened> {
     let is_server = declared.is_some();
     let store = store(settings).await?;
+    store.renew_labels().await?;
     let env = Env { caps: caps(&settings.limits), ..Env::utc(&format!("{root}/fhir")) };
     let active = declare(&store, &env, declared).await?;
     let env = active.env.clone();

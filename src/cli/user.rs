@@ -59,6 +59,13 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         issuer: Option<String>,
     },
+    /// Clear a login for security labels beyond those of the role: R, V, PSY …; none takes back what was given
+    Clear {
+        /// Login name
+        name: String,
+        /// Codes of profiles/policy/labels.json
+        labels: Vec<String>,
+    },
     /// Set a password: the first line of standard input, or one that is made
     Password {
         /// Login name
@@ -174,6 +181,18 @@ async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Resu
             open::note(store, Happening::AccountsChanged, format!("user {name}"), &why);
             Ok(format!("user {name} is unlinked and signed out\n"))
         }
+        Command::Clear { name, labels } => {
+            known(store, &name).await?;
+            let set = store.labels().set(labels.iter().map(String::as_str))?;
+            store.set_clearance(&format!("user:{name}"), &labels.join(" ")).await?;
+            open::note(
+                store,
+                Happening::AccountsChanged,
+                format!("user {name}"),
+                &format!("cleared for {}", labels.join(" ")),
+            );
+            Ok(cleared(&format!("user {name}"), &store.labels().names(set)))
+        }
         Command::Password { name, generate } => {
             known(store, &name).await?;
             let (password, said) = match generate {
@@ -205,6 +224,14 @@ async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Resu
             Ok(format!("user {name} has the secret {secret}  (shown only now; for an authenticator app:)\n{address}\n"))
         }
     }
+}
+
+/// What was done, in a line.
+pub(super) fn cleared(who: &str, labels: &[&str]) -> String {
+    if labels.is_empty() {
+        return format!("{who} is cleared for no more than the role is; this holds within a minute\n");
+    }
+    format!("{who} is cleared for {}, beyond the role; this holds within a minute\n", labels.join(", "))
 }
 
 async fn known(store: &Store, name: &str) -> Result<User> {

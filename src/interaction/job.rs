@@ -52,6 +52,9 @@ struct Caller {
     address: Option<String>,
     #[serde(default)]
     grant: Option<String>,
+    /// Security labels that the caller was not cleared for.
+    #[serde(default)]
+    hidden: i64,
 }
 
 const PREFERS: [(&str, Prefer); 3] =
@@ -75,16 +78,17 @@ impl Caller {
             token: p.token.clone(),
             address: ctx.address.as_deref().map(Into::into),
             grant: p.grant.clone(),
+            hidden: p.sieve.as_ref().map_or(0, |s| s.hidden),
         }
     }
 
     fn into_ctx(self, keys: &Keys) -> Result<(Ctx, Option<Prefer>)> {
         let role = Role::parse(&self.role).ok_or_else(|| Error::fault("a stored role is one of Baton's"))?;
         let prefer = PREFERS.iter().find(|(name, _)| Some(*name) == self.prefer.as_deref()).map(|(_, p)| *p);
-        let sieve = self.scopes.as_deref().map(Scopes::parse).and_then(|scopes| {
-            let who = Who { scopes: &scopes, patient: self.patient.as_deref(), is_patient: role == Role::Patient };
-            sieve::of(who, keys)
-        });
+        // Without a token a person may what a user may.
+        let scopes = Scopes::parse(self.scopes.as_deref().unwrap_or("user/*.cruds"));
+        let who = Who { scopes: &scopes, patient: self.patient.as_deref(), is_patient: role == Role::Patient };
+        let sieve = sieve::of(who, keys, self.hidden);
         let principal = Principal {
             role,
             sieve,

@@ -115,7 +115,7 @@ mod tests {
 
     fn version(pk: i64, size: usize) -> Version {
         let target = Target::new(known("Task"), "a");
-        Version { pk, target, version: 1, method: Method::Put, org: 0, body: vec![b'x'; size].into() }
+        Version { pk, target, version: 1, method: Method::Put, org: 0, body: vec![b'x'; size].into(), labels: 0 }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::conn::Sql;
 use super::dialect::Dialect;
-use crate::access::{Layer, Limit};
+use crate::access::{Layer, Limit, Sieve};
 use crate::fhir::ResourceType;
 use crate::search::{Cond, Keys};
 
@@ -64,16 +64,13 @@ impl Sql {
                 self.push(" OR EXISTS (SELECT 1 FROM share s WHERE s.org = ").arg(org);
                 self.push(&format!(" AND s.rtype = {v}.rtype AND s.id = {v}.id AND s.until > ")).arg(now.0);
                 self.push(ONE).push(")");
-                for layer in sieve.iter().flat_map(|s| &s.0) {
-                    self.layer(layer, v);
-                }
-                self
+                self.sieve(sieve.as_deref(), v)
             }
         }
     }
 
-    /// The same of versions of any age: a narrowed token sees an old one only where the newest one that has a body passes as
-    /// well. What has moved to another patient, or to a kind that the token leaves out, takes its past along.
+    /// The same of versions of any age: a caller who does not see all rows sees an old one only where the newest one that has a
+    /// body passes as well. What has moved to another patient, to a kind that the token leaves out, or behind a label, takes its past along.
     pub fn limit_aged(&mut self, keys: Keys, limit: &Limit, v: &str) -> &mut Self {
         self.limit(keys, limit, v);
         let Limit::Organization { sieve: Some(sieve), .. } = limit else { return self };
@@ -81,10 +78,20 @@ impl Sql {
             " AND ({v}.ended = 9223372036854775807 OR EXISTS (SELECT 1 FROM version n WHERE n.self_key = {v}.self_key \
              AND n.version = (SELECT max(m.version) FROM version m WHERE m.self_key = {v}.self_key AND m.method <> 3)"
         ));
-        for layer in &sieve.0 {
-            self.layer(layer, "n");
-        }
+        self.sieve(Some(&**sieve), "n");
         self.push(ONE).push(")")
+    }
+
+    /// ` AND …`: what the caller is cleared for, and a token lets through, of the versions `v`.
+    fn sieve(&mut self, sieve: Option<&Sieve>, v: &str) -> &mut Self {
+        let Some(sieve) = sieve else { return self };
+        if sieve.hidden != 0 {
+            self.push(&format!(" AND ({v}.labels & ")).arg(sieve.hidden).push(") = 0");
+        }
+        for layer in &sieve.layers {
+            self.layer(layer, v);
+        }
+        self
     }
 
     /// ` AND …`: what a token lets through of the versions `v`; the directory always.

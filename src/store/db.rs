@@ -6,6 +6,7 @@ use super::dialect::{Dialect, postgres, sqlite};
 use super::pool::{Pooled, Readers, Reading};
 use super::search::many::Many;
 use super::{Tx, Work, writer};
+use crate::access::Labels;
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::ResourceType;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub query_ms: u64,
     /// How long the links of a page hold, in seconds.
     pub page_seconds: i64,
+    /// Security labels that need clearance.
+    pub labels: Arc<Labels>,
 }
 
 impl Settings {
@@ -49,6 +52,7 @@ impl Settings {
             queue: 1024,
             query_ms: 10_000,
             page_seconds: 3600,
+            labels: Arc::new(Labels::built_in().unwrap_or_else(|_| Labels::none())),
         }
     }
 }
@@ -234,6 +238,12 @@ impl Store {
     #[must_use]
     pub fn org_key(&self, id: &str) -> i64 {
         self.inner.shared.keys.org(id)
+    }
+
+    /// Security labels that need clearance.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        &self.inner.shared.settings.labels
     }
 
     /// Whether the database is PostgreSQL.

@@ -77,7 +77,7 @@ impl Store {
             let sql = self.history_sql(limit, query, snapshot.as_deref(), place.as_ref().map(|p| p.pk), false);
             let rows = reading.conn()?.fetch(sql).await?;
             if seen.is_none() {
-                seen = rows.first().map(|row| row.opt_text(7)).transpose()?.flatten();
+                seen = rows.first().map(|row| row.opt_text(8)).transpose()?.flatten();
             }
             for row in rows.iter().take(query.count) {
                 page.rows.push(version(row)?);

@@ -10,6 +10,7 @@
 pub mod audit;
 pub mod history;
 pub mod job;
+pub mod label;
 pub mod lease;
 pub mod oauth;
 pub mod page;
@@ -86,6 +87,8 @@ pub struct Version {
     pub org: i64,
     /// The JSON, with id and meta as stored; empty for `Delete`.
     pub body: bytes::Bytes,
+    /// Security labels that need clearance, as bits of `access::Labels`. A deletion has those of what it deleted.
+    pub labels: i64,
 }
 
 impl Version {

@@ -4,14 +4,14 @@ use super::audit::said;
 use super::conn::{Row, Sql};
 use super::db::Shared;
 use super::{Method, Store, Version};
-use crate::access::Limit;
+use crate::access::{Limit, Sieve};
 use crate::error::{Error, Result};
 use crate::fhir::{ResourceType, Target};
 use crate::search::Keys;
 use std::collections::HashMap;
 
 /// Columns of a version `v`, in the order [`version`] reads them.
-pub(super) const COLUMNS: &str = "v.pk, v.rtype, v.id, v.version, v.method, v.org, v.body";
+pub(super) const COLUMNS: &str = "v.pk, v.rtype, v.id, v.version, v.method, v.org, v.body, v.labels";
 
 impl Store {
     /// The current version (a deletion too); `None` when unknown or not visible.
@@ -84,9 +84,10 @@ impl Store {
 pub(super) fn may_see(keys: Keys, limit: &Limit, version: &Version) -> Option<bool> {
     match limit {
         Limit::Everything => Some(true),
-        _ if version.org == 0 => Some(true),
-        Limit::Directory => Some(false),
-        Limit::Organization { sieve: Some(_), .. } => None,
+        Limit::Directory => Some(version.org == 0),
+        Limit::Organization { sieve, .. } if version.org == 0 => Some(Sieve::clears(sieve.as_ref(), version.labels)),
+        Limit::Organization { sieve, .. } if !Sieve::clears(sieve.as_ref(), version.labels) => Some(false),
+        Limit::Organization { sieve: Some(sieve), .. } if !sieve.layers.is_empty() => None,
         Limit::Organization { org, .. } => (keys.org(org) == version.org).then_some(true),
     }
 }
@@ -102,11 +103,11 @@ pub(super) fn current(shared: &Shared, limit: &Limit, targets: &[Target]) -> Sql
     sql
 }
 
-/// Type and id of those that are there and not deleted.
+/// Type, id and labels of those that are there and not deleted.
 pub(super) fn present(shared: &Shared, limit: &Limit, targets: &[Target]) -> Sql {
     let keys: Vec<i64> = targets.iter().map(|t| shared.keys.target(t.rtype.as_str(), &t.id)).collect();
     let mut sql = Sql::new(shared.dialect);
-    sql.push("SELECT v.rtype, v.id FROM version v WHERE v.self_key").any(&keys);
+    sql.push("SELECT v.rtype, v.id, v.labels FROM version v WHERE v.self_key").any(&keys);
     sql.push(" AND v.version = (SELECT max(m.version) FROM version m WHERE m.self_key = v.self_key) AND v.method <> 3");
     sql.limit(shared.keys, limit, "v");
     sql
@@ -126,7 +127,8 @@ pub(super) fn referring(shared: &Shared, limit: &Limit, keys: &[i64], max: usize
 pub(super) fn version(row: &Row) -> Result<Version> {
     let (pk, target, version) = (row.int(0)?, target(row, 1, 2)?, row.int(3)?);
     let body = said::read(row.bytes(6)?, &target, version, pk)?;
-    Ok(Version { pk, target, version, method: Method::of_code(row.small(4)?), org: row.int(5)?, body })
+    let (method, org, labels) = (Method::of_code(row.small(4)?), row.int(5)?, row.int(7)?);
+    Ok(Version { pk, target, version, method, org, body, labels })
 }
 
 /// Reads a type and an id.

@@ -54,12 +54,12 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn scan(&self, rtype: ResourceType, mark: i64, last: i64, limit: usize) -> Result<Vec<Scanned>> {
-        let sql = "SELECT v.pk, v.rtype, v.id, v.version, v.method, v.org, v.body, v.facts, v.ended FROM version v \
+        let sql = "SELECT v.pk, v.rtype, v.id, v.version, v.method, v.org, v.body, v.labels, v.facts, v.ended FROM version v \
                    WHERE v.rtype = $1 AND v.pk > $2 AND v.pk <= $3 ORDER BY v.pk LIMIT $4";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.fetch(sql, vec![i64::from(rtype.0).into(), mark.into(), last.into(), limit.into()]).await?;
         rows.iter()
-            .map(|row| Ok(Scanned { version: version(row)?, facts: row.text(7)?, is_current: row.int(8)? == i64::MAX }))
+            .map(|row| Ok(Scanned { version: version(row)?, facts: row.text(8)?, is_current: row.int(9)? == i64::MAX }))
             .collect()
     }
 

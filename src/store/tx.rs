@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::fhir::Target;
 use crate::fhir::meta::Stampable;
 use crate::search::{Keys, Plan, Rows};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -31,6 +31,8 @@ pub struct Put<'a> {
     pub before: Option<&'a Version>,
     /// Owner: `Keys::org` of the Organization's logical id; 0 for directory types.
     pub org: i64,
+    /// [`Version::labels`]; of a deletion those of `before` count.
+    pub labels: i64,
 }
 
 /// The open write transaction of one `Work`.
@@ -58,7 +60,7 @@ pub struct Tx {
     /// Rows of earlier works of the group were lost.
     is_spoiled: bool,
     /// Hashes of what this transaction replaced.
-    touched: Vec<i64>,
+    pub(super) touched: Vec<i64>,
     /// Which search parameters are in force (PostgreSQL).
     generation: i64,
 }
@@ -147,18 +149,18 @@ impl Tx {
         Ok(out)
     }
 
-    /// Those of these that are there, not deleted, and visible; in one statement. Sees what was put before.
-    pub async fn present(&mut self, limit: &Limit, targets: &[Target]) -> Result<HashSet<Target>> {
+    /// Those of these that are there, not deleted, and visible, with their labels; in one statement. Sees what was put before.
+    pub async fn present(&mut self, limit: &Limit, targets: &[Target]) -> Result<HashMap<Target, i64>> {
         let keys = self.shared.keys;
         if targets.iter().filter_map(|t| self.waiting(t)).any(|v| read::may_see(keys, limit, v).is_none()) {
             self.flush().await?;
         }
-        let mut found = HashSet::new();
+        let mut found = HashMap::new();
         let mut asked = Vec::new();
         for target in targets {
             match self.waiting(target) {
                 Some(v) if !v.is_deleted() && read::may_see(keys, limit, v) == Some(true) => {
-                    found.insert(target.clone());
+                    found.insert(target.clone(), v.labels);
                 }
                 Some(_) => {}
                 None => asked.push(target.clone()),
@@ -167,7 +169,7 @@ impl Tx {
         if !asked.is_empty() {
             let sql = read::present(&self.shared, limit, &asked);
             for row in self.fetch_sql(sql).await? {
-                found.insert(read::target(&row, 0, 1)?);
+                found.insert(read::target(&row, 0, 1)?, row.int(2)?);
             }
         }
         Ok(found)
@@ -257,7 +259,13 @@ impl Tx {
         }
         let version = put.before.map_or(1, |before| before.version + 1);
         let body = put.body.map(|b| b.stamp(version, Instant(pk))).unwrap_or_default();
-        let made = Version { pk, target: put.target, version, method: put.method, org: put.org, body };
+        let labels = match (put.method, put.before) {
+            (Method::Delete, Some(before)) => before.labels,
+            // The directory is everybody's.
+            _ if put.org == 0 => 0,
+            _ => put.labels,
+        };
+        let made = Version { pk, target: put.target, version, method: put.method, org: put.org, body, labels };
         self.keep(made.clone(), put.before, put.rows)?;
         Ok(made)
     }
@@ -269,7 +277,7 @@ impl Tx {
     /// As [`Tx::put`].
     pub fn put_event(&mut self, target: Target, body: bytes::Bytes, rows: Arc<Rows>, org: i64) -> Result<i64> {
         let pk = self.stamp()?;
-        self.keep(Version { pk, target, version: 1, method: Method::Post, org, body }, None, rows)?;
+        self.keep(Version { pk, target, version: 1, method: Method::Post, org, body, labels: 0 }, None, rows)?;
         Ok(pk)
     }
 
@@ -344,7 +352,7 @@ impl Tx {
         done
     }
 
-    async fn fetch_sql(&mut self, sql: Sql) -> Result<Vec<Row>> {
+    pub(super) async fn fetch_sql(&mut self, sql: Sql) -> Result<Vec<Row>> {
         let rows = self.conn()?.fetch(sql).await;
         self.is_broken |= rows.is_err();
         rows

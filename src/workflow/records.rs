@@ -10,9 +10,10 @@ pub mod memory;
 
 pub use desk::Desk;
 
-use super::Programme;
 use super::element;
+use super::{Change, Programme};
 use crate::access::Limit;
+use crate::access::label::passing;
 use crate::clock::Instant;
 use crate::error::Result;
 use crate::fhir::meta::Stampable;
@@ -20,7 +21,7 @@ use crate::fhir::resource::known;
 use crate::fhir::{Json, ResourceType, Target};
 use crate::search::{Cond, Keys, Plan};
 use crate::store::{Method, Put, Share, Tx, Version};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -76,20 +77,185 @@ pub struct Books<'a> {
     programme: &'a Programme,
     /// What was read or written here: the version that a put replaces. `None`: known not to be there.
     versions: HashMap<Target, Option<Version>>,
+    sight: Sight,
+    /// Of `versions`, what is not shown.
+    unseen: HashSet<Target>,
+    /// Labels of what was asked for these alone.
+    labels: HashMap<Target, i64>,
+    /// Lists of hospitals without the entries that lead to what is not shown.
+    shortened: HashMap<Target, Json>,
 }
+
+/// Which security labels the programme looks behind.
+///
+/// What it writes is read by people of any clearance, and says more than it names: how many medicines there are, how high a
+/// risk is. So it makes its records of what needs no clearance. What is made for one caller and not kept is made of what they
+/// are cleared for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    /// Of clinical resources those without such labels, or with no more of them than their patient has: what is written about
+    /// such a patient has these, too.
+    Records,
+    /// What somebody sees from whom these are hidden.
+    Of(i64),
+}
+
+/// Types that the programme draws conclusions from, where they are not its own. Problems and talks are not among them: what
+/// follows from one is about it, and gets its labels.
+const SOURCES: [&str; 17] = [
+    "AllergyIntolerance",
+    "CarePlan",
+    "Condition",
+    "Coverage",
+    "DiagnosticReport",
+    "DocumentReference",
+    "FamilyMemberHistory",
+    "Immunization",
+    "List",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Observation",
+    "Procedure",
+    "QuestionnaireResponse",
+    "ServiceRequest",
+];
 
 /// How many resources around one patient or stay are read: the newest. More medicines than that are history.
 const MOST: usize = 1000;
 
+/// Types of its own that are made whole each time: a version from before a label came is nothing to go on from, and the next one
+/// knows nothing of what is behind it.
+const RECOMPUTED: [&str; 3] = ["Composition", "List", "Provenance"];
+
 impl<'a> Books<'a> {
     /// Opens the books of a transaction.
     pub fn new(tx: &'a mut Tx, programme: &'a Programme) -> Self {
-        Self { tx, programme, versions: HashMap::new() }
+        let (versions, unseen, labels, shortened) = (HashMap::new(), HashSet::new(), HashMap::new(), HashMap::new());
+        Self { tx, programme, versions, sight: Sight::Records, unseen, labels, shortened }
     }
 
-    fn held(version: &Version) -> Result<Held> {
-        let json = version.json()?;
-        Ok(Held { target: version.target.clone(), json, org: version.org, version: version.version })
+    /// Security labels of all that was read.
+    #[must_use]
+    pub fn met(&self) -> i64 {
+        self.versions.values().flatten().fold(0, |set, v| set | v.labels)
+    }
+
+    /// The same for what is made for one caller and is not kept: of what they see. `hidden`: labels that they are not cleared for.
+    #[must_use]
+    pub fn seen_by(self, hidden: i64) -> Self {
+        Self { sight: Sight::Of(hidden), ..self }
+    }
+
+    fn held(&self, version: &Version) -> Result<Option<Held>> {
+        let target = &version.target;
+        if version.is_deleted() || self.unseen.contains(target) {
+            return Ok(None);
+        }
+        let json = self.shortened.get(target).map_or_else(|| version.json(), |list| Ok(list.clone()))?;
+        Ok(Some(Held { target: target.clone(), json, org: version.org, version: version.version }))
+    }
+
+    /// Changes as the programme sees them: what it does not look at was not there, or is gone.
+    pub async fn changes(&mut self, changes: &[Change]) -> Result<Vec<Change>> {
+        let mut out = Vec::with_capacity(changes.len());
+        for change in changes {
+            let mut change = change.clone();
+            let is_source = SOURCES.contains(&change.target.rtype.as_str()) && change.target.rtype.as_str() != "List";
+            for side in [&mut change.before, &mut change.after] {
+                let Some(json) = side.as_ref().filter(|j| is_source && !element::is_of_programme(j)) else { continue };
+                let mut over = self.tx.labels().of(json);
+                if over != 0
+                    && let Some(patient) = element::patient_of(json, &self.programme.env.base)
+                {
+                    over &= !self.labels_of(&[patient]).await?;
+                }
+                if over != 0 {
+                    *side = None;
+                }
+            }
+            if change.before.is_some() || change.after.is_some() {
+                out.push(change);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Keeps what was read, and finds out what of it is not shown.
+    async fn keep(&mut self, found: Vec<(Target, Option<Version>)>) -> Result<()> {
+        let hidden = match self.sight {
+            Sight::Records => self.tx.labels().all(),
+            Sight::Of(hidden) => hidden,
+        };
+        let protected: Vec<Version> =
+            found.iter().filter_map(|(_, v)| v.clone()).filter(|v| v.labels & hidden != 0 && !v.is_deleted()).collect();
+        self.versions.extend(found);
+        for version in protected {
+            self.judge(&version, hidden).await?;
+        }
+        Ok(())
+    }
+
+    async fn judge(&mut self, version: &Version, hidden: i64) -> Result<()> {
+        let (target, json) = (version.target.clone(), version.json()?);
+        let mut over = version.labels & hidden;
+        if self.sight == Sight::Records {
+            let is_own = element::is_of_programme(&json);
+            let looked_at = if is_own { &RECOMPUTED[..] } else { &SOURCES[..] };
+            if !looked_at.contains(&target.rtype.as_str()) {
+                return Ok(());
+            }
+            if let Some(patient) = element::patient_of(&json, &self.programme.env.base) {
+                over &= !self.labels_of(&[patient]).await?;
+            }
+        }
+        if over == 0 {
+            return Ok(());
+        }
+        if target.rtype.as_str() == "List" && !element::is_of_programme(&json) {
+            // A list has the labels of what is on it: it is shown without that.
+            let base = self.programme.env.base.clone();
+            let mut left = Vec::new();
+            for entry in json["entry"].items() {
+                let item: Vec<Target> = element::leads_to(&entry["item"], &base).into_iter().collect();
+                if self.labels_of(&item).await? & over == 0 {
+                    left.push(entry.clone());
+                }
+            }
+            if left.len() < json["entry"].items().len() {
+                let mut list = json;
+                list.set("entry", Json::Array(left));
+                self.shortened.insert(target, list);
+                return Ok(());
+            }
+        }
+        self.unseen.insert(target);
+        Ok(())
+    }
+
+    /// Security labels of these, of any of them.
+    async fn labels_of(&mut self, targets: &[Target]) -> Result<i64> {
+        let mut set = 0;
+        let mut unread = Vec::new();
+        for target in targets {
+            match self.versions.get(target) {
+                Some(known) => set |= known.as_ref().map_or(0, |v| v.labels),
+                None => match self.labels.get(target) {
+                    Some(known) => set |= known,
+                    None => unread.push(target.clone()),
+                },
+            }
+        }
+        if !unread.is_empty() {
+            let found = self.tx.present(&Limit::Everything, &unread).await?;
+            for target in unread {
+                let labels = found.get(&target).copied().unwrap_or_default();
+                set |= labels;
+                self.labels.insert(target, labels);
+            }
+        }
+        Ok(set)
     }
 }
 
@@ -102,10 +268,10 @@ impl Records for Books<'_> {
         let unread: Vec<Target> = targets.iter().filter(|t| !self.versions.contains_key(*t)).cloned().collect();
         if !unread.is_empty() {
             let found = self.tx.get_many(&Limit::Everything, &unread).await?;
-            self.versions.extend(unread.into_iter().zip(found));
+            self.keep(unread.into_iter().zip(found).collect()).await?;
         }
         let held = |t: &Target| match self.versions.get(t) {
-            Some(Some(version)) if !version.is_deleted() => Self::held(version).map(Some),
+            Some(Some(version)) => self.held(version),
             _ => Ok(None),
         };
         targets.iter().map(held).collect()
@@ -132,8 +298,10 @@ impl Records for Books<'_> {
             .collect();
         let plan = Plan { types, cond: Cond::Exact(rows), sort: Vec::new(), count: MOST, total: false };
         let page = self.tx.search(&Limit::Everything, &plan, None).await?;
-        let mut found: Vec<Held> = page.rows.iter().map(Self::held).collect::<Result<_>>()?;
-        self.versions.extend(page.rows.into_iter().map(|v| (v.target.clone(), Some(v))));
+        let rows = page.rows.iter().map(|v| (v.target.clone(), Some(v.clone()))).collect();
+        self.keep(rows).await?;
+        let found: Result<Vec<Option<Held>>> = page.rows.iter().map(|v| self.held(v)).collect();
+        let mut found: Vec<Held> = found?.into_iter().flatten().collect();
         found.sort_by(|a, b| a.target.cmp(&b.target));
         Ok(found)
     }
@@ -141,6 +309,12 @@ impl Records for Books<'_> {
     async fn put(&mut self, target: &Target, json: &Json, org: i64) -> Result<()> {
         self.fetch(std::slice::from_ref(target)).await?;
         let before = self.versions.get(target).cloned().flatten();
+        // What speaks of protected resources is protected like them, and stays so.
+        let named = self.labels_of(&passing(json, &self.programme.env.base)).await?;
+        let had = before.as_ref().filter(|b| !b.is_deleted() && !RECOMPUTED.contains(&target.rtype.as_str()));
+        let labels = named | had.map_or(0, |b| b.labels);
+        let protected = if labels == 0 { None } else { self.tx.labels().put_on(labels, json) };
+        let json = protected.as_ref().unwrap_or(json);
         let body = Stampable::new(json, &target.id);
         let active = self.programme.live.now();
         let rows = active.registry.extract(&self.tx.keys(), json, &active.env);
@@ -151,9 +325,11 @@ impl Records for Books<'_> {
             rows: Arc::new(rows),
             before: before.as_ref(),
             org: before.as_ref().map_or(org, |b| b.org),
+            labels: self.tx.labels().of(json) | labels,
         };
         let version = self.tx.put(put).await?;
         self.versions.insert(target.clone(), Some(version));
+        self.unseen.remove(target);
         Ok(())
     }
 
@@ -172,6 +348,9 @@ impl Records for Books<'_> {
     async fn lock(&mut self, keys: &[i64]) -> Result<()> {
         // What was read before waiting may be old now.
         self.versions.clear();
+        self.unseen.clear();
+        self.labels.clear();
+        self.shortened.clear();
         self.tx.lock(keys).await
     }
 }

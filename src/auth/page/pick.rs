@@ -24,8 +24,9 @@ static R4: LazyLock<Registry> = LazyLock::new(Registry::builtin);
 const MOST: &str = "20";
 
 /// How far a user sees, before any app narrows it.
-fn limit(state: &AuthState, user: &User, role: Role, now: Instant) -> Option<Limit> {
-    let principal = state.principal(user, role, String::new(), None, None);
+async fn limit(state: &AuthState, user: &User, role: Role, now: Instant) -> Result<Option<Limit>> {
+    let hidden = state.hidden(role, &format!("user:{}", user.name)).await?;
+    let principal = state.principal((user, role, hidden), String::new(), None, None);
     let may = state.policy.judge(&principal).decide(Action::SearchType, Some(known("Patient"))) == Decision::Permit;
     let ctx = Ctx {
         principal: Arc::new(principal),
@@ -34,7 +35,7 @@ fn limit(state: &AuthState, user: &User, role: Role, now: Instant) -> Option<Lim
         request_id: Arc::from("auth"),
         base: Arc::from(state.parties.audience.as_str()),
     };
-    may.then(|| Limit::of(&ctx))
+    Ok(may.then(|| Limit::of(&ctx)))
 }
 
 /// A resource that the user may see.
@@ -58,7 +59,7 @@ async fn read(
     id: &str,
     now: Instant,
 ) -> Result<Option<Version>> {
-    let Some(limit) = limit(state, user, role, now).filter(|_| is_id(id)) else { return Ok(None) };
+    let Some(limit) = limit(state, user, role, now).await?.filter(|_| is_id(id)) else { return Ok(None) };
     let found = state.store.get(&limit, &Target::new(known(rtype), id)).await?;
     Ok(found.filter(|v| !v.is_deleted()))
 }
@@ -87,7 +88,7 @@ async fn search(
     (rtype, pairs): (&'static str, &[(&str, &str)]),
     now: Instant,
 ) -> Result<Vec<Json>> {
-    let Some(limit) = limit(state, user, role, now) else { return Ok(Vec::new()) };
+    let Some(limit) = limit(state, user, role, now).await? else { return Ok(Vec::new()) };
     let pairs: Vec<(String, String)> = pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
     let env = Env::utc(&state.parties.audience);
     let query = query::parse(&R4, &state.store.keys(), &[known(rtype)], &pairs, &env, Handling::Strict)?;

@@ -45,7 +45,7 @@ impl Line {
 /// What a patient sees of an event: who by role, organisation and directory entry, what and when; no login, no address, no token,
 /// no query, no request id.
 #[must_use]
-pub fn for_patient(event: &Json) -> Json {
+pub fn for_patient(event: &Json, behind: &[String]) -> Json {
     let keep = |json: &Json, names: &[&str]| -> Json {
         let members = json.as_object().into_iter().flat_map(Object::iter);
         let mut out = Json::from(serde_json::json!({}));
@@ -65,7 +65,14 @@ pub fn for_patient(event: &Json) -> Json {
         Some(out)
     };
     out.set("agent", list("agent", &agent));
-    let entity = |e: &Json| (!e["what"]["reference"].is_null()).then(|| keep(e, &["what", "type", "role", "detail"]));
+    let is_behind = |e: &Json| {
+        let said = e["what"]["reference"].text();
+        behind
+            .iter()
+            .any(|b| said.strip_prefix(b.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    };
+    let is_told = |e: &Json| !e["what"]["reference"].is_null() && !is_behind(e);
+    let entity = |e: &Json| is_told(e).then(|| keep(e, &["what", "type", "role", "detail"]));
     let entities = list("entity", &entity);
     if !entities.items().is_empty() {
         out.set("entity", entities);
@@ -238,7 +245,7 @@ mod tests {
                 "role": [{"coding": [{"code": "technician"}]}]}],
             "entity": [{"what": {"identifier": {"value": "req-1"}}}, {"query": "bmFtZQ=="}, {"what": {"reference": "Patient/2"}}],
         }));
-        let shown = for_patient(&event).to_string();
+        let shown = for_patient(&event, &[]).to_string();
         for secret in ["mara", "10.0.0.7", "jti", "req-1", "bmFtZQ"] {
             assert!(!shown.contains(secret), "{secret}: {shown}");
         }

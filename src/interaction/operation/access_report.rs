@@ -64,11 +64,11 @@ impl Engine {
         let mut plan = query::parse(&active.registry, &house.keys, &types, &pairs, &active.env, Handling::Strict)?.plan;
         (plan.count, plan.total) = (MOST, true);
         let found = house.store.search(&limit, &plan, None).await?;
-        let events: Vec<Json> = found
-            .rows
-            .iter()
-            .map(|v| Ok(if is_patient { report::for_patient(&v.json()?) } else { v.json()? }))
-            .collect::<Result<_>>()?;
+        let mut events: Vec<Json> = found.rows.iter().map(Version::json).collect::<Result<_>>()?;
+        if is_patient {
+            let behind = self.behind_labels(ctx, &events).await?;
+            events = events.iter().map(|e| report::for_patient(e, &behind)).collect();
+        }
         if page.is_some() {
             let lines = report::lines(&house.store, &events).await?;
             let body = report::html(at, &lines, found.total).into_bytes();
@@ -84,5 +84,19 @@ impl Engine {
             out.warnings(&[Issue { severity: Severity::Warning, ..Issue::error("incomplete", "", text) }]);
         }
         Ok(Answer::of(out.end()))
+    }
+
+    /// Resources of events that have security labels which the caller is not cleared for.
+    async fn behind_labels(&self, ctx: &Ctx, events: &[Json]) -> Result<Vec<String>> {
+        let hidden = ctx.principal.sieve.as_ref().map_or(0, |s| s.hidden);
+        if hidden == 0 {
+            return Ok(Vec::new());
+        }
+        let named = events.iter().flat_map(|e| e["entity"].items()).map(|e| e["what"]["reference"].text());
+        let mut named: Vec<Target> = named.filter_map(Target::parse).collect();
+        named.sort_unstable();
+        named.dedup();
+        let found = self.house().store.get_many(&Limit::Everything, &named).await?;
+        Ok(found.iter().flatten().filter(|v| v.labels & hidden != 0).map(|v| v.target.to_string()).collect())
     }
 }

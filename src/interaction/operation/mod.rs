@@ -31,7 +31,7 @@ use crate::fhir::resource::{known, printable};
 use crate::fhir::{Json, ResourceType, Target, outcome};
 use crate::search::query::pairs;
 use crate::store::job::Mark;
-use crate::store::{Audit, Tx, Work};
+use crate::store::{Audit, Tx, Version, Work};
 use crate::workflow;
 use futures_util::future::BoxFuture;
 pub(super) use input::Input;
@@ -288,7 +288,7 @@ impl Call {
 
     /// Carries it out with these parameters: the sent ones, links inside a Bundle resolved.
     pub(super) async fn carry_out(&self, tx: &mut Tx, params: Option<&Json>) -> Result<Json> {
-        let (ctx, programme) = (&self.ctx, &self.house.programme);
+        let ctx = &self.ctx;
         // Unknown and invisible alike are 404 before any rule speaks.
         match tx.get(&Limit::of(ctx), &self.target).await? {
             None => return Err(unknown(&self.target)),
@@ -298,6 +298,35 @@ impl Call {
         if let Some(params) = params {
             self.check_references(tx, params).await?;
         }
+        let done = self.done(tx, params).await?;
+        self.within_clearance(tx, done).await
+    }
+
+    /// What it answers, without stored resources that the caller is not cleared for: it may have written to them, or found them.
+    async fn within_clearance(&self, tx: &mut Tx, mut answer: Json) -> Result<Json> {
+        let hidden = self.ctx.principal.sieve.as_ref().map_or(0, |s| s.hidden);
+        let target = |r: &Json| Some(Target::new(ResourceType::parse(r["resourceType"].text())?, r["id"].as_str()?));
+        let all: Vec<Target> =
+            answer["entry"].items().iter().map(|e| &e["resource"]).chain([&answer]).filter_map(target).collect();
+        if hidden == 0 || all.is_empty() {
+            return Ok(answer);
+        }
+        let behind = |v: &Version| v.labels & hidden != 0;
+        let found = tx.get_many(&Limit::Everything, &all).await?;
+        let behind: Vec<Target> = found.into_iter().flatten().filter(behind).map(|v| v.target).collect();
+        if target(&answer).is_some_and(|t| behind.contains(&t)) {
+            return Ok(outcome::all_ok(&format!("{} is done", self.name)));
+        }
+        if !behind.is_empty() {
+            let entries = answer["entry"].items().iter();
+            let left = entries.filter(|e| target(&e["resource"]).is_none_or(|t| !behind.contains(&t))).cloned();
+            answer.set("entry", Json::Array(left.collect()));
+        }
+        Ok(answer)
+    }
+
+    async fn done(&self, tx: &mut Tx, params: Option<&Json>) -> Result<Json> {
+        let (ctx, programme) = (&self.ctx, &self.house.programme);
         let id = self.target.id.as_str();
         let kind = match &self.does {
             Does::Write(kind) => *kind,

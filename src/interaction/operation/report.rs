@@ -75,12 +75,18 @@ impl Engine {
         if attests && is_get {
             return Err(Error::method_not_allowed("$handoff-report with attest=true writes: call it by POST"));
         }
-        let mut report = self.gather(ctx, at).await?;
         if !is_get {
+            // What is put on record says nothing of what has security labels, whoever puts it there.
+            let report = self.gather(ctx, at, true).await?;
+            if report.list["meta"]["versionId"].is_null() {
+                let text = "there is no reconciled list to report; POST $reconcile first";
+                return Err(Error::business_rule(text).at("Encounter"));
+            }
             let prepare = Prepare { house: Arc::clone(&self.0), ctx: ctx.clone(), report, attests };
             self.house().store.write(prepare).await?;
-            report = self.gather(ctx, at).await?;
         }
+        let mut report = self.gather(ctx, at, false).await?;
+        report.is_limited = ctx.principal.sieve.as_ref().is_some_and(|s| s.hidden != 0);
         let programme = &self.house().programme;
         let paged = |body: Vec<u8>, media| Answer { media: Some(media), ..Answer::of(body) };
         if for_patient {
@@ -97,14 +103,14 @@ impl Engine {
         })
     }
 
-    /// What the caller may see of a stay.
-    async fn gather(&self, ctx: &Ctx, at: &Target) -> Result<Report> {
+    /// What the caller may see of a stay; `is_open`: and anybody else might.
+    async fn gather(&self, ctx: &Ctx, at: &Target, is_open: bool) -> Result<Report> {
         let limit = Limit::of(ctx);
         let house = self.house();
-        let encounter = match house.store.get(&limit, at).await? {
+        let (encounter, usual) = match house.store.get(&limit, at).await? {
             None => return Err(unknown(at)),
             Some(v) if v.is_deleted() => return Err(Error::gone(format!("{at} is deleted"))),
-            Some(v) => v.json()?,
+            Some(v) => (v.json()?, v.labels),
         };
         let base = house.active().env.base.clone();
         let Some(patient) = element::patient_of(&encounter, &base) else {
@@ -117,15 +123,22 @@ impl Engine {
         let rows: Vec<i64> =
             types.iter().flat_map(|t| active.registry.reference_keys(&house.keys, *t, "patient", &patient)).collect();
         let mut around: Vec<Json> = Vec::new();
+        // Labels beyond those of patient and stay.
+        let mut is_protected = false;
+        let found = if may(&patient.rtype) { house.store.get(&limit, &patient).await? } else { None };
+        let usual = usual | found.as_ref().map_or(0, |v| v.labels);
         if !rows.is_empty() {
             let plan = Plan { types, cond: Cond::Exact(rows), sort: Vec::new(), count: MOST, total: false };
             for row in house.store.search(&limit, &plan, None).await?.rows {
-                around.push(row.json()?);
+                if row.labels & !usual == 0 {
+                    around.push(row.json()?);
+                } else if !is_open {
+                    is_protected = true;
+                    around.push(row.json()?);
+                }
             }
         }
-        if may(&patient.rtype)
-            && let Some(found) = house.store.get(&limit, &patient).await?.filter(|v| !v.is_deleted())
-        {
+        if let Some(found) = found.filter(|v| !v.is_deleted()) {
             around.push(found.json()?);
         }
         let is_ours = |l: &&Json| {
@@ -137,8 +150,9 @@ impl Engine {
         let mut lists: Vec<&Json> = around.iter().filter(is_ours).collect();
         lists.sort_by_key(|l| (l["status"].text() == "current", l["meta"]["lastUpdated"].text().to_string()));
         let list = match lists.last() {
-            Some(list) => (*list).clone(),
-            None => self.reconciled_now(ctx, at).await?,
+            // The list on record knows nothing of what has labels: who is cleared for some of it gets one that does.
+            Some(list) if !is_protected => (*list).clone(),
+            _ => self.reconciled_now(ctx, at).await?,
         };
         Ok(Report::of(&house.programme, encounter, list, &around))
     }

@@ -97,6 +97,7 @@ pub(super) fn version(published: &Published) -> Version {
         method: Method::Put,
         org: 0,
         body: published.body.clone(),
+        labels: 0,
     }
 }
 

@@ -158,8 +158,9 @@ impl Commit {
             steps.clear(); // nothing is written that it could tell of
         }
         self.check_reads(tx, &limit, prepared, &mut faults).await?;
-        self.check_references(tx, &limit, prepared, &steps, &mut faults).await?;
+        let passed = self.check_references(tx, &limit, prepared, &steps, &mut faults).await?;
         faults.end()?;
+        self.inherit(passed, &mut steps);
 
         self.versions(tx, &limit, &mut steps).await?;
         steps.sort_by_key(|(n, step)| (order(step.ask.method), *n));
@@ -180,6 +181,7 @@ impl Commit {
         let parameters: Vec<_> = parameters.map(|(_, s)| (s.target, s.ready.as_ref().map(|r| &*r.json))).collect();
         self.house.publish(tx, &parameters).await?;
         let put: Vec<usize> = steps.iter().map(|(n, _)| *n).collect();
+        self.protect(tx, &steps).await?;
         if !steps.is_empty() {
             let change = |(_, step): (usize, Step<'_>)| workflow::Change {
                 target: step.target.clone(),
@@ -260,7 +262,7 @@ impl Commit {
         prepared: &Prepared,
         steps: &[(usize, Step<'_>)],
         faults: &mut Faults,
-    ) -> Result<()> {
+    ) -> Result<HashMap<Target, i64>> {
         let mut judged = Vec::new();
         for (_, step) in steps {
             if let Some(ready) = step.ready.as_deref().filter(|r| !r.refs.is_empty()) {
@@ -269,7 +271,7 @@ impl Commit {
             }
         }
         if judged.is_empty() {
-            return Ok(());
+            return Ok(HashMap::new());
         }
         let mut inside = Inside::default();
         for (ask, fate) in self.asks.iter().zip(&prepared.fates) {
@@ -294,6 +296,7 @@ impl Commit {
             rows: step.ready.as_ref().map_or_else(|| Arc::new(Rows::default()), |r| Arc::clone(&r.rows)),
             before: step.before.as_ref(),
             org,
+            labels: step.ready.as_ref().map_or(0, |r| tx.labels().of(&r.json)),
         };
         let version = tx.put(put).await?;
         let done = match step.ask.method {

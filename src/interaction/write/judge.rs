@@ -96,9 +96,13 @@ impl Commit {
             return Err(workflow::needs_version());
         }
         let ready = self.by_the_rules(ask, target, was.as_ref(), ready)?;
-        if let Some(ready) = &ready {
-            self.within_token(target, ready)?;
-        }
+        let ready = match ready {
+            None => None,
+            Some(ready) => {
+                self.within_token(target, &ready)?;
+                Some(self.keep_protection(target, before.as_ref(), was.as_ref(), ready)?)
+            }
+        };
         Ok(Some(Step { ask, target, before, ready, was }))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! [`ask`] what was asked for, checked without the database · [`criteria`] conditional interactions · [`resolve`] which
 //! resource each write is about, and references · [`prepare`] the costly part, outside the transaction · [`commit`] the
-//! transaction · [`judge`] whether one write may be done · [`mod@keep`] what an operation made · [`outward`] references to other resources · [`referrer`] references to what is deleted. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
+//! transaction · [`judge`] whether one write may be done · [`mod@keep`] what an operation made · [`outward`] references to other resources · [`protect`] security labels · [`referrer`] references to what is deleted. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
 //! prepares again.
 //! Source: <https://hl7.org/fhir/R4/http.html>.
 
@@ -14,6 +14,7 @@ mod judge;
 mod keep;
 pub(super) mod outward;
 mod prepare;
+mod protect;
 mod referrer;
 mod resolve;
 mod versioned;

@@ -16,7 +16,7 @@ use crate::fhir::bundle::{Link, each_reference};
 use crate::fhir::{Json, Target};
 use crate::interaction::House;
 use crate::store::Tx;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Which references are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub(in crate::interaction) struct Inside<'a> {
     pub(in crate::interaction) gone: HashSet<&'a Target>,
 }
 
-/// Judges all references of a request.
+/// Judges all references of a request. Answers the security labels of where they lead.
 ///
 /// # Errors
 /// What the database says. References that lead nowhere are faults of their entries: `Unprocessable` at each.
@@ -95,7 +95,7 @@ pub(in crate::interaction) async fn judge(
     judged: &[Judged<'_>],
     inside: &Inside<'_>,
     faults: &mut Faults,
-) -> Result<()> {
+) -> Result<HashMap<Target, i64>> {
     let which = Which::of(house, limit);
     let base = house.env.base.as_str();
     let mut asked: Vec<(usize, &Target)> = Vec::new();
@@ -107,7 +107,7 @@ pub(in crate::interaction) async fn judge(
         }
     }
     if asked.is_empty() {
-        return Ok(());
+        return Ok(HashMap::new());
     }
     let mut targets: Vec<Target> = asked.iter().map(|(_, t)| (*t).clone()).collect();
     targets.sort_unstable();
@@ -115,7 +115,7 @@ pub(in crate::interaction) async fn judge(
     let present = tx.present(limit, &targets).await?;
     let mut lost: BTreeMap<usize, Vec<&Target>> = BTreeMap::new();
     for (n, target) in asked {
-        if !present.contains(target) || inside.gone.contains(target) {
+        if !present.contains_key(target) || inside.gone.contains(target) {
             lost.entry(n).or_default().push(target);
         }
     }
@@ -127,7 +127,7 @@ pub(in crate::interaction) async fn judge(
             }
         });
     }
-    Ok(())
+    Ok(present)
 }
 
 /// The same text whether it is not there, deleted, or another's.

@@ -196,12 +196,12 @@ WITH replaced AS (
     WHERE version.pk = u.pk AND version.ended = 9223372036854775807
     RETURNING 1
 ), versions AS (
-    INSERT INTO version (pk, self_key, rtype, id, version, method, org, ended, ended_xid, facts, body)
+    INSERT INTO version (pk, self_key, rtype, id, version, method, org, ended, ended_xid, facts, body, labels)
     SELECT u.pk, u.self_key, u.rtype, u.id, u.version, u.method, u.org, u.ended,
-           CASE WHEN u.ended < 9223372036854775807 THEN pg_current_xact_id() END, u.facts, u.body
+           CASE WHEN u.ended < 9223372036854775807 THEN pg_current_xact_id() END, u.facts, u.body, u.labels
     FROM UNNEST($3::bigint[], $4::bigint[], $5::smallint[], $6::text[], $7::bigint[], $8::smallint[], $9::bigint[],
-                $10::bigint[], $11::text[], $12::bytea[])
-         u (pk, self_key, rtype, id, version, method, org, ended, facts, body)
+                $10::bigint[], $11::text[], $12::bytea[], $43::bigint[])
+         u (pk, self_key, rtype, id, version, method, org, ended, facts, body, labels)
 ), exact AS (
     INSERT INTO idx (key, pk) SELECT * FROM UNNEST($13::bigint[], $14::bigint[])
 ), range AS (
@@ -278,7 +278,8 @@ pub async fn flush(conn: &mut PgConnection, buffer: &mut Buffer, keys: Keys) -> 
         .bind(audits.iter().map(|a| a.audit.detail_text()).collect::<Vec<String>>())
         .bind(templates.iter().map(|t| t.0).collect::<Vec<&str>>())
         .bind(templates.iter().map(|t| t.1).collect::<Vec<i64>>())
-        .bind(templates.iter().map(|t| t.2.as_str()).collect::<Vec<&str>>());
+        .bind(templates.iter().map(|t| t.2.as_str()).collect::<Vec<&str>>())
+        .bind(puts.iter().map(|p| p.version.labels).collect::<Vec<i64>>());
     let row = query.fetch_one(conn).await.map_err(failure)?;
     let replaced: i64 = row.try_get(0).map_err(failure)?;
     if usize::try_from(replaced) != Ok(ended_pk.len()) {

@@ -179,13 +179,14 @@ fn end_replaced(conn: &Writer, ended: &[(i64, i64)]) -> Result<()> {
 fn insert(conn: &Writer, buffer: &Buffer, keys: Keys) -> rusqlite::Result<()> {
     let prepare = |sql| -> rusqlite::Result<CachedStatement<'_>> { conn.prepare_cached(sql) };
     let mut version = prepare(
-        "INSERT INTO version (pk, self_key, rtype, id, version, method, org, ended, facts, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO version (pk, self_key, rtype, id, version, method, org, ended, facts, body, labels)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     for p in &buffer.puts {
         let v = &p.version;
         let (rtype, id, method) = (v.target.rtype.0, &v.target.id, v.method.code());
-        let row = params![v.pk, p.self_key, rtype, id, v.version, method, v.org, p.ended, facts(&p.rows), &v.body[..]];
+        let (facts, body) = (facts(&p.rows), &v.body[..]);
+        let row = params![v.pk, p.self_key, rtype, id, v.version, method, v.org, p.ended, facts, body, v.labels];
         version.execute(row)?;
     }
     let mut exact = prepare("INSERT OR IGNORE INTO idx (key, pk) VALUES (?1, ?2)")?;

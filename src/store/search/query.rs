@@ -236,7 +236,7 @@ impl Query<'_> {
     }
 
     pub fn snapshot_column(&self) -> usize {
-        7 + if self.is_direct() { 0 } else { self.by_values().len() }
+        8 + if self.is_direct() { 0 } else { self.by_values().len() }
     }
 
     /// The sort values of a row of [`Query::page`].
@@ -244,8 +244,8 @@ impl Query<'_> {
         let mut out = Vec::new();
         for (n, sort) in self.by_values().iter().enumerate() {
             out.push(match sort.by {
-                SortBy::Range(_) => row.opt_int(7 + n)?.map_or(SortValue::Missing, SortValue::Int),
-                _ => row.opt_text(7 + n)?.map_or(SortValue::Missing, SortValue::Text),
+                SortBy::Range(_) => row.opt_int(8 + n)?.map_or(SortValue::Missing, SortValue::Int),
+                _ => row.opt_text(8 + n)?.map_or(SortValue::Missing, SortValue::Text),
             });
         }
         Ok(out)

@@ -132,7 +132,18 @@ pub async fn reconcile(
     encounter_id: &str,
     params: Option<&Json>,
 ) -> Result<Json> {
-    reconcile_in(ctx, &mut Books::new(tx, programme), programme, encounter_id, params).await
+    let answer = {
+        let mut books = books_for(ctx, tx, programme, params);
+        let answer = reconcile_in(ctx, &mut books, programme, encounter_id, params).await?;
+        (books.met() & hidden(ctx) == 0).then_some(answer)
+    };
+    match answer {
+        Some(answer) => Ok(answer),
+        None => {
+            let books = &mut Books::new(tx, programme).seen_by(hidden(ctx));
+            reconcile_in(ctx, books, programme, encounter_id, Some(&preview())).await
+        }
+    }
 }
 
 /// `PlanDefinition/$apply` with persist: opens the Tasks that a protocol asks for in the episode of a stay, those that are not
@@ -185,6 +196,23 @@ pub async fn escalate(
     escalate_in(ctx, &mut Books::new(tx, programme), programme, on, params).await
 }
 
+/// The books of an operation that, with `preview`, stores nothing: then it is made of what the caller is cleared for.
+fn books_for<'a>(ctx: &Ctx, tx: &'a mut Tx, programme: &'a Programme, params: Option<&Json>) -> Books<'a> {
+    let is_preview = params::Params::read(params, &["preview"]).and_then(|p| p.is("preview")).unwrap_or_default();
+    let books = Books::new(tx, programme);
+    if is_preview { books.seen_by(hidden(ctx)) } else { books }
+}
+
+/// Security labels that the caller is not cleared for. Where an operation has met one, its answer is made again for the caller.
+fn hidden(ctx: &Ctx) -> i64 {
+    ctx.principal.sieve.as_ref().map_or(0, |s| s.hidden)
+}
+
+fn preview() -> Json {
+    let on = serde_json::json!({"name": "preview", "valueBoolean": true});
+    serde_json::json!({"resourceType": "Parameters", "parameter": [on]}).into()
+}
+
 pub(super) async fn escalate_in<R: Records>(
     ctx: &Ctx,
     records: &mut R,
@@ -213,7 +241,18 @@ pub(super) async fn escalate_in<R: Records>(
 /// # Errors
 /// 422 when it is no stay of the programme, or, to store, one that nobody follows up.
 pub async fn screen(ctx: &Ctx, tx: &mut Tx, programme: &Programme, on: &Target, params: Option<&Json>) -> Result<Json> {
-    screen_in(ctx, &mut Books::new(tx, programme), programme, on, params).await
+    let answer = {
+        let mut books = books_for(ctx, tx, programme, params);
+        let answer = screen_in(ctx, &mut books, programme, on, params).await?;
+        (books.met() & hidden(ctx) == 0).then_some(answer)
+    };
+    match answer {
+        Some(answer) => Ok(answer),
+        None => {
+            let books = &mut Books::new(tx, programme).seen_by(hidden(ctx));
+            screen_in(ctx, books, programme, on, Some(&preview())).await
+        }
+    }
 }
 
 pub(super) async fn screen_in<R: Records>(

@@ -13,7 +13,7 @@ const FOLDERS: [&str; 8] =
     ["codes", "medicine", "policy", "protocol", "questionnaire", "risk", "screening", "structure"];
 
 /// Files of these folders that other rooms read in shapes of their own.
-const OTHERS: [&str; 1] = ["policy/access.json"];
+const OTHERS: [&str; 2] = ["policy/access.json", "policy/labels.json"];
 
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {

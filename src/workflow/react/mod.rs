@@ -56,7 +56,13 @@ pub async fn react(ctx: &Ctx, tx: &mut Tx, programme: &Programme, changes: &[Cha
     if !programme.is_on || !changes.iter().any(concerns) {
         return Ok(());
     }
-    run(ctx, &mut Books::new(tx, programme), programme, changes).await
+    let is_labelled = changes.iter().flat_map(|c| c.before.iter().chain(&c.after)).any(|j| tx.labels().of(j) != 0);
+    let mut books = Books::new(tx, programme);
+    if is_labelled {
+        let seen = books.changes(changes).await?;
+        return run(ctx, &mut books, programme, &seen).await;
+    }
+    run(ctx, &mut books, programme, changes).await
 }
 
 /// Types whose changes can have consequences.

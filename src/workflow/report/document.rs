@@ -153,6 +153,11 @@ pub fn bundle(programme: &Programme, report: &Report) -> Json {
         "identifier": {"system": sid("report"), "value": format!("{list}/{version}")},
         "type": "document",
     }));
+    if report.is_limited {
+        let system = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
+        let label = json!({"system": system, "code": "REDACTED", "display": super::LIMITED});
+        out.set("meta", Json::from(json!({"security": [label]})));
+    }
     out.set("timestamp", updated.unwrap_or("1970-01-01T00:00:00Z"));
     let entries = std::iter::once(&composition).chain(parts(report)).map(entry);
     out.set("entry", Json::Array(entries.collect()));

@@ -148,7 +148,12 @@ pub struct Report {
     pub composition: Json,
     /// Who attested the list.
     pub signature: Option<Signature>,
+    /// Whether security labels may keep something from the caller. Says nothing of whether there is anything.
+    pub is_limited: bool,
 }
+
+/// What a report says whose caller is not cleared for everything.
+pub const LIMITED: &str = "Whatever has a security label that the reader is not cleared for is not looked at.";
 
 /// The name of a thing in the reader's words: text, else display, else code.
 #[must_use]
@@ -162,6 +167,12 @@ pub fn words(concept: &Json) -> String {
 }
 
 impl Report {
+    /// What stands below it.
+    fn foot(&self, list: &str) -> String {
+        let limited = if self.is_limited { format!("{LIMITED} ") } else { String::new() };
+        format!("List of {list}. {limited}Baton is no medical device.")
+    }
+
     /// Puts a report together. `around`: what is about the patient and the caller may see, in any order.
     #[must_use]
     pub fn of(programme: &Programme, encounter: Json, list: Json, around: &[Json]) -> Self {
@@ -212,6 +223,7 @@ impl Report {
             rows,
             composition,
             signature,
+            is_limited: false,
             encounter,
             list,
         }

@@ -97,6 +97,6 @@ pub fn html(report: &Report) -> String {
         out.push_str(&format!("<section{class}><h2>{}</h2>{}</section>", section.title, table(&section)));
     }
     let updated = report.list["meta"]["lastUpdated"].text();
-    out.push_str(&format!("<footer>List of {}. Baton is no medical device.</footer>", escaped(&time(updated))));
+    out.push_str(&format!("<footer>{}</footer>", escaped(&report.foot(&time(updated)))));
     page("en", "Medicines after a hospital stay", STYLE, &out)
 }

@@ -174,14 +174,7 @@ pub fn pdf(report: &Report) -> Vec<u8> {
     for section in sections(report) {
         pen.section(&section);
     }
-    pen.row(
-        &[(
-            &format!("List of {}. Baton is no medical device.", time(report.list["meta"]["lastUpdated"].text())),
-            false,
-        )],
-        &[WIDTH - 2.0 * MARGIN],
-        8.0,
-    );
+    pen.row(&[(&report.foot(&time(report.list["meta"]["lastUpdated"].text())), false)], &[WIDTH - 2.0 * MARGIN], 8.0);
     let mut pdf = Pdf::new();
     let mut next = 0;
     let mut id = || {

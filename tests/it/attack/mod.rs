@@ -10,6 +10,7 @@ mod flood;
 mod grant;
 mod input;
 pub mod key;
+mod labels;
 mod logs;
 pub mod provider;
 mod raw;
@@ -170,6 +171,7 @@ impl Work for PutOne {
                 rows: Arc::new(Rows::default()),
                 before: before.as_ref(),
                 org: 0,
+                labels: 0,
             };
             tx.put(put).await.map(|_| ())
         })

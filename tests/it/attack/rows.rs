@@ -22,8 +22,12 @@ async fn the_database_itself(settings: Settings) {
         let id = reference(&client.create(&patient(family)).await.is(201).body);
         ids.push(id.trim_start_matches("Patient/").to_owned());
     }
-    // A row of the second hospital that is shared with the first.
+    // A row of the second hospital with a label, and one that is shared with the first.
     let second = server.other_hospital();
+    let mut labelled = patient("Zapped");
+    labelled["meta"] =
+        json!({"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]});
+    let labelled = second.create(&labelled).await.is(201).reference().trim_start_matches("Patient/").to_owned();
     let shared = second.create(&patient("Shown")).await.is(201).reference().trim_start_matches("Patient/").to_owned();
 
     let mut sql = PgConnection::connect(&server.settings().database_url).await.expect("the database opens");
@@ -80,6 +84,7 @@ async fn the_database_itself(settings: Settings) {
         (format!("version WHERE id = '{}'", ids[0]), true),
         (format!("version WHERE id = '{shared}'"), true),
         (format!("version WHERE id = '{}'", ids[1]), false), // its share has run out
+        (format!("version WHERE id = '{labelled}'"), false),
         ("version WHERE org = 0".into(), true),
         (format!("idx WHERE pk = {first_pk}"), true),
         (format!("idx WHERE pk = {second_pk}"), false),
@@ -95,6 +100,10 @@ async fn the_database_itself(settings: Settings) {
     assert_eq!(bodies, 0, "no body of the other, in any version");
     set(&mut sql, "org", second_org).await;
     assert_eq!(count(&mut sql, &format!("version WHERE id = '{}'", ids[1])).await, 1, "its owner sees it");
+    let own = format!("version WHERE id = '{labelled}'");
+    assert_eq!(count(&mut sql, &own).await, 0, "the owner of a labelled row needs the clearance, too");
+    set(&mut sql, "cleared", 1).await;
+    assert_eq!(count(&mut sql, &own).await, 1, "bit 0 is R");
     // Nothing is written, and the policies cannot be left.
     for statement in ["UPDATE version SET org = 0", "DELETE FROM share", "DELETE FROM idx"] {
         let done = sql.execute(statement).await.expect("there is nothing to change").rows_affected();

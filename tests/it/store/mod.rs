@@ -106,13 +106,23 @@ async fn puts(tx: &mut Tx, id: &str, family: &str, number: i64) -> Result<Versio
     let (keys, body) = (tx.keys(), stamped(id, family));
     let method = if before.is_some() { Method::Put } else { Method::Post };
     let rows = rows(&keys, family, number);
-    tx.put(Put { target: target(id), method, body: Some(&body), rows, before: before.as_ref(), org: 0 }).await
+    tx.put(Put { target: target(id), method, body: Some(&body), rows, before: before.as_ref(), org: 0, labels: 0 })
+        .await
 }
 
 async fn deletes(tx: &mut Tx, id: &str) -> Result<Version> {
     let before = tx.get(&Limit::Everything, &target(id)).await?;
     let rows = Arc::default();
-    tx.put(Put { target: target(id), method: Method::Delete, body: None, rows, before: before.as_ref(), org: 0 }).await
+    tx.put(Put {
+        target: target(id),
+        method: Method::Delete,
+        body: None,
+        rows,
+        before: before.as_ref(),
+        org: 0,
+        labels: 0,
+    })
+    .await
 }
 
 fn all(count: usize) -> Plan {

@@ -180,6 +180,7 @@ async fn a_share_row_opens_one_resource_to_one_organisation_until_its_time(store
                         rows,
                         before: None,
                         org: hospital,
+                        labels: 0,
                     };
                     tx.put(put).await?;
                 }
@@ -231,6 +232,7 @@ async fn a_work_that_writes_more_than_it_said_runs_with_more_stamps(store: Store
                     rows,
                     before: None,
                     org: 0,
+                    labels: 0,
                 })
                 .await?;
             }
@@ -247,8 +249,15 @@ async fn a_put_over_a_version_nobody_read_is_refused(store: Store) {
         store.write(does(|tx| {
             Box::pin(async move {
                 let (body, rows) = (stamped("a", "x"), rows(&tx.keys(), "x", 1));
-                let put =
-                    Put { target: target("a"), method: Method::Post, body: Some(&body), rows, before: None, org: 0 };
+                let put = Put {
+                    target: target("a"),
+                    method: Method::Post,
+                    body: Some(&body),
+                    rows,
+                    before: None,
+                    org: 0,
+                    labels: 0,
+                };
                 tx.put(put).await.map(|_| ())
             })
         }))

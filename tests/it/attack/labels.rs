@@ -1,0 +1,241 @@
+//! Security labels: what is labelled is there for who is cleared, and for nobody else anywhere.
+
+use crate::harness::client::reference;
+use crate::harness::{Client, Database, Settings, TestServer, with_database};
+use crate::journey::discharge;
+use serde_json::{Value, json};
+
+mod what_is_labelled_is_there_for_who_is_cleared {
+    use super::{Database, with_database};
+
+    #[test]
+    fn sqlite() {
+        with_database(Database::Sqlite, super::what_is_labelled_is_there_for_who_is_cleared);
+    }
+
+    #[test]
+    fn postgres() {
+        with_database(Database::Postgres, super::what_is_labelled_is_there_for_who_is_cleared);
+    }
+}
+
+const R: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+/// Words of the medicine that is labelled, and of no other.
+const SECRET: &str = "Clopidogrel";
+
+fn patch_label(op: &str) -> Value {
+    match op {
+        "add" => json!([{"op": "add", "path": "/meta/security", "value": [{"system": R, "code": "R"}]}]),
+        _ => json!([{"op": "remove", "path": "/meta/security"}]),
+    }
+}
+
+/// The seed of the demo with two doctors of the hospital: one is cleared later.
+fn seed() -> Value {
+    let mut seed: Value = serde_json::from_str(include_str!("../../../profiles/demo/seed.json")).expect("JSON");
+    for name in ["doctor", "consultant"] {
+        let roles = json!([{"organization": "northgate", "role": "prescriber"}]);
+        let person = json!({"id": name, "name": {"family": "Doctor", "given": [name]}, "roles": roles});
+        seed["practitioners"].as_array_mut().expect("people").push(person);
+        let user = json!({"name": name, "organization": "northgate", "role": "prescriber", "practitioner": name});
+        seed["users"].as_array_mut().expect("users").push(user);
+    }
+    seed
+}
+
+/// Where a medicine could be seen: the path, and whether a caller who sees nothing gets 404.
+fn paths(id: &str, patient: &str, stay: &str, list: &str) -> Vec<(String, bool)> {
+    let path = |text: String| (text, false);
+    vec![
+        (format!("MedicationRequest/{id}"), true),
+        (format!("MedicationRequest/{id}/_history"), true),
+        (format!("MedicationRequest/{id}/_history/1"), true),
+        (format!("MedicationRequest/{id}/_history/2"), true),
+        (format!("MedicationRequest/{id}/$meta"), true),
+        path(format!("MedicationRequest?_id={id}")),
+        path(format!("MedicationRequest?patient={patient}&_count=50")),
+        path(format!("MedicationRequest?_security={R}|R")),
+        path(format!("MedicationRequest?code:text={SECRET}")),
+        path(format!("MedicationRequest?patient={patient}&_total=accurate&_count=1&_sort=-_lastUpdated")),
+        path("MedicationRequest/_history?_count=200".into()),
+        path("_history?_count=500".into()),
+        path(format!("Patient?_id={patient}&_revinclude=MedicationRequest:patient")),
+        path(format!("Patient?_has:MedicationRequest:patient:_id={id}")),
+        path(format!("List?patient={patient}&_include=List:item&_count=20")),
+        path(format!("List?item=MedicationRequest/{id}")),
+        path(format!("List?item:MedicationRequest.code:text={SECRET}")),
+        path(format!("List/{list}/_history")),
+        path(format!("Provenance?target=List/{list}")),
+        path(format!("DetectedIssue?patient={patient}&_include=DetectedIssue:implicated&_count=50")),
+        path(format!("Patient/{patient}/$everything?_count=200")),
+        path(format!("Patient/{patient}/MedicationRequest")),
+        path(format!("Encounter/{stay}/$everything?_count=200")),
+        path(format!("Encounter/{stay}/$handoff-report")),
+        path(format!("Encounter/{stay}/$handoff-report?_format=html")),
+    ]
+}
+
+/// What an answer shows of it, without what was asked for: that comes back in the self link of a search.
+fn shows(body: &str, path: &str, id: &str) -> bool {
+    let asked = [path, &format!("_id={id}"), &format!("MedicationRequest/{id} "), &format!("code:text={SECRET}")]
+        .iter()
+        .fold(body.to_owned(), |text, asked| text.replace(asked, ""));
+    let asked = asked
+        .replace(&format!("item=MedicationRequest/{id}"), "")
+        .replace(&format!("item=MedicationRequest%2F{id}"), "");
+    asked.contains(SECRET) || asked.contains(&SECRET.to_lowercase()) || asked.contains(id)
+}
+
+fn preview() -> Value {
+    json!({"resourceType": "Parameters", "parameter": [{"name": "preview", "valueBoolean": true}]})
+}
+
+/// security R28: What a role, an organisation and a scope allow, a label takes away again.
+/// Own docs/access.md: A resource with a label that needs clearance is unknown to who is not cleared, with its old versions, and so
+/// is what was made of it before the label came; what Baton makes does not speak of it; a report for who is cleared does.
+async fn what_is_labelled_is_there_for_who_is_cleared(mut settings: Settings) {
+    let file = settings.dir.path().join("seed.json");
+    std::fs::write(&file, seed().to_string()).expect("a seed file");
+    settings.seed = Some(file);
+    let mut server = TestServer::start(settings).await;
+    server.at("2026-03-06T16:00:00Z");
+    let mut sample = discharge("04-duplicate-therapy", server.now());
+    for entry in sample.bundle["entry"].as_array_mut().expect("entries") {
+        if entry["resource"]["medicationCodeableConcept"]["text"].as_str().is_some_and(|t| t.starts_with(SECRET)) {
+            entry["resource"]["meta"] = json!({"security": [{"system": R, "code": "R"}]});
+        }
+    }
+    let hospital = server.user(sample.hospital);
+    hospital.post(&sample.bundle).await.ok();
+    let call = server.pharmacy().search("Task?code=first-call").await.remove(0);
+    server.pharmacy().operation(&format!("{}/$claim", reference(&call)), &Value::Null, Some("1")).await.ok();
+    let patient = call["for"]["reference"].as_str().expect("a patient").trim_start_matches("Patient/").to_owned();
+    let list = call["focus"]["reference"].as_str().expect("a list").trim_start_matches("List/").to_owned();
+    let found = hospital.search(&format!("MedicationRequest?patient={patient}&code:text={SECRET}")).await;
+    let id = found[0]["id"].as_str().expect("an id").to_owned();
+    let stay = found[0]["encounter"]["reference"].as_str().expect("a stay").trim_start_matches("Encounter/").to_owned();
+    let path = format!("MedicationRequest/{id}");
+    let other = server.technician().search(&format!("MedicationRequest?patient={patient}&code:text=aspirin")).await;
+    let later = reference(&other[0]);
+    hospital.patch(&path, &json!([{"op": "replace", "path": "/status", "value": "on-hold"}])).await.ok();
+
+    server.kill();
+    for name in ["consultant", "jonas"] {
+        let (done, said) = server.settings.run(&["user", "clear", name, "R"]);
+        assert!(done && said.contains("cleared for R"), "{said}");
+    }
+    let (done, said) = server.settings.run(&["user", "clear", "jonas", "Q"]);
+    assert!(!done && said.contains("no label is called 'Q'"), "{said}");
+    server.restart().await;
+    let (mara, jonas) = (server.technician(), server.pharmacist());
+    let (doctor, consultant) = (server.user("doctor"), server.user("consultant"));
+    let hospital = server.user(sample.hospital);
+    let text = async |client: &Client, path: &str| {
+        let answer = client.read(path).await;
+        (answer.status, String::from_utf8_lossy(&answer.bytes).into_owned())
+    };
+    for (path, is_absent) in paths(&id, &patient, &stay, &list) {
+        // A handoff takes nothing to another organisation that has a label, whoever is cleared there.
+        for (name, client) in [("doctor", &doctor), ("mara", &mara), ("jonas", &jonas)] {
+            let (status, hidden) = text(client, &path).await;
+            assert_eq!(status, if is_absent { 404 } else { 200 }, "{name} {path}: {hidden}");
+            assert!(!shows(&hidden, &path, &id), "{name} {path}: {hidden}");
+        }
+        for cleared in [&consultant, &hospital] {
+            let (status, seen) = text(cleared, &path).await;
+            assert_eq!(status, 200, "{path}: {seen}");
+            let is_made_by_baton =
+                path.starts_with("List") || path.starts_with("Provenance") || path.starts_with("Detected");
+            // Histories of types end before the oldest write that still runs, and a chain finds the patient alone.
+            let is_unsure = path.contains("_history?") || path.starts_with("Patient?_has");
+            let told = is_unsure || shows(&seen, "-", &id) || seen.contains("\"R\"");
+            assert!(is_made_by_baton || told, "{path}: {seen}");
+        }
+    }
+    for (client, sees) in [(&doctor, false), (&mara, false), (&consultant, true)] {
+        let told = client.operation(&format!("Encounter/{stay}/$reconcile"), &preview(), None).await.ok();
+        assert_eq!(shows(&String::from_utf8_lossy(&told.bytes), "-", &id), sees);
+        let told = client.operation(&format!("Encounter/{stay}/$screen"), &preview(), None).await.ok();
+        assert!(sees || !shows(&String::from_utf8_lossy(&told.bytes), "-", &id));
+    }
+    let count = async |client: &Client| {
+        let body = client.read(&format!("MedicationRequest?patient={patient}&_summary=count")).await.ok().body;
+        body["total"].as_u64().expect("a total")
+    };
+    assert_eq!(count(&doctor).await + 1, count(&consultant).await, "totals count what can be seen");
+    let held = [("If-None-Match", "W/\"2\"")];
+    assert_eq!(doctor.send("GET", &format!("/fhir/{path}"), "", &held).await.status, 404);
+    assert_eq!(consultant.send("GET", &format!("/fhir/{path}"), "", &held).await.status, 304);
+
+    comes_later(&server, &hospital, (&patient, &list, &stay), &later).await;
+}
+
+/// A label that comes when lists and problems are made.
+async fn comes_later(server: &TestServer, hospital: &Client, (patient, list, stay): (&str, &str, &str), later: &str) {
+    let (mara, jonas, doctor) = (server.technician(), server.pharmacist(), server.user("doctor"));
+    let before = mara.read(&format!("List/{list}")).await.ok().body;
+    assert!(before.to_string().contains(later), "{before}");
+    let issue = json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "high",
+        "patient": {"reference": format!("Patient/{patient}")}, "identifiedDateTime": "2026-03-06T15:00:00Z", "detail": "d",
+        "code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "DUPTHPGEN"}]},
+        "author": {"reference": "Practitioner/jonas-adler"}, "implicated": [{"reference": later}]});
+    let issue = jonas.create(&issue).await.is(201).reference();
+    let review = jonas.search(&format!("Task?focus={issue}")).await.remove(0);
+    mara.read(&issue).await.is(200);
+    hospital.patch(later, &patch_label("add")).await.ok();
+    for hidden in [
+        later.to_owned(),
+        format!("{later}/_history/1"),
+        format!("{later}/_history/2"),
+        format!("{later}/_history"),
+        format!("List/{list}/_history/{}", before["meta"]["versionId"].as_str().expect("a version")),
+        issue.clone(),
+        format!("{issue}/_history/1"),
+        reference(&review),
+    ] {
+        for client in [&mara, &doctor] {
+            client.read(&hidden).await.is(404);
+        }
+        jonas.read(&hidden).await.is(200);
+    }
+    for path in [
+        format!("List/{list}"),
+        format!("List/{list}/_history"),
+        format!("Provenance?target=List/{list}"),
+        format!("DetectedIssue?patient={patient}"),
+        format!("Patient/{patient}/$everything?_count=300"),
+        format!("Encounter/{stay}/$handoff-report"),
+        "_history?_count=500".into(),
+    ] {
+        let shown = mara.read(&path).await.ok().body.to_string();
+        assert!(!shown.contains(later) && !shown.contains(&issue), "{path}: {shown}");
+    }
+    for operation in ["$reconcile", "$screen"] {
+        let told = mara.operation(&format!("Encounter/{stay}/{operation}"), &Value::Null, None).await.ok();
+        let told = String::from_utf8_lossy(&told.bytes).into_owned();
+        assert!(!told.contains(later) && !told.contains(&issue), "{operation}: {told}");
+    }
+    // The call goes on, about a list that says nothing of it.
+    assert_eq!(mara.search(&format!("Task?patient={patient}&code=first-call")).await.len(), 1);
+
+    // Who is not cleared puts no label on; what refers to a labelled row gets its label; nobody but the owner takes one away.
+    let flag = |text: &str, about: &str| {
+        json!({"resourceType": "Communication", "status": "completed", "subject": {"reference": format!("Patient/{patient}")},
+        "about": [{"reference": about}], "sent": "2026-03-06T15:30:00Z", "sender": {"reference": "Practitioner/jonas-adler"},
+        "recipient": [{"reference": "Organization/northgate"}], "payload": [{"contentString": text}]})
+    };
+    let said = jonas.create(&flag("about it", &issue)).await.is(201).reference();
+    jonas.read(&said).await.is(200);
+    mara.read(&said).await.is(404);
+    let plain = mara.search(&format!("DetectedIssue?patient={patient}")).await;
+    if let Some(plain) = plain.first() {
+        mara.patch(&reference(plain), &patch_label("add")).await.refuses(403, "forbidden", "Resource.meta.security");
+    }
+    mara.patch(&issue, &patch_label("remove")).await.is(404);
+    jonas.patch(&issue, &json!([{"op": "replace", "path": "/detail", "value": "e"}])).await.ok();
+    jonas.patch(&issue, &patch_label("remove")).await.refuses(403, "forbidden", "Resource.meta.security");
+    hospital.patch(later, &patch_label("remove")).await.ok();
+    for (version, status) in [("1", 200), ("2", 404), ("3", 200)] {
+        assert_eq!(mara.read(&format!("{later}/_history/{version}")).await.status, status, "{version}");
+    }
+}
