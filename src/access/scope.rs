@@ -293,8 +293,12 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Scopes that are no data scopes and mean something to SMART.
-const OTHERS: [&str; 8] = [
+/// Registering programs and people (`auth/admin.rs`): a scope of our own, which SMART has begin with two underscores.
+pub const ACCOUNTS: &str = "__accounts";
+
+/// Scopes that are no data scopes and mean something to SMART, and [`ACCOUNTS`].
+const OTHERS: [&str; 9] = [
+    ACCOUNTS,
     "launch",
     "launch/patient",
     "launch/encounter",
@@ -365,6 +369,14 @@ impl Scopes {
             levels.contains(&s.level) && given.fold(Rights::NONE, |sum, r| sum.and(r.on(s.rtype))).covers(s.rights)
         };
         Scopes { data: self.data.iter().filter(covered).cloned().collect(), others: Vec::new() }
+    }
+
+    /// As [`Scopes::within`], with [`ACCOUNTS`] where both have it: what a token can do.
+    #[must_use]
+    pub fn held(&self, registered: &Scopes, levels: &[Level]) -> Scopes {
+        let mut held = self.within(registered, levels);
+        held.others.extend(Some(ACCOUNTS).filter(|a| self.has(a) && registered.has(a)));
+        held
     }
 
     /// Whether one of the others is there: `openid`, `offline_access`, ….

@@ -1,7 +1,7 @@
 //! From the headers of a request to its caller.
 //!
-//! For: http, once a request. Embedded mode verifies a bearer token and looks, at least once in [`LOOK_BACK`], whether
-//! client, user and role still hold. `--auth off` gives the super-user, or the user or client that `X-Baton-Actor` names,
+//! For: http, once a request. A bearer token is verified - embedded one of ours or of a listed issuer, external one of a listed issuer
+//! alone - and at least once in [`LOOK_BACK`] we look whether client, user and role still hold. `--auth off` gives the super-user, or the user or client that `X-Baton-Actor` names,
 //! and the clock of `X-Baton-Now`; both headers mean nothing in any other mode.
 //! Source: RFC 6750; own rules for `--auth off`.
 
@@ -173,8 +173,7 @@ impl AuthState {
     pub async fn authenticate(&self, asked: &Asked<'_>, now: Instant) -> Result<Caller> {
         match self.mode {
             AuthMode::Off => self.trusted(asked, now).await,
-            AuthMode::Embedded => Ok(Caller { principal: self.bearer(asked, now).await?, now }),
-            AuthMode::External => Err(Error::fault("external issuers are refused at start")),
+            AuthMode::Embedded | AuthMode::External => Ok(Caller { principal: self.bearer(asked, now).await?, now }),
         }
     }
 
@@ -297,9 +296,13 @@ impl AuthState {
     }
 
     async fn verify(&self, token: &str, now: Instant) -> Result<Claims> {
-        if let Some(issuer) = self.external.issuer_of(token).filter(|i| i.issuer != self.parties.issuer) {
+        let is_alone = self.mode == AuthMode::External;
+        if let Some(issuer) = self.external.issuer_of(token).filter(|i| is_alone || i.issuer != self.parties.issuer) {
             let found = self.external.verify(issuer, &self.parties.audience, token, now).await;
             return found.map_err(invalid_token);
+        }
+        if is_alone {
+            return Err(invalid_token("no issuer that is listed"));
         }
         let first = token::verify(&*self.keys()?, &self.parties, token, now);
         if first == Err(token::UNKNOWN_KEY) && self.reload_keys(now).await? {
@@ -325,7 +328,7 @@ impl AuthState {
         let role = role_of(&claims.role)?;
         let client = self.store.oauth_client(&claims.client_id).await?.filter(|c| c.is_active);
         let client = client.ok_or_else(|| invalid_token("client"))?;
-        if claims.iss != self.parties.issuer {
+        if self.mode == AuthMode::External || claims.iss != self.parties.issuer {
             return self.look_at_foreigner(claims, &client, role, now).await;
         }
         if claims.sub == claims.client_id {
@@ -351,7 +354,7 @@ impl AuthState {
             return Err(invalid_token("the grant is of another user"));
         }
         let scope = if claims.scope.is_empty() { grant.as_ref().map_or("", |g| &g.scope) } else { &claims.scope };
-        let granted = Scopes::parse(scope).within(&Scopes::parse(&client.scopes), &[Level::Patient, Level::User]);
+        let granted = Scopes::parse(scope).held(&Scopes::parse(&client.scopes), &[Level::Patient, Level::User]);
         let patient = grant.map(|g| g.patient).filter(|p| !p.is_empty());
         let (token, grant) = (Some(claims.jti.clone()), claims.grant.clone());
         let hidden = self.hidden(role, &format!("user:{}", user.name)).await?;
@@ -434,7 +437,7 @@ impl AuthState {
             standing::organization(&self.store, org).await?;
         }
         // Granted before and registered now.
-        let scopes = Scopes::parse(&claims.scope).within(&Scopes::parse(&client.scopes), &[Level::System]);
+        let scopes = Scopes::parse(&claims.scope).held(&Scopes::parse(&client.scopes), &[Level::System]);
         let who = Who { scopes: &scopes, patient: None, is_patient: false };
         let hidden = self.hidden(role, &format!("client:{}", client.id)).await?;
         Ok(Principal {
@@ -499,7 +502,7 @@ impl Work for RememberRoot {
 }
 
 fn granted(asked: &str, client: &Client, level: Level) -> Result<String> {
-    let scopes = Scopes::parse(asked).within(&Scopes::parse(&client.scopes), &[level]);
+    let scopes = Scopes::parse(asked).held(&Scopes::parse(&client.scopes), &[level]);
     if scopes.is_empty() {
         return Err(Error::invalid(format!(
             "none of these scopes may be granted; '{}' has {}",

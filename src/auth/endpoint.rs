@@ -282,7 +282,7 @@ async fn credentials(
     if asked.len() > Scopes::MAX_BYTES {
         return Err(invalid_scope("scope is too long"));
     }
-    let granted = Scopes::parse(asked).within(&Scopes::parse(&client.scopes), &[Level::System]);
+    let granted = Scopes::parse(asked).held(&Scopes::parse(&client.scopes), &[Level::System]);
     if granted.is_empty() {
         return Err(invalid_scope("none of the scopes is registered for this client"));
     }

@@ -11,10 +11,12 @@ use super::remote::RemoteKeys;
 use super::token::{Claims, MAX_BYTES, hash};
 use crate::clock::Instant;
 use crate::config::Issuer;
+use crate::error::{Error, Kind, Result};
 use crate::fhir::Json;
 use crate::fhir::resource::is_id;
 use crate::outbound::fetch::Reach;
 use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
 
 /// Clocks may differ so much, in seconds.
 const SKEW: i64 = 30;
@@ -114,19 +116,69 @@ impl External {
 
     /// Where an issuer's keys are.
     async fn keys_of(&self, issuer: &Issuer, now: Instant) -> Option<String> {
-        if let Some(uri) = &issuer.jwks_uri {
-            return Some(uri.clone());
+        match &issuer.jwks_uri {
+            Some(uri) => Some(uri.clone()),
+            None => self.discovery(issuer, now).await?["jwks_uri"].as_str().map(str::to_owned),
         }
+    }
+
+    /// What an issuer says of itself.
+    async fn discovery(&self, issuer: &Issuer, now: Instant) -> Option<Value> {
         let address = format!("{}/.well-known/openid-configuration", issuer.issuer.trim_end_matches('/'));
         let read = |text: &str| {
-            let document: serde_json::Value = serde_json::from_str(text).ok()?;
-            let is_own = document["issuer"] == issuer.issuer.as_str();
-            document["jwks_uri"].as_str().filter(|_| is_own).map(str::to_owned)
+            let document: Value = serde_json::from_str(text).ok()?;
+            (document["issuer"] == issuer.issuer.as_str() && document["jwks_uri"].is_string()).then_some(document)
         };
         let text = self.keys.document(&address, now, |text| read(text).is_some()).await?;
         read(&text)
     }
+
+    /// `/fhir/.well-known/smart-configuration` of a server that gives no tokens itself: the endpoints are those of the first issuer, as its
+    /// discovery has them, the capabilities those that the settings say it has.
+    ///
+    /// # Errors
+    /// `Busy` while the issuer does not say them.
+    pub async fn smart_configuration(&self, now: Instant) -> Result<Value> {
+        let issuer = self.issuers.first().ok_or_else(|| Error::fault("without issuers the server does not start"))?;
+        let document = self.discovery(issuer, now).await;
+        let document = document.ok_or_else(|| {
+            Error::new(
+                Kind::Busy,
+                "the issuer of the tokens does not say where its endpoints are; try again in a minute",
+            )
+        })?;
+        let mut out = json!({"capabilities": issuer.capabilities});
+        let has_login = issuer.capabilities.iter().any(|c| c == "sso-openid-connect");
+        for name in COPIED {
+            let is_of_login = matches!(name, "issuer" | "jwks_uri");
+            if let Some(value) = document.get(name).filter(|_| has_login || !is_of_login) {
+                out[name] = value.clone();
+            }
+        }
+        // SMART lists S256 and never plain.
+        if let Some(methods) = out["code_challenge_methods_supported"].as_array_mut() {
+            methods.retain(|m| m != "plain");
+        }
+        Ok(out)
+    }
 }
+
+/// Members of a discovery document that SMART has too.
+const COPIED: [&str; 13] = [
+    "issuer",
+    "jwks_uri",
+    "authorization_endpoint",
+    "token_endpoint",
+    "introspection_endpoint",
+    "revocation_endpoint",
+    "token_endpoint_auth_methods_supported",
+    "token_endpoint_auth_signing_alg_values_supported",
+    "grant_types_supported",
+    "response_types_supported",
+    "scopes_supported",
+    "code_challenge_methods_supported",
+    "authorization_response_iss_parameter_supported",
+];
 
 /// `iat` and `exp`, when the token holds now and lives no longer than it may.
 fn times(jws: &Jws<'_>, issuer: &Issuer, now: Instant) -> Result<(i64, i64), &'static str> {

@@ -6,13 +6,15 @@
 //! Not for: what a caller may do (`access`), SQL (`store/oauth.rs`), HTTP (`http`).
 //! Source: <https://hl7.org/fhir/smart-app-launch/STU2.2/>, RFC 6749, 7523, 9068.
 //!
-//! Where things are: reading and checking a compact JWS `jws.rs`, signing keys `key.rs`, access tokens `token.rs`, client
-//! authentication `client.rs`, keys at a client's own address `remote.rs`, tokens
+//! Where things are: registrations of programs and people `accounts.rs`, by HTTP `admin.rs`, reading and checking a compact JWS
+//! `jws.rs`, signing keys `key.rs`, access tokens `token.rs`, client authentication `client.rs`, keys at a client's own address `remote.rs`, tokens
 //! of other issuers `external.rs`, logins at OpenID providers `provider.rs`, whether client, user and role still hold
 //! `standing.rs`, of who asked before `again.rs`, which rows scopes let through
 //! `sieve.rs`, passwords `password.rs`, one-time codes `totp.rs`, who must wait after failed logins `failure.rs`,
 //! what is put on record `witness.rs`.
 
+pub mod accounts;
+pub mod admin;
 pub mod again;
 pub mod bearer;
 pub mod client;

@@ -37,17 +37,26 @@ impl Passwords {
         Self { cost, turns, queue: Arc::new(Semaphore::new(WAITING)) }
     }
 
-    /// The PHC text to store.
+    /// Whether a password may be set.
     ///
     /// # Errors
-    /// `Invalid` for one that is too short or too long; `Busy` when too many wait.
-    pub async fn hash(&self, password: &str) -> Result<String> {
+    /// `Invalid` for one that is too short or too long.
+    pub fn check(password: &str) -> Result<()> {
         if password.chars().count() < MIN_CHARS {
             return Err(Error::invalid(format!("a password has at least {MIN_CHARS} characters")));
         }
         if password.len() > MAX_BYTES {
             return Err(Error::invalid(format!("a password has at most {MAX_BYTES} bytes")));
         }
+        Ok(())
+    }
+
+    /// The PHC text to store.
+    ///
+    /// # Errors
+    /// `Invalid` for one that is too short or too long; `Busy` when too many wait.
+    pub async fn hash(&self, password: &str) -> Result<String> {
+        Self::check(password)?;
         let (cost, password) = (self.cost, password.to_owned());
         self.aside(move || hash(cost, password.as_bytes())).await?
     }

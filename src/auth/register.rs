@@ -5,7 +5,8 @@
 
 use super::client::check_jwks;
 use super::endpoint::GRANTS;
-use crate::access::scope::{Level, Scopes};
+use crate::access::Role;
+use crate::access::scope::{ACCOUNTS, Level, Scopes};
 use crate::store::oauth::{Client, Kind};
 use serde_json::{Value, json};
 
@@ -47,7 +48,11 @@ pub fn problems(client: &Client) -> Vec<(&'static str, String)> {
         out.push(("scopes", "is a list of different SMART scopes, divided by one space".into()));
     }
     let has_system = scopes.data.iter().any(|s| s.level == Level::System);
-    let has_people = scopes.data.iter().any(|s| s.level != Level::System) || !scopes.others.is_empty();
+    let has_people =
+        scopes.data.iter().any(|s| s.level != Level::System) || scopes.others.iter().any(|o| *o != ACCOUNTS);
+    if scopes.has(ACCOUNTS) && client.may("client_credentials") && Role::parse(&client.role) != Some(Role::Admin) {
+        out.push(("scopes", format!("has {ACCOUNTS}, which of programs is for those with the role admin")));
+    }
     if has_system && !client.may("client_credentials") {
         out.push(("scopes", "has system/ scopes, which are for programs that use client_credentials".into()));
     }
@@ -238,7 +243,7 @@ mod tests {
     fn a_registration_is_held_against_the_rules() {
         assert_eq!(problems(&app()), []);
         type Change = fn(&mut Client);
-        let table: [(&str, Change); 12] = [
+        let table: [(&str, Change); 13] = [
             ("id", |c| c.id = "a b".into()),
             ("redirect-uris", |c| c.redirect_uris.clear()),
             ("redirect-uris", |c| c.redirect_uris.push("http://evil.example/".into())),
@@ -247,6 +252,7 @@ mod tests {
             ("origins", |c| c.origins.push("null".into())),
             ("scopes", |c| c.scopes = "patient/Nonsense.rs".into()),
             ("scopes", |c| c.scopes = "system/*.rs".into()),
+            ("scopes", |c| (c.scopes, c.grants) = ("__accounts".into(), vec!["client_credentials".into()])),
             ("grants", |c| c.grants.push("password".into())),
             ("grants", |c| c.grants.push("client_credentials".into())),
             ("jwks", |c| c.kind = Kind::Asymmetric),

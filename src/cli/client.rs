@@ -4,11 +4,9 @@
 //! servers know within 30 seconds. Source: RFC 7591 (the words of the metadata).
 
 use super::open;
-use crate::access::Role;
-use crate::auth::bearer::LOCAL_CLIENT;
-use crate::auth::client::hash_secret;
-use crate::auth::register::{metadata, problems};
-use crate::auth::token::random_text;
+use crate::access::Policy;
+use crate::auth::accounts::{Desk, Expect};
+use crate::auth::register::metadata;
 use crate::config::{ServeArgs, Settings, StoreArgs};
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -117,67 +115,46 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::List => Store::open_to_read(&crate::store::Settings::new(settings.database_url.clone())).await?,
         _ => open::store(&settings).await?,
     };
-    let done = carry_out(&store, arguments.command).await;
+    let done = carry_out(&store, &settings, arguments.command).await;
     store.close().await;
     print!("{}", done?);
     Ok(())
 }
 
-async fn carry_out(store: &Store, command: Command) -> Result<String> {
+async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Result<String> {
+    let policy = Policy::load(settings.profiles.as_deref())?;
+    let note = |on, why: String| open::note(store, Happening::AccountsChanged, on, &why);
+    let desk = Desk { store, policy: &policy, note: &note };
     match command {
-        Command::Add(add) => register(store, *add).await,
-        Command::List => {
-            let clients = store.oauth_clients().await?;
-            let lines = clients.iter().filter(|c| c.id != LOCAL_CLIENT).map(|c| format!("{}\n", metadata(c)));
-            Ok(lines.collect())
+        Command::Add(add) => {
+            let client = client(*add)?;
+            let id = client.id.clone();
+            Ok(match desk.register(client, Expect::Anything).await? {
+                Some(secret) => told(&id, &secret),
+                None => format!("client {id} is registered\n"),
+            })
         }
+        Command::List => Ok(desk.clients().await?.iter().map(|c| format!("{}\n", metadata(c))).collect()),
         Command::Disable { id } => {
-            let client = known(store, &id).await?;
-            store.put_oauth_client(Client { is_active: false, ..client }).await?;
-            open::note(store, Happening::AccountsChanged, format!("client {id}"), "disabled");
+            desk.disable_client(&id).await?;
             Ok(format!("client {id} is disabled; its tokens end within a minute\n"))
         }
         Command::Clear { id, labels } => {
-            known(store, &id).await?;
+            desk.client(&id).await?;
             let set = store.labels().set(labels.iter().map(String::as_str))?;
             store.set_clearance(&format!("client:{id}"), &labels.join(" ")).await?;
-            open::note(
-                store,
-                Happening::AccountsChanged,
-                format!("client {id}"),
-                &format!("cleared for {}", labels.join(" ")),
-            );
+            note(format!("client {id}"), format!("cleared for {}", labels.join(" ")));
             Ok(super::user::cleared(&format!("client {id}"), &store.labels().names(set)))
         }
-        Command::Rotate { id } => {
-            let client = known(store, &id).await?;
-            if client.kind != Kind::Symmetric {
-                return Err(Error::invalid(format!(
-                    "client {id} has no secret; register new keys with baton client add"
-                )));
-            }
-            let secret = random_text::<32>()?;
-            store.put_oauth_client(Client { secret: Some(hash_secret(&secret)), ..client }).await?;
-            open::note(store, Happening::AccountsChanged, format!("client {id}"), "new secret");
-            Ok(told(&id, &secret))
-        }
+        Command::Rotate { id } => Ok(told(&id, &desk.rotate(&id).await?)),
     }
-}
-
-async fn known(store: &Store, id: &str) -> Result<Client> {
-    let client = store.oauth_client(id).await?.filter(|c| c.id != LOCAL_CLIENT);
-    client.ok_or_else(|| Error::not_found(format!("there is no client '{id}'")))
 }
 
 fn told(id: &str, secret: &str) -> String {
     format!("client {id} has the new secret {secret}  (shown only now; keep it safe)\n")
 }
 
-async fn register(store: &Store, add: Add) -> Result<String> {
-    let before = store.oauth_client(&add.id).await?;
-    if add.id == LOCAL_CLIENT || store.oauth_user(&add.id).await?.is_some() {
-        return Err(Error::invalid(format!("'{}' is the name of a user, or Baton's own", add.id)));
-    }
+fn client(add: Add) -> Result<Client> {
     let grants = match (add.grants.is_empty(), add.redirect_uris.is_empty()) {
         (false, _) => add.grants,
         (true, true) => vec!["client_credentials".into()],
@@ -195,10 +172,10 @@ async fn register(store: &Store, add: Add) -> Result<String> {
         How::Symmetric => Kind::Symmetric,
         How::Asymmetric => Kind::Asymmetric,
     };
-    let mut client = Client {
+    Ok(Client {
         name: add.name.unwrap_or_else(|| add.id.clone()),
         id: add.id,
-        secret: before.filter(|c| kind == Kind::Symmetric && c.kind == kind).and_then(|c| c.secret),
+        secret: None,
         jwks,
         scopes: add.scopes,
         org: add.organization,
@@ -211,23 +188,5 @@ async fn register(store: &Store, add: Add) -> Result<String> {
         jwks_uri: add.jwks_uri,
         grants,
         is_first_party: add.first_party,
-    };
-    let mut wrong: Vec<String> = problems(&client).into_iter().map(|(member, why)| format!("{member} {why}")).collect();
-    let systems = [Role::HospitalSystem, Role::PharmacySystem, Role::Analyst, Role::Admin];
-    if client.may("client_credentials") && !Role::parse(&client.role).is_some_and(|r| systems.contains(&r)) {
-        wrong.push("role is hospital-system, pharmacy-system, analyst or admin".into());
-    }
-    if !wrong.is_empty() {
-        return Err(Error::invalid(wrong.join("; ")));
-    }
-    let mut said = format!("client {} is registered\n", client.id);
-    if kind == Kind::Symmetric && client.secret.is_none() {
-        let secret = random_text::<32>()?;
-        client.secret = Some(hash_secret(&secret));
-        said = told(&client.id, &secret);
-    }
-    let on = format!("client {}", client.id);
-    store.put_oauth_client(client).await?;
-    open::note(store, Happening::AccountsChanged, on, "registered");
-    Ok(said)
+    })
 }

@@ -109,6 +109,7 @@ async fn open(settings: &Settings, root: &str, declared: Option<Declared>) -> Re
         delete_referenced: settings.delete_referenced,
         terminology_server: settings.terminology_server.as_deref().map(crate::outbound::fhir_base).transpose()?,
         has_auth: settings.auth != AuthMode::Off,
+        gives_tokens: settings.auth == AuthMode::Embedded,
     };
     Ok(Opened { store, policy, engine: Engine::new(parts).await? })
 }

@@ -6,7 +6,7 @@
 use crate::access::Policy;
 use crate::auth::AuthState;
 use crate::clock::Instant;
-use crate::config::{ServeArgs, Settings, StoreArgs};
+use crate::config::{AuthMode, ServeArgs, Settings, StoreArgs};
 use crate::error::{Error, Result};
 use crate::store::{self, Store};
 use std::sync::Arc;
@@ -37,6 +37,11 @@ pub struct TokenArgs {
 /// `NotFound` for an unknown or disabled user or client, `Forbidden` when the role does not hold, `Invalid` for scopes.
 pub async fn run(args: TokenArgs) -> Result<()> {
     let settings = Settings::load(&ServeArgs::from(args.store.clone()))?;
+    if settings.auth == AuthMode::External {
+        return Err(Error::invalid(
+            "with 'auth' external only the issuers of the settings give tokens; ask one of them",
+        ));
+    }
     let store = Store::open_to_read(&store::Settings::new(settings.database_url.clone())).await?;
     let token = mint(&store, &settings, &args).await;
     store.close().await;

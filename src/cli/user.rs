@@ -3,19 +3,18 @@
 //! A password comes on standard input, or is made and printed once. On SQLite while no server runs on the database.
 
 use super::open;
-use crate::access::{Policy, Role};
+use crate::access::Policy;
+use crate::auth::accounts::{Desk, Expect, new_user};
 use crate::auth::bearer::ROOT_SETTING;
 use crate::auth::password::Passwords;
-use crate::auth::standing::{self, role_id};
+use crate::auth::standing::role_id;
 use crate::auth::token::{random_bytes, random_text};
 use crate::auth::totp;
-use crate::clock::Instant;
 use crate::config::{ServeArgs, Settings, StoreArgs};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::audit::Happening;
 use crate::store::oauth::{Link, User};
-use serde_json::json;
 
 /// Arguments of `baton user`.
 #[derive(Debug, Clone, clap::Args)]
@@ -123,78 +122,40 @@ pub async fn run(arguments: Arguments) -> Result<()> {
 }
 
 async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Result<String> {
+    let policy = Policy::load(settings.profiles.as_deref())?;
+    let note = |on, why: String| open::note(store, Happening::AccountsChanged, on, &why);
+    let desk = Desk { store, policy: &policy, note: &note };
     match command {
         Command::Add(add) => {
             let name = add.name.clone();
-            let user = user(add)?;
-            check(store, settings, &user).await?;
-            let why = format!("set as {}", user.role);
-            store.put_oauth_user(user).await?;
-            open::note(store, Happening::AccountsChanged, format!("user {name}"), &why);
+            desk.put_user(user(add), Expect::Anything).await?;
             Ok(format!("user {name} is set; give a password with baton user password {name}\n"))
         }
-        Command::List => {
-            let links = store.links().await?;
-            let line = |u: &User| {
-                let own = links.iter().filter(|l| l.user == u.name);
-                let own: Vec<_> = own.map(|l| json!({"issuer": l.issuer, "sub": l.sub})).collect();
-                json!({"name": u.name, "role": u.role, "organization": u.org, "practitioner": u.practitioner,
-                    "patient": u.patient, "active": u.is_active, "has_password": !u.password.is_empty(), "links": own})
-            };
-            Ok(store.oauth_users().await?.iter().map(|u| format!("{}\n", line(u))).collect())
-        }
+        Command::List => Ok(desk.users().await?.iter().map(|u| format!("{u}\n")).collect()),
         Command::Disable { name } => {
-            let user = known(store, &name).await?;
-            store.put_oauth_user(User { is_active: false, ..user }).await?;
-            open::note(store, Happening::AccountsChanged, format!("user {name}"), "disabled");
+            desk.disable_user(&name).await?;
             Ok(format!("user {name} is disabled; tokens end within a minute\n"))
         }
         Command::Link { name, issuer, sub } => {
-            known(store, &name).await?;
-            if sub.is_empty() || sub.len() > 255 {
-                return Err(Error::invalid("--sub has 1 to 255 characters"));
-            }
             let link = Link { issuer, sub, user: name };
-            if !store.link(&link, Instant::now()).await? {
-                let Link { issuer, sub, user } = link;
-                return Err(Error::invalid(format!(
-                    "'{sub}' or {user} is linked at {issuer} already; see baton user list, and baton user unlink"
-                )));
-            }
-            open::note(
-                store,
-                Happening::AccountsChanged,
-                format!("user {}", link.user),
-                &format!("linked at {}", link.issuer),
-            );
+            desk.link(&link).await?;
             let unknown = !settings.providers.iter().any(|p| p.issuer == link.issuer);
             let note = if unknown { "\nthe settings have no provider with that issuer" } else { "" };
             Ok(format!("user {} is who {} calls '{}'{note}\n", link.user, link.issuer, link.sub))
         }
         Command::Unlink { name, issuer } => {
-            known(store, &name).await?;
-            let issuer = issuer.unwrap_or_default();
-            if !store.unlink(&name, &issuer, Instant::now()).await? {
-                return Err(Error::not_found(format!("user {name} is not linked there; see baton user list")));
-            }
-            let why = if issuer.is_empty() { "unlinked".to_owned() } else { format!("unlinked at {issuer}") };
-            open::note(store, Happening::AccountsChanged, format!("user {name}"), &why);
+            desk.unlink(&name, issuer.as_deref().unwrap_or_default()).await?;
             Ok(format!("user {name} is unlinked and signed out\n"))
         }
         Command::Clear { name, labels } => {
-            known(store, &name).await?;
+            desk.user(&name).await?;
             let set = store.labels().set(labels.iter().map(String::as_str))?;
             store.set_clearance(&format!("user:{name}"), &labels.join(" ")).await?;
-            open::note(
-                store,
-                Happening::AccountsChanged,
-                format!("user {name}"),
-                &format!("cleared for {}", labels.join(" ")),
-            );
+            note(format!("user {name}"), format!("cleared for {}", labels.join(" ")));
             Ok(cleared(&format!("user {name}"), &store.labels().names(set)))
         }
         Command::Password { name, generate } => {
-            known(store, &name).await?;
+            desk.user(&name).await?;
             let (password, said) = match generate {
                 true => {
                     let made = random_text::<15>()?;
@@ -203,12 +164,11 @@ async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Resu
                 }
                 false => (line()?, format!("user {name} has a new password\n")),
             };
-            store.set_password(&name, &Passwords::new(&settings.limits).hash(&password).await?).await?;
-            open::note(store, Happening::AccountsChanged, format!("user {name}"), "new password");
+            desk.set_password(&Passwords::new(&settings.limits), &name, &password).await?;
             Ok(said)
         }
         Command::Totp { name, off } => {
-            known(store, &name).await?;
+            desk.user(&name).await?;
             let secret = if off { String::new() } else { totp::base32(&random_bytes::<20>()?) };
             store.set_totp(&name, &secret).await?;
             let why = if off { "one-time codes are off" } else { "new one-time codes" };
@@ -234,10 +194,6 @@ pub(super) fn cleared(who: &str, labels: &[&str]) -> String {
     format!("{who} is cleared for {}, beyond the role; this holds within a minute\n", labels.join(", "))
 }
 
-async fn known(store: &Store, name: &str) -> Result<User> {
-    store.oauth_user(name).await?.ok_or_else(|| Error::not_found(format!("there is no user '{name}'")))
-}
-
 /// The first line of standard input.
 fn line() -> Result<String> {
     let mut text = String::new();
@@ -247,33 +203,13 @@ fn line() -> Result<String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn user(add: Add) -> Result<User> {
-    if !crate::fhir::resource::is_id(&add.name) {
-        return Err(Error::invalid("a login name has 1 to 64 letters, digits, '-' and '.'"));
-    }
+fn user(add: Add) -> User {
     let derived = add.practitioner.as_ref().zip(add.organization.as_ref()).map(|(p, o)| role_id(p, o, &add.role));
-    Ok(User {
-        name: add.name,
-        sub: uuid::Uuid::new_v4().to_string(),
+    User {
         org: add.organization,
-        role: add.role,
         practitioner: add.practitioner,
         practitioner_role: add.practitioner_role.or(derived),
-        is_active: true,
-        password: String::new(),
         patient: add.patient,
-    })
-}
-
-/// Whether the login could act at this moment.
-async fn check(store: &Store, settings: &Settings, user: &User) -> Result<()> {
-    let people = [Role::Technician, Role::Pharmacist, Role::Prescriber, Role::Patient, Role::Analyst, Role::Admin];
-    let role = Role::parse(&user.role).filter(|r| people.contains(r));
-    let role =
-        role.ok_or_else(|| Error::invalid("role is technician, pharmacist, prescriber, patient, analyst or admin"))?;
-    if store.oauth_client(&user.name).await?.is_some() {
-        return Err(Error::invalid(format!("'{}' is the id of a client", user.name)));
+        ..new_user(add.name, add.role)
     }
-    let policy = Policy::load(settings.profiles.as_deref())?;
-    standing::person(store, &policy, user, role, Instant::now()).await
 }

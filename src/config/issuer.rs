@@ -27,6 +27,9 @@ pub struct Issuer {
     /// Seconds that a token of it is good at most, from `iat`.
     #[serde(default = "max_age")]
     pub max_age_seconds: i64,
+    /// What SMART calls what it does: for `smart-configuration` of a server that gives no tokens itself.
+    #[serde(default = "capabilities")]
+    pub capabilities: Vec<String>,
     /// Which claim says what.
     #[serde(default)]
     pub claims: ClaimNames,
@@ -71,6 +74,11 @@ impl Default for ClaimNames {
 
 fn algorithms() -> Vec<String> {
     vec!["RS256".into(), "ES256".into()]
+}
+
+/// What Baton itself does with whoever's token.
+fn capabilities() -> Vec<String> {
+    ["permission-patient", "permission-user", "permission-v1", "permission-v2"].map(String::from).to_vec()
 }
 
 const fn max_age() -> i64 {

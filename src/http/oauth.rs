@@ -8,9 +8,10 @@ use super::routes;
 use super::{Shared, body};
 use crate::auth::page::{self, PageRequest};
 use crate::auth::witness::Scene;
-use crate::auth::{OAuthAnswer, TokenRequest, discovery, endpoint, introspect, launch};
+use crate::auth::{OAuthAnswer, TokenRequest, admin, discovery, endpoint, introspect, launch};
 use crate::clock::Instant;
-use crate::config::Limits;
+use crate::config::{AuthMode, Limits};
+use crate::error::{Error, Result};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -25,7 +26,11 @@ const EXPOSED: &str = "Content-Location, ETag, Last-Modified, Location, Preferen
 pub(super) fn has(method: &Method, path: &str) -> bool {
     match page::PATHS.iter().find(|(own, _)| is_of(own, path)) {
         Some((_, methods)) => methods.split(", ").any(|m| m == method.as_str()),
-        None => method == Method::POST && ENDPOINTS.contains(&path),
+        None if method == Method::POST && ENDPOINTS.contains(&path) => true,
+        None => {
+            let methods = admin::PATHS.iter().find(|(own, _)| is_of(own, path)).map(|(_, methods)| methods.split(", "));
+            methods.is_some_and(|mut methods| methods.any(|m| m == method.as_str()))
+        }
     }
 }
 
@@ -35,13 +40,28 @@ pub(super) fn is_of(pattern: &str, path: &str) -> bool {
     pattern.split('/').count() == path.split('/').count() && pattern.split('/').zip(path.split('/')).all(same)
 }
 
+/// Whether a path is of an authorization server, and this server has none.
+pub(super) fn is_elsewhere(shared: &Shared, path: &str) -> bool {
+    const DOCUMENTS: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+    let is_own = path == "/auth" || path.starts_with("/auth/") || DOCUMENTS.contains(&path);
+    is_own && shared.house.auth.mode() == AuthMode::External
+}
+
+/// What such a path answers.
+pub(super) fn elsewhere() -> Error {
+    Error::not_found("no tokens are given here; /fhir/.well-known/smart-configuration says where they are")
+}
+
 /// A public document of that path.
-pub(super) fn document(shared: &Shared, path: &str) -> Option<serde_json::Value> {
-    let parties = &shared.house.auth.parties;
+pub(super) async fn document(shared: &Shared, path: &str) -> Option<Result<serde_json::Value>> {
+    let auth = &shared.house.auth;
     match path {
-        "/fhir/.well-known/smart-configuration" => Some(discovery::smart_configuration(parties)),
-        "/.well-known/openid-configuration" => Some(discovery::openid_configuration(parties)),
-        "/.well-known/oauth-authorization-server" => Some(discovery::authorization_server(parties)),
+        "/fhir/.well-known/smart-configuration" if auth.mode() == AuthMode::External => {
+            Some(auth.external.smart_configuration(Instant::now()).await)
+        }
+        "/fhir/.well-known/smart-configuration" => Some(Ok(discovery::smart_configuration(&auth.parties))),
+        "/.well-known/openid-configuration" => Some(Ok(discovery::openid_configuration(&auth.parties))),
+        "/.well-known/oauth-authorization-server" => Some(Ok(discovery::authorization_server(&auth.parties))),
         _ => None,
     }
 }
@@ -58,7 +78,7 @@ pub(super) async fn answer(shared: &Shared, request: &HttpRequest, payload: web:
     let content_type = request.headers().get("content-type").and_then(|v| v.to_str().ok());
     let (path, now) = (request.path(), Instant::now());
     let address = routes::address(shared, request).unwrap_or_default();
-    if !ENDPOINTS.contains(&path) {
+    if page::PATHS.iter().any(|(own, _)| is_of(own, path)) {
         let asked = PageRequest {
             is_post: request.method() == Method::POST,
             query: request.query_string(),
@@ -82,6 +102,9 @@ pub(super) async fn answer(shared: &Shared, request: &HttpRequest, payload: web:
         "/auth/introspect" => introspect::introspect(&house.auth, &asked, now).await,
         "/auth/revoke" => introspect::revoke(&house.auth, &asked, now).await,
         "/auth/launch" => launch::mint(&house.auth, &asked, now).await,
+        _ if !ENDPOINTS.contains(&path) => {
+            admin::answer(&house.auth, request.method().as_str(), path, &asked, now).await
+        }
         _ => endpoint::token(&house.auth, &asked, now).await,
     };
     respond::oauth(face, answer)

@@ -7,7 +7,7 @@ use crate::auth::{self, Asked};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::ResourceType;
-use crate::interaction::{self, Answer, Verb};
+use crate::interaction::{self, Answer, Own, Verb};
 use crate::store::Audit;
 use crate::store::audit::Happening;
 use actix_web::http::header::{ALLOW, HeaderValue};
@@ -33,11 +33,15 @@ pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResp
         _ if let Err(error) = shared.by_address.admit_address(client(shared, &request), started) => {
             respond::failure(&face, &error, None)
         }
+        (_, path) if oauth::is_elsewhere(shared, path) => respond::failure(&face, &oauth::elsewhere(), None),
         (&Method::OPTIONS, _) if let Some(answer) = oauth::preflight(shared, &request, &face).await => answer,
         (method, path) if oauth::has(method, path) => oauth::answer(shared, &request, payload, &face).await,
         (&Method::GET | &Method::HEAD, "/auth/jwks") => respond::document(&face, &shared.house.auth.jwks()),
-        (&Method::GET | &Method::HEAD, path) if let Some(document) = oauth::document(shared, path) => {
-            respond::document(&face, &document)
+        (&Method::GET | &Method::HEAD, path) if let Some(document) = oauth::document(shared, path).await => {
+            match document {
+                Ok(document) => respond::document(&face, &document),
+                Err(error) => respond::failure(&face, &error, None),
+            }
         }
         (&Method::GET | &Method::HEAD, "/fhir/openapi.json") => respond::json(&face, shared.house.engine.openapi(&OWN)),
         (_, "/auth/token") => respond::oauth(&face, auth::endpoint::post_only()),
@@ -60,31 +64,34 @@ pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResp
     answer
 }
 
-/// The paths that are no interaction's: path, method (a GET is a HEAD, too), media type, what it is.
-const OWN: [(&str, &str, &str, &str); 12] = [
-    ("/livez", "GET", "text/plain", "Whether the process lives."),
-    ("/readyz", "GET", "text/plain", "Whether the database answers."),
-    ("/metrics", "GET", "text/plain", "Counters for Prometheus."),
-    (
-        "/auth/token",
-        "POST",
-        "application/json",
-        "Tokens for a code, a refresh token, or a client's own proof (OAuth 2).",
-    ),
-    ("/auth/introspect", "POST", "application/json", "Whether a token is good (RFC 7662)."),
-    ("/auth/revoke", "POST", "application/json", "The end of a token and its grant (RFC 7009)."),
-    ("/auth/launch", "POST", "application/json", "A handle with which an EHR starts an app."),
-    ("/.well-known/openid-configuration", "GET", "application/json", "What OpenID clients need to know."),
-    (
-        "/.well-known/oauth-authorization-server",
-        "GET",
-        "application/json",
-        "What OAuth clients need to know (RFC 8414).",
-    ),
-    ("/auth/jwks", "GET", "application/json", "The keys that access tokens are signed with."),
-    ("/fhir/.well-known/smart-configuration", "GET", "application/json", "What SMART clients need to know."),
-    ("/fhir/openapi.json", "GET", "application/json", "This document."),
+/// The paths that are no interaction's.
+const OWN: [Own; 23] = [
+    Own::document("/livez", "text/plain", "Whether the process lives."),
+    Own::document("/readyz", "text/plain", "Whether the database answers."),
+    Own::document("/metrics", "text/plain", "Counters for Prometheus."),
+    Own::form("/auth/token", "Tokens for a code, a refresh token, or a client's own proof (OAuth 2)."),
+    Own::form("/auth/introspect", "Whether a token is good (RFC 7662)."),
+    Own::form("/auth/revoke", "The end of a token and its grant (RFC 7009)."),
+    Own::form("/auth/launch", "A handle with which an EHR starts an app."),
+    Own::admin("/auth/register", "GET", "200", "The clients."),
+    Own::admin("/auth/register", "POST", "201", "Registers a client (RFC 7591)."),
+    Own::admin("/auth/register/{id}", "GET", "200", "A client."),
+    Own::admin("/auth/register/{id}", "PUT", "200", "Changes a client (RFC 7592)."),
+    Own::admin("/auth/register/{id}", "DELETE", "204", "Refuses a client from now on."),
+    Own::admin("/auth/register/{id}/secret", "POST", "200", "A new secret of a client; the old one is over."),
+    Own::admin("/auth/users", "GET", "200", "The people who may log in."),
+    Own::admin("/auth/users", "POST", "201", "Adds a login."),
+    Own::admin("/auth/users/{id}", "GET", "200", "A login."),
+    Own::admin("/auth/users/{id}", "PUT", "200", "Changes a login."),
+    Own::admin("/auth/users/{id}", "DELETE", "204", "Refuses a login from now on."),
+    Own::document("/.well-known/openid-configuration", JSON, "What OpenID clients need to know."),
+    Own::document("/.well-known/oauth-authorization-server", JSON, "What OAuth clients need to know (RFC 8414)."),
+    Own::document("/auth/jwks", JSON, "The keys that access tokens are signed with."),
+    Own::document("/fhir/.well-known/smart-configuration", JSON, "What SMART clients need to know."),
+    Own::document("/fhir/openapi.json", JSON, "This document."),
 ];
+
+const JSON: &str = "application/json";
 
 /// Every path of the server with every method that it takes.
 #[must_use]
@@ -94,9 +101,9 @@ pub fn map() -> Vec<interaction::Line> {
         method,
         path: path.trim_start_matches('/').into(),
     };
-    let own = OWN.iter().flat_map(|(path, method, ..)| {
-        let head = (*method == "GET").then(|| line(path, "HEAD"));
-        std::iter::once(line(path, method)).chain(head)
+    let own = OWN.iter().flat_map(|own| {
+        let head = (own.method == "GET").then(|| line(own.path, "HEAD"));
+        std::iter::once(line(own.path, own.method)).chain(head)
     });
     let pages = auth::page::PATHS.iter().flat_map(|(path, methods)| methods.split(", ").map(|m| line(path, m)));
     own.chain(pages).chain(interaction::map()).collect()
@@ -107,10 +114,10 @@ fn own(path: &str) -> Option<(&'static str, String)> {
     if let Some((pattern, methods)) = auth::page::PATHS.iter().find(|(own, _)| oauth::is_of(own, path)) {
         return Some((pattern, (*methods).to_owned()));
     }
-    let rows = OWN.iter().filter(|(own, ..)| oauth::is_of(own, path));
-    let methods: Vec<&str> = rows.map(|(_, method, ..)| if *method == "GET" { "GET, HEAD" } else { method }).collect();
-    let (pattern, ..) = OWN.iter().find(|(own, ..)| oauth::is_of(own, path))?;
-    Some((pattern, methods.join(", ")))
+    let rows: Vec<&Own> = OWN.iter().filter(|own| oauth::is_of(own.path, path)).collect();
+    let methods: Vec<&str> =
+        rows.iter().map(|own| if own.method == "GET" { "GET, HEAD" } else { own.method }).collect();
+    Some((rows.first()?.path, methods.join(", ")))
 }
 
 /// A path as the log may have it: `/fhir/Patient/-/_history`. Ids, and all that this server does not know, are left out: whoever
@@ -255,6 +262,8 @@ mod tests {
             ("/fhir/Smith/1", "/fhir/-/-"),
             ("/auth/token", "/auth/token"),
             ("/auth/callback/care", "/auth/callback/{id}"),
+            ("/auth/users/smith", "/auth/users/{id}"),
+            ("/auth/register/smith/secret", "/auth/register/{id}/secret"),
             ("/auth/callback/care/x", "/-/-/-/-"),
             ("/livez", "/livez"),
             ("/Smith", "/-"),

@@ -32,6 +32,7 @@ mod transaction;
 mod write;
 
 pub use answer::{Answer, Done, Progress, Stamp};
+pub use openapi::Own;
 pub use parameter::{Declared, declare};
 pub use reload::{Reloaded, Sources, in_force};
 pub use request::{At, Body, JobAsk, Match, Media, Operation, Prefer, Preference, Request, Scope, Unless, When};
@@ -83,6 +84,8 @@ pub struct Parts {
     pub terminology_server: Option<String>,
     /// Whether tokens are asked for: `metadata` says so.
     pub has_auth: bool,
+    /// Whether they are given here, and not by another issuer.
+    pub gives_tokens: bool,
 }
 
 /// What the interactions share.
@@ -106,6 +109,7 @@ pub(crate) struct House {
     pub(crate) json: json::Limits,
     remote: Option<Arc<terminology::Remote>>,
     has_auth: bool,
+    gives_tokens: bool,
     pages: Arc<page::Signer>,
     /// A job was added by this process.
     job_added: Arc<tokio::sync::Notify>,
@@ -137,6 +141,7 @@ impl Engine {
             delete_referenced,
             terminology_server,
             has_auth,
+            gives_tokens,
         } = parts;
         let pages = page::Signer::new(&store.secret("page-links").await?, limits.page_seconds);
         let keys = store.keys();
@@ -160,6 +165,7 @@ impl Engine {
             json,
             remote,
             has_auth,
+            gives_tokens,
             pages: Arc::new(pages),
             job_added: Arc::default(),
         });

@@ -6,7 +6,7 @@ use super::pick;
 use super::step::{self, At};
 use super::web::{PageRequest, e};
 use super::words::{self, KINDS, Kinds};
-use crate::access::scope::{Rights, Scope, Scopes};
+use crate::access::scope::{ACCOUNTS, Rights, Scope, Scopes};
 use crate::access::{Policy, Role};
 use crate::auth::AuthState;
 use crate::auth::endpoint::Form;
@@ -130,6 +130,7 @@ fn possible(policy: &Policy, role: Role, mut scopes: Scopes) -> Scopes {
         None => true,
         Some(rtype) => useful(policy, role, rtype, s.rights),
     });
+    scopes.others.retain(|o| *o != ACCOUNTS || role == Role::Admin);
     scopes
 }
 

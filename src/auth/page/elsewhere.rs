@@ -35,7 +35,7 @@ pub fn buttons(state: &AuthState, browser: &Browser, t: &str) -> String {
     let all: String = state.providers.all().map(|p| button(&p.name, &p.label)).collect();
     match all.is_empty() {
         true => all,
-        false => format!("<section class=\"elsewhere\"><h2>Or somewhere else</h2>{all}</section>"),
+        false => format!("<section class=\"elsewhere\"><h2>Or with another login</h2>{all}</section>"),
     }
 }
 

@@ -105,6 +105,7 @@ fn last(value: &str) -> String {
 pub fn of_other(scope: &str) -> Option<&'static str> {
     match scope {
         "openid" => Some("Know who you are"),
+        "__accounts" => Some("Register programs, apps and people who sign in"),
         "fhirUser" => Some("See your own entry in the directory"),
         "profile" => Some("See your name"),
         "online_access" => Some("Stay connected until you sign out"),

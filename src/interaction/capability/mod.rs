@@ -96,17 +96,6 @@ fn statement(house: &House, active: &Active) -> Value {
             "security".into(),
             json!({
                 "cors": true,
-                // Superseded by smart-configuration; the Python library of SMART reads nothing else.
-                "extension": [{
-                    "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
-                    "extension": [
-                        {"url": "authorize", "valueUri": format!("{root}/auth/authorize")},
-                        {"url": "token", "valueUri": format!("{root}/auth/token")},
-                        {"url": "introspect", "valueUri": format!("{root}/auth/introspect")},
-                        {"url": "revoke", "valueUri": format!("{root}/auth/revoke")},
-                        {"url": "manage", "valueUri": format!("{root}/auth/manage")}
-                    ]
-                }],
                 "service": [{
                     "coding": [{
                         "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
@@ -116,6 +105,19 @@ fn statement(house: &House, active: &Active) -> Value {
                 }]
             }),
         );
+        if house.gives_tokens {
+            // Superseded by smart-configuration; the Python library of SMART reads nothing else.
+            rest["security"]["extension"] = json!([{
+                "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+                "extension": [
+                    {"url": "authorize", "valueUri": format!("{root}/auth/authorize")},
+                    {"url": "token", "valueUri": format!("{root}/auth/token")},
+                    {"url": "introspect", "valueUri": format!("{root}/auth/introspect")},
+                    {"url": "revoke", "valueUri": format!("{root}/auth/revoke")},
+                    {"url": "manage", "valueUri": format!("{root}/auth/manage")}
+                ]
+            }]);
+        }
     }
     json!({
         "resourceType": "CapabilityStatement",

@@ -19,23 +19,23 @@ use serde_json::{Map, Value, json};
 const FHIR: &str = "application/fhir+json";
 
 impl Engine {
-    /// The document; made once for each set of search parameters. `own`: (path, method, media type, what it is) of the paths
+    /// The document; made once for each set of search parameters. `own`: the paths
     /// that are no interaction's.
     #[must_use]
-    pub fn openapi(&self, own: &[(&str, &str, &str, &str)]) -> Bytes {
+    pub fn openapi(&self, own: &[Own]) -> Bytes {
         let (house, active) = (self.house(), self.house().active());
         active.openapi.get_or_make(house.number, &|| document(house, &active, own).to_string().into()).clone()
     }
 }
 
-fn document(house: &House, active: &Active, own: &[(&str, &str, &str, &str)]) -> Value {
+fn document(house: &House, active: &Active, own: &[Own]) -> Value {
     let mut paths = Map::new();
     let mut add = |path: String, verb: &str, call: Value| {
         let item = paths.entry(path).or_insert_with(|| json!({}));
         item[verb.to_ascii_lowercase()] = call;
     };
-    for (path, method, media, text) in own {
-        add((*path).into(), method, plain(path, method, media, text));
+    for own in own.iter().filter(|own| house.gives_tokens || !own.is_of_issuer()) {
+        add(own.path.into(), own.method, plain(own));
     }
     for route in ROUTES.iter().filter(|r| r.code != "operation") {
         let types: Vec<Option<ResourceType>> = match route.path.first() {
@@ -100,7 +100,11 @@ fn document(house: &House, active: &Active, own: &[(&str, &str, &str, &str)]) ->
     if house.has_auth {
         let scopes = json!({"system/*.cruds": "all that the client is registered for", "user/*.cruds": "all that the user may do"});
         out["components"]["securitySchemes"] = json!({
-            "smart": {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": format!("{root}/auth/token"), "scopes": scopes}}}
+            "smart": match house.gives_tokens {
+                true => json!({"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": format!("{root}/auth/token"), "scopes": scopes}}}),
+                // Whose they are says smart-configuration.
+                false => json!({"type": "http", "scheme": "bearer"}),
+            }
         });
         out["security"] = json!([{"smart": []}]);
     }
@@ -162,18 +166,73 @@ fn answers(good: &[(&str, &str, &str)]) -> Value {
 }
 
 /// A path that is no interaction's.
-fn plain(path: &str, method: &str, media: &str, text: &str) -> Value {
-    let id = path.trim_matches('/').replace(['/', '.'], "-");
+/// A path that is no interaction's.
+#[derive(Debug, Clone, Copy)]
+pub struct Own {
+    /// Below the root; `{id}` stands for one segment.
+    pub path: &'static str,
+    /// GET (which is HEAD, too), or another.
+    pub method: &'static str,
+    /// Media type of the body that it takes; empty: none.
+    pub takes: &'static str,
+    /// Status and media type of the answer.
+    pub gives: (&'static str, &'static str),
+    /// What it is.
+    pub text: &'static str,
+    /// Takes an access token.
+    pub is_guarded: bool,
+}
+
+impl Own {
+    /// A document for everybody.
+    #[must_use]
+    pub const fn document(path: &'static str, media: &'static str, text: &'static str) -> Self {
+        Self { path, method: "GET", takes: "", gives: ("200", media), text, is_guarded: false }
+    }
+
+    /// An endpoint of OAuth, which takes a form.
+    #[must_use]
+    pub const fn form(path: &'static str, text: &'static str) -> Self {
+        let takes = "application/x-www-form-urlencoded";
+        Self { path, method: "POST", takes, gives: ("200", JSON), text, is_guarded: false }
+    }
+
+    /// A call of the admin API.
+    #[must_use]
+    pub const fn admin(path: &'static str, method: &'static str, status: &'static str, text: &'static str) -> Self {
+        let is_put = matches!(method.as_bytes(), b"POST" | b"PUT") && !matches!(path.as_bytes(), [.., b'e', b't']);
+        Self { path, method, takes: if is_put { JSON } else { "" }, gives: (status, JSON), text, is_guarded: true }
+    }
+
+    /// Whether it is a part of the authorization server.
+    fn is_of_issuer(&self) -> bool {
+        self.path.starts_with("/auth/") || self.path.starts_with("/.well-known/")
+    }
+}
+
+const JSON: &str = "application/json";
+
+fn plain(own: &Own) -> Value {
+    let id = own.path.trim_matches('/').replace(['/', '.'], "-").replace(['{', '}'], "");
+    let (status, media) = own.gives;
+    let mut good = json!({"description": own.text});
+    if status != "204" {
+        good["content"] = json!({ media: {} });
+    }
     let mut out = json!({
-        "operationId": format!("{}-{id}", method.to_ascii_lowercase()),
-        "summary": text,
+        "operationId": format!("{}-{id}", own.method.to_ascii_lowercase()),
+        "summary": own.text,
         "tags": ["server"],
-        "security": [],
-        "responses": {"200": {"description": text, "content": {media: {}}}, "4XX": {"description": "Refused."}, "503": {"description": "Busy."}},
+        "responses": {status: good, "4XX": {"description": "Refused."}, "503": {"description": "Busy."}},
     });
-    if method == "POST" {
-        out["requestBody"] =
-            json!({"required": true, "content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}});
+    if !own.is_guarded {
+        out["security"] = json!([]);
+    }
+    if own.path.contains("{id}") {
+        out["parameters"] = json!([{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}]);
+    }
+    if !own.takes.is_empty() {
+        out["requestBody"] = json!({"required": true, "content": {own.takes: {"schema": {"type": "object"}}}});
     }
     out
 }

@@ -5,7 +5,7 @@ use super::remote::Publisher;
 use super::{Auth, ROOT, both_databases_with_auth};
 use baton::access::Role;
 use baton::auth::Asked;
-use baton::config::{ClaimNames, Issuer, Settings};
+use baton::config::{AuthMode, ClaimNames, Issuer, Settings};
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
@@ -22,6 +22,7 @@ async fn with_issuer(auth: &mut Auth, jwks_uri: &str) {
         audience: None,
         algorithms: vec!["RS256".into(), "ES384".into()],
         max_age_seconds: 600,
+        capabilities: Vec::new(),
         claims: ClaimNames { role: "realm_access.roles".into(), ..ClaimNames::default() },
         organizations: table(&[("Corner", "corner"), ("River", "river"), ("Anna", "st-anna")]),
         roles: table(&[("apotheker", "pharmacist"), ("pta", "technician"), ("kis", "hospital-system")]),
@@ -46,6 +47,7 @@ fn claims(auth: &Auth) -> Value {
 /// security R50: A token of another issuer is taken from those that the settings list, with their keys, for this server, as long as it may.
 /// security A30: A token of another issuer, of another audience, or signed by another key opens nothing.
 /// security R28: What an issuer says adds no right: the organisation, the role and the client are known here, or there is no access.
+/// Own docs/auth.md: A server with `auth = "external"` takes tokens of listed issuers and none of its own.
 async fn tokens_of_other_issuers_let_in_who_is_known_here(mut auth: Auth) {
     let publisher = Publisher::start().await;
     with_issuer(&mut auth, &publisher.address).await;
@@ -131,6 +133,18 @@ async fn tokens_of_other_issuers_let_in_who_is_known_here(mut auth: Auth) {
         assert_eq!(auth.who(&token).await, Err(401), "{what}");
     }
     assert_eq!(publisher.asked(), 1, "its keys are asked for once");
+
+    // Alone: what Baton itself gave opens nothing.
+    let own = auth.token("system/Patient.rs").await;
+    assert_eq!(auth.who(&own).await, Ok(Role::HospitalSystem));
+    let issuers = vec![auth.state.external.issuer_of(&good).cloned().expect("an issuer")];
+    let alone = Settings { auth: AuthMode::External, issuers, ..Settings::default() };
+    let state = super::state_with(auth.state.store.clone(), alone).await;
+    let embedded = std::mem::replace(&mut auth.state, state);
+    assert_eq!(auth.who(&own).await, Err(401));
+    assert_eq!(auth.who(&good).await, Ok(Role::Pharmacist));
+    auth.state = embedded;
+    publisher.asked();
 
     // Without an address of keys the issuer's own discovery says where they are.
     let discovery = Publisher::start().await;

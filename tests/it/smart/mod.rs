@@ -1,6 +1,7 @@
 //! SMART App Launch as apps and users meet it: real pages, real redirects, real tokens. Requirements (R) and attacks (A) of the
 //! security contract are named above the tests that hold them.
 
+mod admin;
 mod authorize;
 mod browser;
 mod elsewhere;
@@ -70,7 +71,8 @@ fn seed() -> Value {
             "public",
             json!({"public": true, "origins": ["https://app.example"], "name": "<script>alert(1)</script> & Co"}),
         ),
-        app("secret", json!({"secret": SECRET})),
+        app("secret", json!({"secret": SECRET, "scopes": format!("{all} __accounts")})),
+        json!({"id": "registrar", "secret": SECRET, "role": "admin", "scopes": "__accounts"}),
         app("house", json!({"public": true, "first-party": true, "redirect-uris": ["http://127.0.0.1:9/cb"]})),
         app("small", json!({"public": true, "scopes": "launch/patient openid patient/Observation.rs"})),
     ];
@@ -202,8 +204,8 @@ impl Site {
     pub async fn post(&self, path: &str, client: &str, form: &[(&str, &str)]) -> Answer {
         let mut form = form.to_vec();
         let mut request = self.http.post(format!("{}{path}", self.root));
-        if client == "secret" {
-            request = request.basic_auth("secret", Some(SECRET));
+        if let "secret" | "registrar" = client {
+            request = request.basic_auth(client, Some(SECRET));
         } else if !client.is_empty() {
             form.push(("client_id", client));
         }

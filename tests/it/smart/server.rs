@@ -111,3 +111,78 @@ async fn keys_rotate(mut site: Site) {
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert!(!after.to_string().contains("\"d\""), "no private member");
 }
+
+/// Own docs/auth.md: With `auth = "external"` there is no login, no endpoint and no discovery of our own: smart-configuration names the issuer's.
+/// security R2: It has what SMART requires as far as the issuer says it, and never plain.
+#[test]
+fn a_server_without_tokens_of_its_own_points_at_the_issuer() {
+    crate::harness::with_database(crate::harness::Database::Sqlite, alone);
+}
+
+async fn alone(mut settings: crate::harness::Settings) {
+    use crate::attack::key::{Keys, public, sign};
+    let (op, keys) = (crate::attack::provider::op::Op::start().await, Keys::new());
+    op.publishes(&[public(&keys.p256, jsonwebtoken::Algorithm::ES256, "p256")]);
+    op.script.lock().unwrap().discovery = serde_json::json!({"code_challenge_methods_supported": ["plain", "S256"],
+        "grant_types_supported": ["authorization_code"], "userinfo_endpoint": "https://idp.example/me"});
+    let issuer = &op.issuer;
+    let file = format!(
+        "auth = \"external\"\n[[issuers]]\nissuer = \"{issuer}\"\ncapabilities = [\"launch-standalone\", \"permission-user\", \"permission-v2\"]\n\
+         [issuers.organizations]\n\"Elm\" = \"elm-street\"\n[issuers.roles]\npms = \"pharmacy-system\"\n"
+    );
+    std::fs::write(settings.dir.path().join("baton.toml"), file).unwrap();
+    settings.arguments.extend(["--auth", "external"].map(String::from));
+    let server = crate::harness::TestServer::start(settings).await;
+    let root = server.base.trim_end_matches("/fhir").to_owned();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async |path: &str| super::Answer::of(http.get(format!("{root}{path}")).send().await.unwrap()).await;
+    for path in [
+        "/auth/authorize",
+        "/auth/step",
+        "/auth/manage",
+        "/auth/token",
+        "/auth/jwks",
+        "/auth/register",
+        "/auth/users",
+        "/auth/elsewhere",
+        "/auth/callback/care",
+        "/auth/style.css",
+        "/auth",
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+    ] {
+        let answer = get(path).await;
+        assert_eq!((answer.status, answer.text("resourceType")), (404, "OperationOutcome"), "{path}");
+        assert!(answer.body.to_string().contains("smart-configuration says where"), "{path}");
+    }
+    let posted = http.post(format!("{root}/auth/token")).body("grant_type=client_credentials").send().await.unwrap();
+    assert_eq!(posted.status().as_u16(), 404);
+    let smart = get("/fhir/.well-known/smart-configuration").await;
+    let endpoint = |path: &str| format!("{issuer}/{path}");
+    assert_eq!(
+        smart.body,
+        serde_json::json!({"capabilities": ["launch-standalone", "permission-user", "permission-v2"],
+        "authorization_endpoint": endpoint("authorize?kept=1"), "token_endpoint": endpoint("token"),
+        "grant_types_supported": ["authorization_code"], "code_challenge_methods_supported": ["S256"]})
+    );
+    let metadata = get("/fhir/metadata").await;
+    let security = &metadata.body["rest"][0]["security"];
+    assert!(security["extension"].is_null() && security["service"].is_array(), "{security}");
+    let openapi = get("/fhir/openapi.json").await.body.to_string();
+    assert!(!openapi.contains("/auth/") && openapi.contains("\"bearer\""), "no endpoint of ours");
+
+    // A program of the issuer works; who shows nothing, or a name, does not.
+    let now = baton::clock::Instant::now().0 / 1_000_000;
+    let claims = serde_json::json!({"iss": issuer, "sub": "x", "aud": server.base, "azp": "elm-street-pms", "iat": now, "exp": now + 60,
+        "scope": "system/*.rs", "organization": "Elm", "role": "pms"});
+    let token =
+        sign(r#"{"alg":"ES256","kid":"p256"}"#, &claims.to_string(), &keys.p256, jsonwebtoken::Algorithm::ES256);
+    let read = http.get(format!("{}/Task", server.base)).bearer_auth(token).send().await.unwrap();
+    assert_eq!(read.status().as_u16(), 200, "{}", read.text().await.unwrap());
+    assert_eq!(get("/fhir/Task").await.status, 401);
+    let named =
+        http.get(format!("{}/Task", server.base)).header("X-Baton-Actor", "elm-street-pms").send().await.unwrap();
+    assert_eq!(named.status().as_u16(), 401);
+    let (done, said) = server.settings.run(&["token", "jonas"]);
+    assert!(!done && said.contains("only the issuers"), "{said}");
+}
