@@ -54,12 +54,56 @@ pub fn passing(resource: &Json, base: &str) -> Vec<Target> {
     found
 }
 
+/// Roles that may break the glass where the policy says so: persons who treat. Never patients, programs, or who has no clinical read.
+const PERSONS: [Role; 3] = [Role::Technician, Role::Pharmacist, Role::Prescriber];
+
 /// The labels of a site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
     known: Vec<Label>,
     cleared: Vec<(Role, i64)>,
     takes_away: Vec<Role>,
+    breaking: Vec<(Role, Breaking)>,
+    reasons: Vec<Reason>,
+}
+
+/// How far a role sees that has broken the glass of a patient, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaking {
+    /// Minutes, where none are asked for.
+    pub minutes: i64,
+    /// The most.
+    pub most_minutes: i64,
+    /// Labels that do not count.
+    pub lifts: i64,
+    /// Whether what other organisations have of the patient is seen.
+    pub crosses: bool,
+}
+
+/// A reason to break the glass.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    system: String,
+    code: String,
+    #[serde(rename = "what")]
+    _what: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct BreakGlass {
+    minutes: i64,
+    most_minutes: i64,
+    reasons: Vec<Reason>,
+    roles: BTreeMap<String, BreakRole>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BreakRole {
+    lifts: Vec<String>,
+    crosses: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -80,6 +124,8 @@ struct File {
     labels: Vec<Label>,
     cleared: BTreeMap<String, Vec<String>>,
     takes_away: Vec<String>,
+    #[serde(default)]
+    break_glass: BreakGlass,
 }
 
 impl Labels {
@@ -94,7 +140,13 @@ impl Labels {
     /// No labels: nothing is protected.
     #[must_use]
     pub const fn none() -> Self {
-        Self { known: Vec::new(), cleared: Vec::new(), takes_away: Vec::new() }
+        Self {
+            known: Vec::new(),
+            cleared: Vec::new(),
+            takes_away: Vec::new(),
+            breaking: Vec::new(),
+            reasons: Vec::new(),
+        }
     }
 
     /// `DIR/policy/labels.json` when it is there, else the built-in ones.
@@ -122,12 +174,28 @@ impl Labels {
                 return Err(Error::invalid(format!("the label '{}' has a bit of its own, 0 to 61", label.code)));
             }
         }
-        let mut labels = Self { known: file.labels, cleared: Vec::new(), takes_away: Vec::new() };
+        let mut labels = Self { known: file.labels, ..Self::none() };
         let role = |name: &str| Role::parse(name).ok_or_else(|| Error::invalid(format!("no role is called '{name}'")));
         for (name, codes) in &file.cleared {
             labels.cleared.push((role(name)?, labels.set(codes.iter().map(String::as_str))?));
         }
         labels.takes_away = file.takes_away.iter().map(|name| role(name)).collect::<Result<_>>()?;
+        let (minutes, most_minutes) = (file.break_glass.minutes, file.break_glass.most_minutes);
+        for (name, what) in file.break_glass.roles {
+            let role = role(&name)?;
+            if !PERSONS.contains(&role) {
+                return Err(Error::invalid(format!("break-glass: '{name}' is no role of a person who treats")));
+            }
+            if !(1..=most_minutes).contains(&minutes)
+                || most_minutes > 7 * 24 * 60
+                || file.break_glass.reasons.is_empty()
+            {
+                return Err(Error::invalid("break-glass has reasons, minutes, and most-minutes up to a week"));
+            }
+            let lifts = labels.set(what.lifts.iter().map(String::as_str))?;
+            labels.breaking.push((role, Breaking { minutes, most_minutes, lifts, crosses: what.crosses }));
+        }
+        labels.reasons = file.break_glass.reasons;
         Ok(labels)
     }
 
@@ -171,6 +239,24 @@ impl Labels {
     #[must_use]
     pub fn all(&self) -> i64 {
         self.known.iter().fold(0, |set, l| set | (1 << l.bit))
+    }
+
+    /// What a role sees that has broken the glass; `None`: it may not.
+    #[must_use]
+    pub fn breaking(&self, role: Role) -> Option<&Breaking> {
+        self.breaking.iter().find(|(r, _)| *r == role).map(|(_, breaking)| breaking)
+    }
+
+    /// The code of a reason to break the glass; `None`: it is none.
+    #[must_use]
+    pub fn reason(&self, system: &str, code: &str) -> Option<&str> {
+        self.reasons.iter().find(|r| r.system == system && r.code == code).map(|r| r.code.as_str())
+    }
+
+    /// All reasons, `system|code`.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<String> {
+        self.reasons.iter().map(|r| format!("{}|{}", r.system, r.code)).collect()
     }
 
     /// Whether a role may take a label from a resource of its own organisation.
@@ -235,6 +321,9 @@ mod tests {
             ("\"patient\":", "\"patent\":"),
             ("[\"R\", \"ETH\",", "[\"R\", \"ETHX\","),
             ("\"title\"", "\"titel\""),
+            ("\"minutes\": 60", "\"minutes\": 600"),
+            ("\"pharmacist\": {\"lifts\"", "\"patient\": {\"lifts\""),
+            ("\"pharmacist\": {\"lifts\"", "\"pharmacy-system\": {\"lifts\""),
         ] {
             assert!(BUILT_IN.contains(from), "{from}");
             assert!(Labels::parse(&BUILT_IN.replacen(from, to, 1)).is_err(), "{to}");

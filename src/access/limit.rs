@@ -48,6 +48,24 @@ pub struct Sieve {
     pub layers: Vec<Layer>,
     /// Bits of the security labels that the caller is not cleared for ([`super::Labels`]).
     pub hidden: i64,
+    /// Patients of whom more is seen for a time. Only readers have any.
+    pub glass: Vec<Glass>,
+}
+
+/// One patient of whom a caller sees more, because they have broken the glass: what is of this patient passes the walls and
+/// labels named here. What the token lets through stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Glass {
+    /// `Patient/id`.
+    pub of: String,
+    /// `version.self_key` of the patient.
+    pub self_key: i64,
+    /// Keys of `idx`, one of which a row has that is of the patient.
+    pub keys: Vec<i64>,
+    /// Labels that do not count.
+    pub lifts: i64,
+    /// Whether rows of other organisations are seen.
+    pub crosses: bool,
 }
 
 /// A row passes by any one of these.
@@ -74,6 +92,12 @@ impl Sieve {
                 || has(&layer.keys)
                 || layer.granular.iter().any(|(t, lists)| *t == rtype && lists.iter().all(|keys| has(keys)))
         })
+    }
+
+    /// Whether a caller may be cleared, by what they have broken, for what has labels that they are not cleared for.
+    #[must_use]
+    pub fn may_lift(sieve: Option<&Arc<Self>>) -> bool {
+        sieve.is_some_and(|s| !s.glass.is_empty())
     }
 
     /// Whether a caller is cleared for what has these labels.

@@ -11,6 +11,6 @@ pub mod scope;
 
 pub use context::{Ctx, Principal, Role};
 pub use label::Labels;
-pub use limit::{Layer, Limit, Sieve};
+pub use limit::{Glass, Layer, Limit, Sieve};
 pub use policy::{Decision, Policy, decide};
 pub use scope::Action;

@@ -359,6 +359,10 @@ mod tests {
              The programme makes its records - lists, problems, decisions, risks, Tasks, reports - of clinical resources without such labels (or with those alone that the patient has), whoever asks: what is written is read by all, and\n\
              a count tells, too. What is answered and not kept (`$handoff-report`, `preview` of `$reconcile` and `$screen`) is made of what the caller is cleared for. To who is not cleared for everything a report says that it looks at\n\
              nothing behind labels, whether or not there is anything. What a decision had counted before a label came stays counted.\n\n\
+             A person who treats may break the glass of a patient whom they know by organisation or share: `POST Patient/{{id}}/$break-glass` with a `reason`, a `note` in words and `minutes`. For that time they read - and only read - of this\n\
+             patient what labels, and where the policy says so organisations, keep back; scopes and role stay. Which roles, reasons, labels and times: `break-glass` in `profiles/policy/labels.json`, by default prescribers and pharmacists,\n\
+             for an hour, at most four. The grant is on record with its reason (110113, 110127), each read under it with the purpose of use BTG, for auditors of the caller's organisation and of the one whose patient it is, and in the patient's\n\
+             `$access-report`. `baton user glass` lists grants with their notes, `--end` ends those of a login; that and a changed role or organisation hold within ten seconds. Old versions are seen while their rows are kept.\n\n\
              What another organisation owns is answered like what never was, on every path: `tests/it/attack/wall` asks every route of the server's own map by every role.\n\n{}",
             Policy::built_in().unwrap().to_markdown()
         );

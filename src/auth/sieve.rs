@@ -36,7 +36,7 @@ pub struct Who<'a> {
 pub fn of(who: Who<'_>, keys: &Keys, hidden: i64) -> Option<Arc<Sieve>> {
     let is_narrow = |s: &Scope| s.level == Level::Patient || !s.granular.is_empty();
     if !who.is_patient && !who.scopes.data.iter().any(is_narrow) {
-        return (hidden != 0).then(|| Arc::new(Sieve { layers: Vec::new(), hidden }));
+        return (hidden != 0).then(|| Arc::new(Sieve { hidden, ..Sieve::default() }));
     }
     let owner = who.patient.zip(ResourceType::parse("Patient")).map(|(id, rtype)| Target::new(rtype, id));
     let mut sieve = Sieve { hidden, ..Sieve::default() };
@@ -106,6 +106,18 @@ fn members(who: Who<'_>, owner: &Target, rtype: ResourceType, keys: &Keys) -> Ve
     };
     let codes = sources(owner.rtype, rtype).iter().filter(|code| counts(code));
     codes.flat_map(|code| R4.reference_keys(keys, rtype, code, owner)).collect()
+}
+
+/// Keys of references, one of which a row has that is of a patient.
+#[must_use]
+pub fn of_patient(patient: &Target, keys: &Keys) -> Vec<i64> {
+    let scopes = Scopes::default();
+    let who = Who { scopes: &scopes, patient: Some(&patient.id), is_patient: false };
+    let types = ResourceType::all().filter(|t| !DIRECTORY.contains(&t.as_str()));
+    let mut all: Vec<i64> = types.flat_map(|rtype| members(who, patient, rtype, keys)).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// Keys of a token, one of which a resource has; `None`: the type has no such parameter.

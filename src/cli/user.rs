@@ -10,10 +10,12 @@ use crate::auth::password::Passwords;
 use crate::auth::standing::role_id;
 use crate::auth::token::{random_bytes, random_text};
 use crate::auth::totp;
+use crate::clock::Instant;
 use crate::config::{ServeArgs, Settings, StoreArgs};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::audit::Happening;
+use crate::store::glass::Broken;
 use crate::store::oauth::{Link, User};
 
 /// Arguments of `baton user`.
@@ -64,6 +66,14 @@ pub enum Command {
         name: String,
         /// Codes of profiles/policy/labels.json
         labels: Vec<String>,
+    },
+    /// Show who has broken the glass of whom, why and until when, one JSON a line
+    Glass {
+        /// Login name [default: all]
+        name: Option<String>,
+        /// End what this login still holds
+        #[arg(long, requires = "name")]
+        end: bool,
     },
     /// Set a password: the first line of standard input, or one that is made
     Password {
@@ -153,6 +163,21 @@ async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Resu
             store.set_clearance(&format!("user:{name}"), &labels.join(" ")).await?;
             note(format!("user {name}"), format!("cleared for {}", labels.join(" ")));
             Ok(cleared(&format!("user {name}"), &store.labels().names(set)))
+        }
+        Command::Glass { name: Some(name), end: true } => {
+            let ended = store.mend(&name, Instant::now()).await?;
+            open::note(store, Happening::AccountsChanged, format!("user {name}"), "broken glass ended");
+            Ok(format!("{ended} ended; this holds within ten seconds\n"))
+        }
+        Command::Glass { name, .. } => {
+            let all = store.broken(name.as_deref()).await?;
+            let line = |b: &Broken| {
+                let (begun, until) = (b.begun.to_string(), b.until.to_string());
+                let line = serde_json::json!({"grant": b.id, "user": b.usr, "role": b.role, "organization": b.org,
+                    "patient": b.patient, "reason": b.reason, "note": b.note, "begun": begun, "until": until});
+                format!("{line}\n")
+            };
+            Ok(all.iter().map(line).collect())
         }
         Command::Password { name, generate } => {
             desk.user(&name).await?;

@@ -73,6 +73,9 @@ pub struct Detail {
     /// A reason: a code or a rule, never what a resource says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// `Patient/id` of whom the caller had broken the glass: of an AuditEvent, of whom it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub glass: Vec<String>,
     /// Organisations that a handoff was opened to: hash, and name of the share.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disclosed: Vec<(i64, String)>,
@@ -165,6 +168,7 @@ impl Audit {
                 person: who.practitioner.clone(),
                 address: ctx.address.as_deref().map(Into::into),
                 token: who.token.clone(),
+                glass: who.sieve.iter().flat_map(|s| &s.glass).map(|g| g.of.clone()).collect(),
                 ..Detail::default()
             },
         }

@@ -5,7 +5,7 @@
 
 use super::conn::Sql;
 use super::dialect::Dialect;
-use crate::access::{Layer, Limit, Sieve};
+use crate::access::{Glass, Layer, Limit, Sieve};
 use crate::fhir::ResourceType;
 use crate::search::{Cond, Keys};
 
@@ -63,7 +63,11 @@ impl Sql {
                 self.push(&format!(" AND ({v}.org = 0 OR {v}.org = ")).arg(org);
                 self.push(" OR EXISTS (SELECT 1 FROM share s WHERE s.org = ").arg(org);
                 self.push(&format!(" AND s.rtype = {v}.rtype AND s.id = {v}.id AND s.until > ")).arg(now.0);
-                self.push(ONE).push(")");
+                self.push(ONE);
+                for glass in sieve.iter().flat_map(|s| &s.glass).filter(|g| g.crosses) {
+                    self.push(" OR ").of_patient(glass, v);
+                }
+                self.push(")");
                 self.sieve(sieve.as_deref(), v)
             }
         }
@@ -86,7 +90,12 @@ impl Sql {
     fn sieve(&mut self, sieve: Option<&Sieve>, v: &str) -> &mut Self {
         let Some(sieve) = sieve else { return self };
         if sieve.hidden != 0 {
-            self.push(&format!(" AND ({v}.labels & ")).arg(sieve.hidden).push(") = 0");
+            self.push(&format!(" AND (({v}.labels & ")).arg(sieve.hidden).push(") = 0");
+            for glass in &sieve.glass {
+                self.push(&format!(" OR ({v}.labels & ")).arg(sieve.hidden & !glass.lifts).push(") = 0 AND ");
+                self.of_patient(glass, v);
+            }
+            self.push(")");
         }
         for layer in &sieve.layers {
             self.layer(layer, v);
@@ -116,6 +125,13 @@ impl Sql {
             }
             self.push(")");
         }
+        self.push(")");
+    }
+
+    /// Whether the versions `v` are of a patient.
+    fn of_patient(&mut self, glass: &Glass, v: &str) {
+        self.push(&format!("(+{v}.self_key = ")).arg(glass.self_key).push(" OR ");
+        self.has_key(&glass.keys, v);
         self.push(")");
     }
 

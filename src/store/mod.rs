@@ -8,6 +8,7 @@
 //! reading `read.rs search.rs history.rs`, continuing a page `page.rs`, a database that goes away `loss.rs`.
 
 pub mod audit;
+pub mod glass;
 pub mod history;
 pub mod job;
 pub mod label;

@@ -86,7 +86,9 @@ pub(super) fn may_see(keys: Keys, limit: &Limit, version: &Version) -> Option<bo
         Limit::Everything => Some(true),
         Limit::Directory => Some(version.org == 0),
         Limit::Organization { sieve, .. } if version.org == 0 => Some(Sieve::clears(sieve.as_ref(), version.labels)),
-        Limit::Organization { sieve, .. } if !Sieve::clears(sieve.as_ref(), version.labels) => Some(false),
+        Limit::Organization { sieve, .. } if !Sieve::clears(sieve.as_ref(), version.labels) => {
+            if Sieve::may_lift(sieve.as_ref()) { None } else { Some(false) }
+        }
         Limit::Organization { sieve: Some(sieve), .. } if !sieve.layers.is_empty() => None,
         Limit::Organization { org, .. } => (keys.org(org) == version.org).then_some(true),
     }

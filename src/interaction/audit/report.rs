@@ -143,6 +143,7 @@ fn line(event: &Json, names: &BTreeMap<String, String>) -> Line {
                 .map_or_else(String::new, |a| named(a["who"]["reference"].text()));
             format!("disclosed it to {to}")
         }
+        ("110113", "110127") => "broke the glass".into(),
         ("110113", _) => "was refused".into(),
         (_, "create") => "wrote it".into(),
         (_, "read" | "vread") => "read it".into(),

@@ -53,8 +53,11 @@ impl<'a> Teller<'a> {
                 before.insert(gone.pk, v);
             }
         }
-        let called: BTreeSet<Target> =
-            rows.iter().filter(|r| r.audit.action.contains('$')).filter_map(|r| target(&r.audit.detail.on)).collect();
+        let called: BTreeSet<Target> = rows
+            .iter()
+            .filter(|r| r.audit.action.contains('$') || is_breaking(r))
+            .filter_map(|r| target(&r.audit.detail.on))
+            .collect();
         let called: Vec<Target> = called.into_iter().collect();
         let found = house.store.get_many(&Limit::Everything, &called).await?;
         let called = called.into_iter().zip(found).filter_map(|(t, v)| Some((t, v?))).collect();
@@ -74,8 +77,17 @@ impl<'a> Teller<'a> {
 
     fn tell(&self, row: &Recorded) -> Result<Vec<Told>> {
         if Happening::parse(&row.audit.action).is_some() {
-            let on = target(&row.audit.detail.on).map(|on| (on.to_string(), 0));
-            return Ok(vec![self.told(What::Happened(row.audit.action.clone()), on, None, row, &[])]);
+            let on = target(&row.audit.detail.on);
+            let about = on.as_ref().filter(|_| is_breaking(row)).and_then(|on| self.called.get(on));
+            let (patient, about) = (about.map(|v| v.target.to_string()), about.into_iter().collect::<Vec<_>>());
+            let data = on.map(|on| (on.to_string(), 0));
+            return Ok(vec![self.told(
+                What::Happened(row.audit.action.clone()),
+                data,
+                patient.as_deref(),
+                row,
+                &about,
+            )]);
         }
         let mut made: Vec<&Version> = match row.versions {
             (0, _) => Vec::new(),
@@ -166,7 +178,9 @@ impl<'a> Teller<'a> {
         let org = if row.audit.org == 0 { nobody } else { row.audit.org };
         let owners = about.iter().map(|v| v.org).filter(|owner| *owner != org && *owner != 0 && *owner != nobody);
         let owners: BTreeSet<i64> = owners.collect();
-        let detail = Detail { seen: Vec::new(), disclosed: Vec::new(), ..row.audit.detail.clone() };
+        let mut detail = Detail { seen: Vec::new(), disclosed: Vec::new(), ..row.audit.detail.clone() };
+        // Of others it was read as ever.
+        detail.glass.retain(|of| patient == Some(of.as_str()));
         let audit = crate::store::Audit { detail, ..row.audit.clone() };
         let data = data.into_iter().collect();
         let said = Said { audit, base: self.house.env.base.clone(), what, data, patient: patient.map(Into::into) };
@@ -197,6 +211,10 @@ impl<'a> Teller<'a> {
         }
         Ok(found.into_iter().collect())
     }
+}
+
+fn is_breaking(row: &Recorded) -> bool {
+    row.audit.action == Happening::BreakGlass.as_str()
 }
 
 /// Each patient; once nobody where there is none.

@@ -5,6 +5,7 @@
 //! Source: <https://hl7.org/fhir/R4/operations.html>.
 
 mod access_report;
+pub(super) mod break_glass;
 mod form;
 mod input;
 pub(super) mod meta;
@@ -47,6 +48,7 @@ impl Engine {
             Kind::Write(Write::MetaAdd | Write::MetaDelete) => self.change_meta(ctx, call).await,
             Kind::Write(Write::Message) => self.process_message(ctx, call).await,
             Kind::Write(Write::Reload) => self.reload_profiles(ctx, call).await,
+            Kind::Write(Write::BreakGlass) => self.break_glass(ctx, call).await,
             Kind::Write(_) => {
                 let prefer = call.prefer;
                 let call = self.call(ctx, call, "")?;
@@ -102,6 +104,10 @@ impl Engine {
             }
             (Kind::Write(Write::Reload), _) => {
                 let text = "$reload-profiles stores nothing that a transaction could hold together; POST it by itself";
+                return Err(Error::invalid(text).code("not-supported"));
+            }
+            (Kind::Write(Write::BreakGlass), _) => {
+                let text = "$break-glass is a request of its own, not an entry of another; POST it by itself";
                 return Err(Error::invalid(text).code("not-supported"));
             }
             (Kind::Write(kind), Scope::Instance(target)) => (kind, target),
@@ -345,7 +351,7 @@ impl Call {
             Write::Escalate => workflow::escalate(ctx, tx, programme, &self.target, params).await,
             Write::Screen => workflow::screen_stay(ctx, tx, programme, &self.target, params).await,
             Write::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
-            Write::MetaAdd | Write::MetaDelete | Write::Message | Write::Reload => {
+            Write::MetaAdd | Write::MetaDelete | Write::Message | Write::Reload | Write::BreakGlass => {
                 Err(Error::fault("operation() and transaction() carry these out themselves"))
             }
         }

@@ -6,7 +6,7 @@
 use super::Input;
 use crate::access::policy::Decision;
 use crate::access::scope::Action;
-use crate::access::{Ctx, Limit};
+use crate::access::{Ctx, Limit, Principal, Sieve};
 use crate::error::{Error, Result};
 use crate::fhir::resource::known;
 use crate::fhir::{Json, ResourceType, Target};
@@ -152,7 +152,7 @@ impl Engine {
         let list = match lists.last() {
             // The list on record knows nothing of what has labels: who is cleared for some of it gets one that does.
             Some(list) if !is_protected => (*list).clone(),
-            _ => self.reconciled_now(ctx, at).await?,
+            _ => self.reconciled_now(&behind_glass(ctx, &patient), at).await?,
         };
         Ok(Report::of(&house.programme, encounter, list, &around))
     }
@@ -173,6 +173,16 @@ impl Engine {
         let call = self.call(ctx, call, "")?;
         self.house().store.write(call).await
     }
+}
+
+/// The caller as they are cleared for this patient, whose glass they may have broken.
+fn behind_glass(ctx: &Ctx, patient: &Target) -> Ctx {
+    let of = patient.to_string();
+    let Some(sieve) = ctx.principal.sieve.as_deref() else { return ctx.clone() };
+    let lifts = sieve.glass.iter().filter(|g| g.of == of).fold(0, |set, g| set | g.lifts);
+    let sieve = Sieve { hidden: sieve.hidden & !lifts, ..sieve.clone() };
+    let principal = Principal { sieve: Some(Arc::new(sieve)), ..Principal::clone(&ctx.principal) };
+    Ctx { principal: Arc::new(principal), ..ctx.clone() }
 }
 
 /// Puts a report on record.

@@ -121,6 +121,8 @@ pub(in crate::interaction) enum Write {
     Message,
     /// Nothing that is stored: what the server goes by.
     Reload,
+    /// A grant, and no resource.
+    BreakGlass,
     /// With `preview` it answers what it would find.
     Screen,
     Escalate,

@@ -240,7 +240,9 @@ impl Event {
         let detail = &audit.detail;
         if !detail.role.is_empty() {
             agent["role"] = json!([{"coding": [{"system": OWN_ROLE, "code": detail.role}]}]);
+            let is_override = !detail.glass.is_empty() || audit.action == Happening::BreakGlass.as_str();
             let purpose = match detail.role.as_str() {
+                _ if is_override => "BTG",
                 "admin" | "auditor" | "analyst" | "super-user" | "rule-engine" => "HOPERAT",
                 "patient" => "PATRQT",
                 _ => "TREAT",

@@ -156,6 +156,7 @@ impl Said {
         shared.audit.detail.query = None;
         shared.audit.detail.why = None;
         shared.data.clear();
+        shared.audit.detail.glass.iter_mut().for_each(|of| *of = "Patient/-".into());
         shared.patient = self.patient.as_ref().map(|_| "Patient/-".into());
         shared
     }

@@ -30,7 +30,32 @@ fn patch_label(op: &str) -> Value {
     }
 }
 
-/// The seed of the demo with two doctors of the hospital: one is cleared later.
+/// The seed of the demo with two doctors of the hospital, one of whom is cleared later, and its auditor.
+pub fn seeded(settings: &mut Settings) {
+    let file = settings.dir.path().join("seed.json");
+    std::fs::write(&file, seed().to_string()).expect("a seed file");
+    settings.seed = Some(file);
+}
+
+/// A discharge of Northgate with one medicine that is labelled, claimed by Elm Street: the patient, the medicine's id, the stay's.
+pub async fn labelled_discharge(server: &TestServer) -> (String, String, String) {
+    let mut sample = discharge("04-duplicate-therapy", server.now());
+    for entry in sample.bundle["entry"].as_array_mut().expect("entries") {
+        if entry["resource"]["medicationCodeableConcept"]["text"].as_str().is_some_and(|t| t.starts_with(SECRET)) {
+            entry["resource"]["meta"] = json!({"security": [{"system": R, "code": "R"}]});
+        }
+    }
+    let hospital = server.user(sample.hospital);
+    hospital.post(&sample.bundle).await.ok();
+    let call = server.pharmacy().search("Task?code=first-call").await.remove(0);
+    server.pharmacy().operation(&format!("{}/$claim", reference(&call)), &Value::Null, Some("1")).await.ok();
+    let patient = call["for"]["reference"].as_str().expect("a patient").to_owned();
+    let found = hospital.search(&format!("MedicationRequest?patient={patient}&code:text={SECRET}")).await;
+    let id = found[0]["id"].as_str().expect("an id").to_owned();
+    let stay = found[0]["encounter"]["reference"].as_str().expect("a stay").trim_start_matches("Encounter/").to_owned();
+    (patient, id, stay)
+}
+
 fn seed() -> Value {
     let mut seed: Value = serde_json::from_str(include_str!("../../../profiles/demo/seed.json")).expect("JSON");
     for name in ["doctor", "consultant"] {
@@ -40,6 +65,8 @@ fn seed() -> Value {
         let user = json!({"name": name, "organization": "northgate", "role": "prescriber", "practitioner": name});
         seed["users"].as_array_mut().expect("users").push(user);
     }
+    let auditor = json!({"name": "northgate-audit", "organization": "northgate", "role": "auditor"});
+    seed["users"].as_array_mut().expect("users").push(auditor);
     seed
 }
 
@@ -94,26 +121,14 @@ fn preview() -> Value {
 /// Own docs/access.md: A resource with a label that needs clearance is unknown to who is not cleared, with its old versions, and so
 /// is what was made of it before the label came; what Baton makes does not speak of it; a report for who is cleared does.
 async fn what_is_labelled_is_there_for_who_is_cleared(mut settings: Settings) {
-    let file = settings.dir.path().join("seed.json");
-    std::fs::write(&file, seed().to_string()).expect("a seed file");
-    settings.seed = Some(file);
+    seeded(&mut settings);
     let mut server = TestServer::start(settings).await;
     server.at("2026-03-06T16:00:00Z");
-    let mut sample = discharge("04-duplicate-therapy", server.now());
-    for entry in sample.bundle["entry"].as_array_mut().expect("entries") {
-        if entry["resource"]["medicationCodeableConcept"]["text"].as_str().is_some_and(|t| t.starts_with(SECRET)) {
-            entry["resource"]["meta"] = json!({"security": [{"system": R, "code": "R"}]});
-        }
-    }
-    let hospital = server.user(sample.hospital);
-    hospital.post(&sample.bundle).await.ok();
+    let (patient, id, stay) = labelled_discharge(&server).await;
+    let patient = patient.trim_start_matches("Patient/").to_owned();
     let call = server.pharmacy().search("Task?code=first-call").await.remove(0);
-    server.pharmacy().operation(&format!("{}/$claim", reference(&call)), &Value::Null, Some("1")).await.ok();
-    let patient = call["for"]["reference"].as_str().expect("a patient").trim_start_matches("Patient/").to_owned();
     let list = call["focus"]["reference"].as_str().expect("a list").trim_start_matches("List/").to_owned();
-    let found = hospital.search(&format!("MedicationRequest?patient={patient}&code:text={SECRET}")).await;
-    let id = found[0]["id"].as_str().expect("an id").to_owned();
-    let stay = found[0]["encounter"]["reference"].as_str().expect("a stay").trim_start_matches("Encounter/").to_owned();
+    let hospital = server.user("northgate-ehr");
     let path = format!("MedicationRequest/{id}");
     let other = server.technician().search(&format!("MedicationRequest?patient={patient}&code:text=aspirin")).await;
     let later = reference(&other[0]);
@@ -129,7 +144,7 @@ async fn what_is_labelled_is_there_for_who_is_cleared(mut settings: Settings) {
     server.restart().await;
     let (mara, jonas) = (server.technician(), server.pharmacist());
     let (doctor, consultant) = (server.user("doctor"), server.user("consultant"));
-    let hospital = server.user(sample.hospital);
+    let hospital = server.user("northgate-ehr");
     let text = async |client: &Client, path: &str| {
         let answer = client.read(path).await;
         (answer.status, String::from_utf8_lossy(&answer.bytes).into_owned())

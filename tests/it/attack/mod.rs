@@ -7,6 +7,7 @@ mod bearer;
 mod client;
 mod external;
 mod flood;
+mod glass;
 mod grant;
 mod input;
 pub mod key;

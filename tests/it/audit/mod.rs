@@ -19,7 +19,8 @@ async fn found(server: &TestServer, query: &str, enough: impl Fn(&[Value]) -> bo
     found_by(&server.user("audit"), query, enough).await
 }
 
-async fn found_by(auditor: &Client, query: &str, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+/// Asks until enough is on record.
+pub async fn found_by(auditor: &Client, query: &str, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let started = Instant::now();
     loop {
         let events = auditor.search(&format!("AuditEvent?{query}&_count=1000")).await;

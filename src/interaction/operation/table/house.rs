@@ -157,6 +157,28 @@ pub(super) const ROWS: &[Row] = &[
         kind: Kind::Write(Write::Attempt),
     },
     Row {
+        name: "break-glass",
+        on: On::Type("Patient"),
+        levels: &[Level::Instance],
+        base: "",
+        is_whole: false,
+        text: "A person who treats sees, for a time, of this patient what organisation and security labels keep back. For reading alone; \
+            who may, how long and what for is policy. It is put on record, and so is all that is read by it.",
+        takes: &[
+            Param::must("reason", "Coding", "A reason of profiles/policy/labels.json: ETREAT or BTG of v3-ActReason."),
+            Param::must("note", "string", "Why, in words."),
+            Param::one("minutes", "integer", "How long; 60 unless given."),
+        ],
+        is_search: false,
+        gives: &[
+            Param::must("grant", "id", "Its id."),
+            Param::must("patient", "Reference", "The patient."),
+            Param::must("reason", "code", "The reason."),
+            Param::must("until", "instant", "Until when it holds."),
+        ],
+        kind: Kind::Write(Write::BreakGlass),
+    },
+    Row {
         name: "resolve",
         on: On::Type("DetectedIssue"),
         levels: &[Level::Instance],
