@@ -86,6 +86,8 @@ limits! {
     keep_alive_seconds, "keep-alive-seconds", "BATON_KEEP_ALIVE_SECONDS", 75, 1..=3_600;
     /// Connections at a time
     connections, "connections", "BATON_CONNECTIONS", 4_096, 1..=100_000;
+    /// Connections of one address at a time; 0: no limit
+    address_connections, "address-connections", "BATON_ADDRESS_CONNECTIONS", 1_000, 0..=100_000;
     /// Requests a second of one client, ten seconds' worth at once; 0: no limit
     client_rate, "client-rate", "BATON_CLIENT_RATE", 1_000, 0..=1_000_000;
     /// Requests a second of one address that is not loopback, ten seconds' worth at once; 0: no limit

@@ -3,11 +3,12 @@
 //! [`routes`] all paths on one page · [`wire`] headers in · [`body`] bodies in · [`negotiate`] media types · [`oauth`] the authorization
 //! server's paths and CORS · [`respond`]
 //! answers out, the only place of status codes and headers · [`metrics`] counters · [`tls`] the listener's certificate · [`throttle`]
-//! who asks too often.
+//! who asks too often · [`crowd`] who holds too many connections.
 //! Not for: what an interaction does (`interaction`), or who is calling (`auth`).
 //! Source: <https://hl7.org/fhir/R4/http.html>, RFC 9110.
 
 mod body;
+mod crowd;
 mod forwarded;
 mod metrics;
 mod negotiate;
@@ -85,6 +86,7 @@ pub async fn serve(house: House, listener: TcpListener, workers: usize, started:
     let rate = |rate: u64| if house.is_throttled { rate } else { 0 };
     let by_client = throttle::Throttle::by_client(rate(limits.client_rate));
     let by_address = throttle::Throttle::by_address(rate(limits.address_rate));
+    let crowd = crowd::Crowd::new(Limits::size(limits.address_connections), house.trusted_proxies.clone());
     let shared = web::Data::new(Shared {
         house,
         metrics: metrics::Metrics::default(),
@@ -93,6 +95,7 @@ pub async fn serve(house: House, listener: TcpListener, workers: usize, started:
         aside: tokio::runtime::Handle::current(),
     });
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).default_service(web::to(routes::any)))
+        .on_connect(move |connection, own| crowd.meet(connection, own))
         .workers(workers)
         .client_request_timeout(Duration::from_secs(limits.header_seconds))
         .keep_alive(Duration::from_secs(limits.keep_alive_seconds))

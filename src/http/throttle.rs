@@ -4,6 +4,7 @@
 //! when there are very many. Loopback has no limit by address: what calls from there is a proxy or this machine.
 //! Source: own rule; security contract, attack rows 26, 41, 61.
 
+use super::crowd::name_of;
 use crate::error::{Error, Kind, Result};
 use lru::LruCache;
 use std::net::IpAddr;
@@ -52,12 +53,7 @@ impl Throttle {
     /// `TooMany`.
     pub(super) fn admit_address(&self, address: Option<IpAddr>, now: Instant) -> Result<()> {
         match address {
-            // Of an IPv6 network everybody has as many addresses as they like.
-            Some(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_none() && !ip.is_loopback() => {
-                let [a, b, c, d, ..] = ip.segments();
-                self.admit(&format!("{a:x}:{b:x}:{c:x}:{d:x}"), now)
-            }
-            Some(ip) if !ip.to_canonical().is_loopback() => self.admit(&ip.to_canonical().to_string(), now),
+            Some(ip) if !ip.to_canonical().is_loopback() => self.admit(&name_of(ip), now),
             _ => Ok(()),
         }
     }

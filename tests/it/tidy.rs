@@ -29,6 +29,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("actix_web", &["http"]),
     ("actix_http", &["http"]),
+    ("actix_tls", &["http"]),
     ("jsonwebtoken", &["auth"]),
     ("aws_lc_rs", &["auth"]),
     ("argon2", &["auth"]),

@@ -32,6 +32,7 @@ limited!(
     what_is_deep_and_long_by_leave_is_read_again: ["--json-depth", "120", "--string-bytes", "4194304"];
     includes_go_as_many_rounds_as_allowed: ["--include-depth", "1"];
     a_slow_sender_is_not_waited_for: ["--body-seconds", "1", "--header-seconds", "1"];
+    an_address_holds_so_many_connections_and_no_more: ["--address-connections", "3"];
     a_full_queue_of_writes_says_when_to_come_again: ["--write-queue", "2"];
 );
 
@@ -177,6 +178,47 @@ async fn a_slow_sender_is_not_waited_for(server: TestServer) {
     let said = half_a_request(&server, "GET /fhir/Patient HTTP/1.1\r\nHost: x\r\n").await;
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 408"), "{said}");
     assert!(start.elapsed() < Duration::from_secs(8));
+}
+
+/// security A61: A connection more than an address may hold is closed unread, and its place is free when another ends.
+async fn an_address_holds_so_many_connections_and_no_more(server: TestServer) {
+    let address = server.base.trim_start_matches("http://").trim_end_matches("/fhir");
+    let ask = format!("GET /livez HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    // What a connection hears: nothing, where it is closed.
+    let hears = async |stream: &mut TcpStream| -> String {
+        let mut said = vec![0; 512];
+        if stream.write_all(ask.as_bytes()).await.is_err() {
+            return String::new();
+        }
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut said)).await;
+        String::from_utf8_lossy(&said[..read.expect("an answer or an end").unwrap_or(0)]).into_owned()
+    };
+    let start = Instant::now();
+    let mut held = Vec::new();
+    // The harness' own connections end when they have been idle, or count: three are held in any case.
+    while held.len() < 3 {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        if hears(&mut stream).await.starts_with("HTTP/1.1 200") {
+            held.push(stream);
+            continue;
+        }
+        break;
+    }
+    assert!(!held.is_empty(), "somebody is let in");
+    let mut more = TcpStream::connect(address).await.expect("a connection");
+    assert_eq!(hears(&mut more).await, "", "one too many");
+    for stream in &mut held {
+        assert!(hears(stream).await.starts_with("HTTP/1.1 200"), "who was there stays");
+    }
+    held.pop();
+    loop {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        if hears(&mut stream).await.starts_with("HTTP/1.1 200") {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "the place of who went is free");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Keeps the database from writing for as long as it is kept itself.
