@@ -5,7 +5,8 @@
 //! Source: <https://hl7.org/fhir/R4/detectedissue.html>; own rules in `profiles/policy/README.md`.
 
 use super::Programme;
-use super::element::{self, ACT_CODE, extension, own_code};
+use super::build::FINDING;
+use super::element::{self, ACT_CODE, extension, own_code, own_identifier};
 use super::guard::Findings;
 use super::outreach::SKEW_SECONDS;
 use crate::access::{Ctx, Role};
@@ -27,6 +28,9 @@ const STEPS: [(&str, &str); 12] = [
     ("corrected", "amended"),
     ("unknown", "preliminary"),
 ];
+
+/// What may change of a decided problem: it says nothing of the problem.
+const AROUND: [&str; 4] = ["id", "meta", "language", "text"];
 
 /// Mitigations that say a prescriber was asked.
 const PRESCRIBER: [&str; 2] = ["5", "6"];
@@ -62,7 +66,7 @@ pub fn judge(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &Js
     if is_open(after) {
         report(after, findings);
     }
-    let newly = before.is_none_or(|b| b["status"] != after["status"]);
+    let newly = before.is_none_or(|b| b["status"] != after["status"] || b["mitigation"] != after["mitigation"]);
     if is_decided(after) && newly {
         decision(programme, after, findings);
     }
@@ -104,6 +108,13 @@ fn authorship(ctx: &Ctx, after: &Json, findings: &mut Findings) {
         _ => {}
     }
     future("DetectedIssue.identifiedDateTime", &after["identifiedDateTime"], ctx, findings);
+    future("DetectedIssue.identifiedPeriod.start", &after["identifiedPeriod"]["start"], ctx, findings);
+    if extension(after, "rule-fired").is_some() && !matches!(ctx.principal.role, Role::SuperUser | Role::RuleEngine) {
+        findings.refuse(
+            "DetectedIssue.extension",
+            "the extension rule-fired says that screening found it, and is the programme's",
+        );
+    }
 }
 
 fn change(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
@@ -120,15 +131,32 @@ fn change(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
             findings.refuse(format!("DetectedIssue.{name}"), format!("{name} of a drug therapy problem never changes"));
         }
     }
-    if is_decided(before) && from == to {
-        for name in ["mitigation", "severity", "code"] {
-            if before[name] != after[name] {
-                let text = format!("{name} of a decided problem changes only with status amended or corrected");
-                findings.refuse(format!("DetectedIssue.{name}"), text);
-            }
+    // By these what screening found is known again: without them it would be found anew.
+    if own_identifier(before, FINDING) != own_identifier(after, FINDING) {
+        findings.refuse("DetectedIssue.identifier", "the identifier by which screening knows a problem never changes");
+    }
+    for name in ["rule-fired", "episode"] {
+        if extension(before, name) != extension(after, name)
+            && (extension(before, name).is_some() || name == "rule-fired")
+        {
+            findings.refuse(
+                "DetectedIssue.extension",
+                format!("the extension {name} is the programme's and never changes"),
+            );
         }
     }
     let (old, new) = (before["mitigation"].items(), after["mitigation"].items());
+    // What was amended may be amended again: that it says what more was done tells it from a change in silence.
+    let is_more = matches!(to, "amended" | "corrected") && new.len() > old.len();
+    if is_decided(before) && from == to && !is_more {
+        for name in differing(before, after).filter(|name| !AROUND.contains(name)) {
+            let text = format!(
+                "{name} of a decided problem changes only with status amended or corrected; where it is amended already, with one \
+                 more mitigation"
+            );
+            findings.refuse(format!("DetectedIssue.{name}"), text);
+        }
+    }
     if is_decided(before) && !new.starts_with(old) {
         findings.refuse(
             "DetectedIssue.mitigation",
@@ -144,6 +172,13 @@ fn change(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
             );
         }
     }
+}
+
+/// Members that two trees do not have alike, each once.
+fn differing<'j>(a: &'j Json, b: &'j Json) -> impl Iterator<Item = &'j str> {
+    let names = |json: &'j Json| json.as_object().into_iter().flat_map(|o| o.iter().map(|(name, _)| name));
+    let lost = names(b).filter(|name| a.get(name).is_none());
+    names(a).chain(lost).filter(|name| a[*name] != b[*name])
 }
 
 /// What a decision needs.

@@ -10,6 +10,7 @@ use super::guard::Findings;
 use super::{Programme, task};
 use crate::clock::Instant;
 use crate::fhir::{Json, Target};
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 
 const LOINC: &str = "http://loinc.org";
@@ -27,9 +28,9 @@ const LISTS: [(&str, Group); 5] = [
 /// LOINC's code of the working list: what the patient takes.
 pub const WORKING: &str = "10160-0";
 
-/// FHIR's own codes of what changed on a list, and those that end a medicine: cancelled, ceased.
+/// FHIR's own codes of what changed on a list, and those by which a medicine is not to be taken: cancelled, ceased, suspended.
 const CHANGES: &str = "urn:oid:1.2.36.1.2001.1001.101.104.16592";
-const CEASED: [&str; 2] = ["03", "05"];
+const CEASED: [&str; 3] = ["03", "05", "06"];
 
 /// Which of the lists a line belongs to. The order is that of the working list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,15 +124,27 @@ pub fn lines(programme: &Programme, stay: &Stay, resources: &[&Json]) -> Lines {
     let mut lists: Vec<(Group, Option<Target>, &Json)> =
         grouped.filter_map(|l| Some((list_group(stay, l, base)?, element::target_of(l), *l))).collect();
     lists.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    let all: Vec<&Json> = lists.iter().map(|(.., list)| *list).collect();
+    lists.retain(|(.., list)| !all.iter().any(|other| replaces(other, list, &programme.env.zone)));
+    let by_target: BTreeMap<Target, &Json> =
+        resources.iter().filter_map(|r| Some((element::target_of(r)?, *r))).collect();
     for (group, _, list) in lists {
         for entry in list["entry"].items() {
             let Some(item) = leads_to(&entry["item"], base) else { continue };
+            let own = by_target.get(&item).map_or(Own::Goes, |r| own(r));
+            if own == Own::Void {
+                continue;
+            }
             let ends = entry["deleted"].as_bool() == Some(true)
                 || CEASED.iter().any(|code| has_code(&entry["flag"], CHANGES, code));
             match groups.get_mut(&item) {
                 // A list of changes takes away what another list has.
                 Some(place) if ends => place.is_ended = true,
                 Some(place) if place.is_ended && place.group == group => {}
+                _ if own == Own::Ended && !ends => {
+                    let why = "a list of the hospital names it, and it says of itself that it is not taken";
+                    groups.insert(item, Place { group, is_ended: true, why });
+                }
                 _ if entry["deleted"].as_bool() == Some(true) => {}
                 _ => drop(groups.insert(item, Place { group, is_ended: ends, why: "a list of the hospital names it" })),
             }
@@ -140,8 +153,6 @@ pub fn lines(programme: &Programme, stay: &Stay, resources: &[&Json]) -> Lines {
             sent = Sent::NoneKnown;
         }
     }
-    let by_target: BTreeMap<Target, &Json> =
-        resources.iter().filter_map(|r| Some((element::target_of(r)?, *r))).collect();
     let entry = |(target, place): (Target, Place)| Entry {
         group: place.group,
         name: by_target.get(&target).map(|r| name(r)).unwrap_or_default(),
@@ -183,12 +194,44 @@ fn name(resource: &Json) -> String {
 
 fn list_group(stay: &Stay, list: &Json, base: &str) -> Option<Group> {
     if element::is_of_programme(list)
-        || list["status"].text() == "entered-in-error"
+        || matches!(list["status"].text(), "entered-in-error" | "retired")
         || encounter_of(list, base).as_ref() != Some(&stay.encounter)
     {
         return None;
     }
     LISTS.iter().find(|(code, _)| has_code(&list["code"], LOINC, code)).map(|(_, group)| *group)
+}
+
+/// Whether a list takes the place of another: both say all there is, by the same code, and the one is newer by its own date.
+fn replaces(newer: &Json, older: &Json, zone: &TimeZone) -> bool {
+    let is_whole = |list: &Json| list["mode"].text() != "changes";
+    let date = |list: &Json| element::earliest(list["date"].text(), zone);
+    let same = || newer["code"]["coding"] == older["code"]["coding"];
+    is_whole(newer) && is_whole(older) && same() && date(newer).zip(date(older)).is_some_and(|(new, old)| new > old)
+}
+
+/// What a medication resource says of itself, whatever list names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Goes,
+    /// It is not taken, or not now.
+    Ended,
+    /// It never was, or is no order yet.
+    Void,
+}
+
+fn own(resource: &Json) -> Own {
+    let is_order = element::type_of(resource) == "MedicationRequest";
+    if is_order && (resource["doNotPerform"].as_bool() == Some(true)) {
+        return Own::Ended;
+    }
+    match resource["status"].text() {
+        "entered-in-error" | "cancelled" | "draft" => Own::Void,
+        _ if is_order && matches!(resource["intent"].text(), "proposal" | "option") => Own::Void,
+        "stopped" | "not-taken" | "on-hold" => Own::Ended,
+        "completed" if element::type_of(resource) == "MedicationStatement" => Own::Ended,
+        _ => Own::Goes,
+    }
 }
 
 /// Where a resource stands.
@@ -226,7 +269,8 @@ fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place
     };
     match element::type_of(resource) {
         "MedicationRequest" => {
-            if matches!(status, "cancelled" | "entered-in-error" | "draft") {
+            let own = own(resource);
+            if own == Own::Void {
                 return None;
             }
             let written = at("authoredOn");
@@ -240,12 +284,18 @@ fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place
                 return match status {
                     _ if !ours => None,
                     "stopped" => ended(Group::Discharge, "a discharge order that was stopped"),
+                    "on-hold" => ended(Group::Discharge, "a discharge order that is on hold"),
+                    _ if own == Own::Ended => ended(Group::Discharge, "a discharge order not to give it"),
                     _ => on(Group::Discharge, why),
                 };
             }
             if status == "stopped" {
                 let ours = of_stay == Some(true) && category(&["community"]);
                 return ours.then_some(Place { group: Group::Home, is_ended: true, why: "the stay stopped it" });
+            }
+            if resource["doNotPerform"].as_bool() == Some(true) {
+                let why = "an order of the stay not to take it";
+                return if of_stay == Some(true) { ended(Group::Home, why) } else { None };
             }
             if category(&["inpatient"]) {
                 return if of_stay == Some(true) { on(Group::Stay, "its category is inpatient") } else { None };

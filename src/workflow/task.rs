@@ -37,7 +37,7 @@ enum Who {
 }
 
 /// (from, to, whose step). What is not here is not allowed. Giving back (received, accepted → requested) is `$release` only.
-const STEPS: [(&str, &str, Who); 22] = [
+const STEPS: [(&str, &str, Who); 23] = [
     ("draft", "requested", Who::Requester),
     ("draft", "cancelled", Who::Requester),
     ("draft", "entered-in-error", Who::Requester),
@@ -60,13 +60,14 @@ const STEPS: [(&str, &str, Who); 22] = [
     ("in-progress", "entered-in-error", Who::Requester),
     ("on-hold", "in-progress", Who::Owner),
     ("on-hold", "failed", Who::Owner),
+    ("on-hold", "entered-in-error", Who::Requester),
 ];
 
 /// Statuses that nothing follows.
 const FINAL: [&str; 5] = ["completed", "cancelled", "rejected", "failed", "entered-in-error"];
 
 /// What stays as the programme wrote it.
-const FIXED: [&str; 11] = [
+const FIXED: [&str; 13] = [
     "authoredOn",
     "basedOn",
     "code",
@@ -75,6 +76,8 @@ const FIXED: [&str; 11] = [
     "for",
     "groupIdentifier",
     "identifier",
+    "input",
+    "instantiatesCanonical",
     "intent",
     "performerType",
     "requester",
@@ -163,6 +166,9 @@ fn change(ctx: &Ctx, before: &Json, after: &Json, findings: &mut Findings) {
         if before[name] != after[name] {
             findings.refuse(format!("Task.{name}"), format!("{name} of a Task of the programme never changes"));
         }
+    }
+    if !after["note"].items().starts_with(before["note"].items()) {
+        findings.refuse("Task.note", "notes of a Task of the programme stay; new ones come after them");
     }
     if candidates(before) != candidates(after) {
         findings.refuse("Task.extension", "who may claim a Task is the programme's to say");

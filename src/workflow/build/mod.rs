@@ -11,7 +11,7 @@ mod task;
 
 pub use finding::{FINDING, device, finding, finding_at, high_risk};
 pub use notice::{NOTICE, notice};
-pub use reconciled::{list, news, reconciliation, sources};
+pub use reconciled::{NONE_KNOWN, list, news, reconciliation, sources};
 pub use record::{provenance, refusal, unreachable};
 pub use task::{TaskFrame, abort, adopt_abort, end_task, hold_task, offer_to, review, task, urgency};
 

@@ -16,6 +16,9 @@ use crate::workflow::reconcile::{Kind, Outcome, Reconciled, Source};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// The note of a list where the hospital says that there are no medicines.
+pub const NONE_KNOWN: &str = "The hospital says that the patient went home without medicines.";
+
 /// The working medication list.
 #[must_use]
 pub fn list(programme: &Programme, at: &Addresses, stay: &Stay, patient: &Target, reconciled: &Reconciled) -> Json {
@@ -35,7 +38,7 @@ pub fn list(programme: &Programme, at: &Addresses, stay: &Stay, patient: &Target
     match reconciled.sent {
         Sent::Some => {}
         Sent::NoneKnown => {
-            list["note"] = json!([{"text": "The hospital says that the patient went home without medicines."}]);
+            list["note"] = json!([{"text": NONE_KNOWN}]);
         }
         Sent::Nothing => {
             list["note"] = json!([{"text": "The hospital has not said which medicines the patient went home with. That does not mean none."}]);

@@ -312,3 +312,55 @@ fn what_was_done_stays_on_record_and_nothing_is_deleted() {
         assert_ne!(verdict(&world.change("mara", &dtp, |d| d.set(name, Json::from(value)))), 200, "{name}");
     }
 }
+
+#[test]
+fn what_screening_found_stays_known_and_what_is_decided_changes_aloud() {
+    let fired = json!([{"url": "http://baton.example/fhir/StructureDefinition/rule-fired",
+        "extension": [{"url": "rule", "valueCode": "duplicate"}]}]);
+    let found = json!([{"system": "http://baton.example/fhir/sid/finding", "value": "e1/duplicate/aspirin/0"}]);
+    let decided = json!({"status": "final", "extension": resolution("no-action"), "identifier": found});
+    let open = json!({"extension": fired, "identifier": found});
+    let done = |who: &str| mitigation("1", &format!("Practitioner/{who}"), "2026-11-25T20:59:00Z");
+    for (there, who, change, answer, at) in [
+        (&open, "mara", json!({"identifier": null}), 422, "DetectedIssue.identifier"),
+        (&open, "jonas", json!({"extension": null}), 422, "DetectedIssue.extension"),
+        (&open, "mara", json!({"detail": "Both in the morning."}), 200, ""),
+        (&decided, "jonas", json!({"identifier": null}), 422, "DetectedIssue.identifier"),
+        (&decided, "mara", json!({"detail": "Otherwise."}), 422, "DetectedIssue.detail"),
+        (&decided, "mara", json!({"implicated": null}), 422, "DetectedIssue.implicated"),
+        (&decided, "mara", json!({"evidence": [{"detail": [{"reference": "List/x"}]}]}), 422, "DetectedIssue.evidence"),
+        (&decided, "jonas", json!({"mitigation": done("jonas")}), 422, "DetectedIssue.mitigation"),
+        (&decided, "jonas", json!({"status": "amended", "mitigation": done("jonas")}), 200, ""),
+    ] {
+        let (mut world, dtp) = World::with_problem();
+        let org = world.memory.held[&dtp].org;
+        let mut stored: Json = with(&problem(), there.clone()).into();
+        stored.set("meta", Json::from(json!({"versionId": "2"})));
+        world.memory.client(stored, org);
+        let result = world.change(who, &dtp, |d| {
+            for (name, value) in change.as_object().unwrap() {
+                if value.is_null() {
+                    d.remove(name);
+                } else {
+                    d.set(name, Json::from(value.clone()));
+                }
+            }
+        });
+        assert_eq!(verdict(&result), answer, "{who} {change}: {result:?}");
+        if let Err(error) = &result {
+            assert!(error.issues.iter().any(|i| i.expression == at), "{who} {change}: {error}");
+            continue;
+        }
+        if change["status"] == "amended" {
+            // Once more, with what more was done; never by taking away.
+            let more = |n: usize| mitigation("1", "Practitioner/jonas", &format!("2026-11-25T20:5{n}:30Z"))[0].clone();
+            world.change("jonas", &dtp, |d| d.push("mitigation", Json::from(more(9)))).unwrap();
+            assert_eq!(verdict(&world.change("jonas", &dtp, |d| d.set("detail", "x"))), 422, "in silence");
+            assert_eq!(verdict(&world.change("mara", &dtp, |d| d.push("mitigation", Json::from(more(8))))), 403);
+        }
+    }
+    let (mut world, _) = World::with_problem();
+    let mut forged = with(&problem(), json!({"extension": fired}));
+    forged["id"] = "forged".into();
+    assert_eq!(verdict(&world.write("mara", vec![forged])), 422, "nobody speaks for screening");
+}

@@ -96,3 +96,88 @@ fn a_list_outweighs_what_its_lines_look_like_and_says_what_was_sent() {
         "none at home says nothing about the discharge"
     );
 }
+
+#[test]
+fn what_a_medicine_says_of_itself_holds_whatever_list_names_it() {
+    let programme = crate::workflow::Programme::for_tests();
+    let stay = Stay::of(&programme, &encounter().into()).unwrap();
+    let list: Json = json!({"resourceType": "List", "id": "l", "status": "current", "mode": "snapshot",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "10183-2"}]}, "subject": {"reference": "Patient/p"},
+        "encounter": {"reference": "Encounter/e"}, "entry": [{"item": {"reference": "MedicationRequest/r"}}, {"item": {"reference": "MedicationStatement/home"}}]})
+    .into();
+    let with = |mut resource: Value, rest: Value| -> Json {
+        for (name, value) in rest.as_object().unwrap() {
+            resource[name] = value.clone();
+        }
+        resource.into()
+    };
+    let order = |rest: Value| with(request(Some("discharge"), Some("e"), "active", "2026-11-25T19:00:00Z"), rest);
+    let stated = |rest: Value| with(home_medicine(), rest);
+    let goes = Some(("discharge", false));
+    let ends = Some(("discharge", true));
+    for (resource, is) in [
+        (order(json!({})), goes),
+        (order(json!({"status": "completed"})), goes),
+        (order(json!({"status": "on-hold"})), ends),
+        (order(json!({"status": "stopped"})), ends),
+        (order(json!({"doNotPerform": true})), ends),
+        (order(json!({"status": "cancelled"})), None),
+        (order(json!({"status": "entered-in-error"})), None),
+        (order(json!({"intent": "proposal"})), None),
+        (stated(json!({})), goes),
+        (stated(json!({"status": "stopped"})), ends),
+        (stated(json!({"status": "not-taken"})), ends),
+        (stated(json!({"status": "completed"})), ends),
+        (stated(json!({"status": "on-hold"})), ends),
+        (stated(json!({"status": "entered-in-error"})), None),
+    ] {
+        let found = lines(&programme, &stay, &[&resource, &list]);
+        let target = crate::workflow::element::target_of(&resource).unwrap();
+        let line = found.lines.iter().find(|e| e.target == target).map(|e| (e.group.code(), e.is_ended));
+        assert_eq!(line, is, "{resource:?}");
+    }
+    // Without a list, too.
+    for (resource, is) in [
+        (order(json!({"status": "on-hold"})), ends),
+        (order(json!({"doNotPerform": true})), ends),
+        (order(json!({"intent": "option"})), None),
+    ] {
+        let found = lines(&programme, &stay, &[&resource]);
+        assert_eq!(found.lines.first().map(|e| (e.group.code(), e.is_ended)), is, "{resource:?}");
+    }
+}
+
+#[test]
+fn a_list_that_was_withdrawn_or_replaced_says_nothing() {
+    let programme = crate::workflow::Programme::for_tests();
+    let stay = Stay::of(&programme, &encounter().into()).unwrap();
+    let home: Json = home_medicine().into();
+    let list = |id: &str, rest: Value| -> Json {
+        let mut out = json!({"resourceType": "List", "id": id, "status": "current", "mode": "snapshot",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "10183-2"}]}, "subject": {"reference": "Patient/p"},
+            "encounter": {"reference": "Encounter/e"}});
+        for (name, value) in rest.as_object().unwrap() {
+            out[name] = value.clone();
+        }
+        out.into()
+    };
+    let entry = |flag: &str| {
+        json!([{"item": {"reference": "MedicationStatement/home"},
+        "flag": {"coding": [{"system": "urn:oid:1.2.36.1.2001.1001.101.104.16592", "code": flag}]}}])
+    };
+    let of = |lists: &[Json]| {
+        let all: Vec<&Json> = std::iter::once(&home).chain(lists).collect();
+        let found = lines(&programme, &stay, &all);
+        (found.lines[0].group.code(), found.lines[0].is_ended)
+    };
+    let with = list("a", json!({"date": "2026-11-25T18:00:00Z", "entry": entry("01")}));
+    let without = |date: &str| {
+        let reason = json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/list-empty-reason", "code": "nilknown"}]});
+        list("b", json!({"date": date, "emptyReason": reason}))
+    };
+    assert_eq!(of(&[with.clone()]), ("discharge", false));
+    assert_eq!(of(&[list("a", json!({"status": "retired", "entry": entry("01")}))]), ("home", false));
+    assert_eq!(of(&[list("a", json!({"entry": entry("06")}))]), ("home", true), "suspended");
+    assert_eq!(of(&[with.clone(), without("2026-11-25T19:00:00Z")]), ("home", false), "the newer list counts");
+    assert_eq!(of(&[with, without("2026-11-25T17:00:00Z")]), ("discharge", false), "an older one does not");
+}

@@ -74,7 +74,7 @@ impl<'a> Case<'a> {
         around.sort_by_key(|r| (element::type_of(r), r["id"].text()));
         around.dedup_by_key(|r| (element::type_of(r), r["id"].text()));
         let of = |rtype: &str| -> Vec<&'a Json> {
-            let ours = |r: &&&Json| element::type_of(r) == rtype && !element::is_of_programme(r);
+            let ours = |r: &&&Json| element::type_of(r) == rtype && !element::is_of_programme(r) && !is_void(r);
             around.iter().filter(ours).copied().collect()
         };
         let days = encounter.and_then(|e| {
@@ -108,6 +108,13 @@ impl<'a> Case<'a> {
             now: Some(now),
         }
     }
+}
+
+/// Whether a resource says of itself that what it tells is not so, or did not come to be.
+fn is_void(resource: &Json) -> bool {
+    let verification = element::codings(&resource["verificationStatus"]);
+    matches!(resource["status"].text(), "entered-in-error" | "cancelled" | "not-done" | "planned")
+        || verification.iter().any(|(_, code)| matches!(*code, "refuted" | "entered-in-error"))
 }
 
 /// An expression that says yes or no of a case.

@@ -3,6 +3,7 @@
 //! Source: <https://hl7.org/fhir/R4/documents.html>, <https://hl7.org/fhir/R4/composition.html>.
 
 use super::page::{escaped, facts, table};
+use super::table::DISCHARGE;
 use super::{Report, sections};
 use crate::access::Ctx;
 use crate::fhir::{Json, Target, meta};
@@ -66,7 +67,9 @@ pub fn composition(programme: &Programme, report: &Report) -> Json {
             out["entry"] = Value::Array(entries);
         } else if s.rows.is_empty() {
             let system = "http://terminology.hl7.org/CodeSystem/list-empty-reason";
-            out["emptyReason"] = json!({"coding": [{"system": system, "code": "unavailable"}]});
+            let says_none = s.code.1 == DISCHARGE && report.says_none();
+            let code = if says_none { "nilknown" } else { "unavailable" };
+            out["emptyReason"] = json!({"coding": [{"system": system, "code": code}]});
         }
         out
     };

@@ -125,6 +125,14 @@ pub struct Signature {
     pub is_current: bool,
 }
 
+impl Report {
+    /// Whether the hospital says that the patient went home without medicines: not the same as having said nothing.
+    #[must_use]
+    pub fn says_none(&self) -> bool {
+        self.list["note"].items().iter().any(|n| n["text"].text() == super::build::NONE_KNOWN)
+    }
+}
+
 /// All that a report tells.
 #[derive(Debug, Clone, Default)]
 pub struct Report {

@@ -149,8 +149,11 @@ pub fn html(programme: &Programme, report: &Report, language: &str) -> String {
     };
     let mut out = format!("<h1>{}</h1><p><b>{}</b></p>", say("title"), escaped(&report.patient_name()));
     let times = ["morning", "noon", "evening", "night"];
+    // Where nothing is known of before the stay, nothing is said to be new.
+    let knows_home = report.rows.iter().any(|r| r.sources.iter().any(|s| s.list == "home"));
     if report.taken().next().is_none() {
-        out.push_str(&format!("<p>{}</p>", say("none")));
+        let code = if report.says_none() { "no-medicines" } else { "none" };
+        out.push_str(&format!("<p>{}</p>", say(code)));
     } else {
         out.push_str(&format!("<p>{}</p><table><thead><tr><th>{}</th>", say("take"), say("medicine")));
         for time in times {
@@ -172,7 +175,7 @@ pub fn html(programme: &Programme, report: &Report, language: &str) -> String {
             let needed = regimen.directions.iter().any(|d| d.is_needed);
             let mut below: Vec<String> = Vec::new();
             below.extend(needed.then(|| words.say("needed")));
-            below.extend((row.outcome == "new").then(|| words.say("new")));
+            below.extend((row.outcome == "new" && knows_home).then(|| words.say("new")));
             below.extend((row.outcome == "changed").then(|| words.say("changed")));
             below.extend(
                 (!row.is_settled && !matches!(row.outcome.as_str(), "new" | "changed")).then(|| words.say("ask")),

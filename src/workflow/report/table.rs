@@ -2,6 +2,7 @@
 
 use super::{Report, Row, words};
 use crate::fhir::Json;
+use crate::workflow::build::NONE_KNOWN;
 
 /// One section.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Section {
 }
 
 const LOINC: &str = "http://loinc.org";
+/// LOINC's code of the discharge medicines.
+pub(super) const DISCHARGE: &str = "10183-2";
 const OWN: &str = "http://baton.example/fhir/CodeSystem/report-section";
 
 /// The sections, in the order in which they are read at a counter.
@@ -40,7 +43,8 @@ pub fn sections(report: &Report) -> Vec<Section> {
         let text = format!("has changed since {} attested it on {}", signature.who, signature.at);
         asked.insert(0, vec!["The list".into(), text]);
     }
-    for note in report.list["note"].items() {
+    // That there are none is an answer, and no question.
+    for note in report.list["note"].items().iter().filter(|n| n["text"].text() != NONE_KNOWN) {
         asked.insert(0, vec!["The list".into(), note["text"].text().into()]);
     }
     let list = |code: &str| -> (Vec<Vec<String>>, Vec<String>) {
@@ -72,6 +76,7 @@ pub fn sections(report: &Report) -> Vec<Section> {
         let reactions = a["reaction"].items().iter().flat_map(|r| r["manifestation"].items()).map(words);
         vec![words(&a["code"]), a["criticality"].text().to_string(), reactions.collect::<Vec<_>>().join(", ")]
     };
+    let no_discharge = if report.says_none() { NONE_KNOWN } else { "No discharge medicines are known here." };
     vec![
         Section {
             title: "Open questions",
@@ -92,7 +97,7 @@ pub fn sections(report: &Report) -> Vec<Section> {
             empty: "Nothing changed.",
             entries: references(&mut changes.iter().copied()),
         },
-        medicines("Medicines at discharge", "10183-2", "discharge", "No discharge medicines are known here."),
+        medicines("Medicines at discharge", DISCHARGE, "discharge", no_discharge),
         medicines("Medicines at home before the stay", "42346-7", "home", "No medicines at home are known here."),
         medicines("Medicines in the stay", "29549-3", "stay", "No medicines of the stay are known here."),
         medicines("As told since", "10160-0", "told", "Nothing has been told yet."),

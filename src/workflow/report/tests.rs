@@ -217,3 +217,38 @@ fn a_report_of_nothing_says_so() {
     assert!(patient::html(&programme, &report, "en").contains("No list of medicines has come"));
     assert!(pdf::pdf(&report).len() > 500);
 }
+
+#[test]
+fn no_medicines_is_an_answer_and_where_home_is_not_known_nothing_is_new() {
+    let mut world = World::new();
+    let none = json!({"resourceType": "List", "id": "none", "status": "current", "mode": "snapshot",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "10183-2"}]}, "subject": {"reference": "Patient/p"},
+        "encounter": {"reference": "Encounter/e"},
+        "emptyReason": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/list-empty-reason", "code": "nilknown"}]}});
+    world.write("hospital", vec![patient(), encounter(), none]).unwrap();
+    let of_none = report(&world);
+    let sheet = patient::html(&world.programme, &of_none, "en");
+    assert!(sheet.contains("you need no medicines now") && !sheet.contains("No list of medicines"), "{sheet}");
+    assert!(patient::html(&world.programme, &of_none, "es").contains("ahora no necesita medicinas"));
+    let bundle = document::bundle(&world.programme, &of_none);
+    let section = |code: &str| {
+        let sections = bundle["entry"][0]["resource"]["section"].items();
+        sections.iter().find(|s| s["code"]["coding"][0]["code"].text() == code).unwrap().clone()
+    };
+    assert_eq!(section("10183-2")["emptyReason"]["coding"][0]["code"].text(), "nilknown");
+    assert!(section("10183-2")["text"]["div"].text().contains("went home without medicines"));
+    assert!(!section("open-questions")["text"]["div"].text().contains("without medicines"), "an answer is no question");
+
+    for knows_home in [false, true] {
+        let mut world = World::new();
+        let mut all = vec![patient(), encounter(), prescription("m", None)];
+        if knows_home {
+            let mut home = home_medicine();
+            home["medicationCodeableConcept"] = json!({"text": "metformin 500 MG Oral Tablet"});
+            all.push(home);
+        }
+        world.write("hospital", all).unwrap();
+        let sheet = patient::html(&world.programme, &report(&world), "en");
+        assert_eq!(sheet.contains("New."), knows_home, "{sheet}");
+    }
+}

@@ -88,7 +88,7 @@ fn hospital_takes_the_last_values_of_the_stay() {
     let lab = |id: &str, code: &str, value: f64, at: &str| {
         json!({"resourceType": "Observation", "id": id, "encounter": {"reference": "Encounter/e"},
             "code": {"coding": [{"system": "http://loinc.org", "code": code}]}, "effectiveDateTime": at,
-            "valueQuantity": {"value": value}})
+            "valueQuantity": {"value": value, "unit": if code == "718-7" { "g/dL" } else { "mmol/L" }}})
     };
     let procedure = json!({"resourceType": "Procedure", "id": "x", "encounter": {"reference": "Encounter/e"}});
     for (haemoglobin, sodium, days, points, level) in [
@@ -109,6 +109,41 @@ fn hospital_takes_the_last_values_of_the_stay() {
         let scored = score("hospital", encounter, around);
         assert_eq!(scored.total, Some((points, level.to_string())), "{scored:?}");
     }
+    // 95 g/L is 9.5 g/dL: a value in another unit, or in none, is not known, and is not taken for what it is not.
+    for quantity in
+        [json!({"value": 95, "unit": "g/L"}), json!({"value": 8.7, "unit": "mmol/L"}), json!({"value": 9.5})]
+    {
+        let mut haemoglobin = lab("a", "718-7", 0.0, "2026-11-25T06:00:00Z");
+        haemoglobin["valueQuantity"] = quantity;
+        let scored = score("hospital", stay(3, Some(true)), vec![haemoglobin]);
+        assert!(scored.missing.iter().any(|m| m.ends_with("(H)")), "{scored:?}");
+    }
+}
+
+#[test]
+fn what_never_was_counts_for_no_score() {
+    let condition = |rest: Value| {
+        let mut out = json!({"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/p"},
+            "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "I50.9"}]}});
+        for (name, value) in rest.as_object().unwrap() {
+            out[name] = value.clone();
+        }
+        out
+    };
+    let verified = |code: &str| json!({"verificationStatus": {"coding": [{"code": code}]}});
+    let comorbidity = |around: Vec<Value>| {
+        let scored = score("lace", stay(3, Some(true)), around);
+        scored.known.iter().find(|(name, ..)| name.starts_with("Comorbid")).map(|(_, _, points)| *points)
+    };
+    let confirmed = comorbidity(vec![condition(verified("confirmed"))]);
+    assert!(confirmed.is_some_and(|points| points > 0), "{confirmed:?}");
+    for code in ["refuted", "entered-in-error"] {
+        assert_eq!(comorbidity(vec![condition(verified(code))]), comorbidity(vec![]), "{code}");
+    }
+    let mut called_off = visit("v", "EMER", "2026-10-01");
+    called_off["status"] = "cancelled".into();
+    let of = |around: Vec<Value>| score("lace", stay(3, Some(true)), around).known;
+    assert_eq!(of(vec![called_off]), of(vec![]));
 }
 
 #[test]

@@ -69,6 +69,7 @@ fn every_step_of_an_owned_task_for_every_caller_as_a_table() {
         "received>entered-in-error",
         "accepted>entered-in-error",
         "in-progress>entered-in-error",
+        "on-hold>entered-in-error",
     ];
     for from in STATUSES {
         for to in STATUSES.into_iter().filter(|to| *to != from) {
@@ -215,6 +216,7 @@ fn what_has_ended_takes_notes_of_an_administrator_only() {
     for (who, name, answer) in [
         ("root", "note", 200),
         ("super", "note", 200),
+        ("root", "notes lost", 422),
         ("mara", "note", 403),
         ("jonas", "note", 403),
         ("hospital", "note", 403),
@@ -222,8 +224,12 @@ fn what_has_ended_takes_notes_of_an_administrator_only() {
         ("mara", "output", 422),
     ] {
         let mut after = before.clone();
-        let value = if name == "description" { json!("x") } else { json!([{"text": "x", "type": {"text": "x"}}]) };
-        after.set(name, Json::from(value));
+        match name {
+            "description" => after.set(name, "x"),
+            "note" => after.push(name, Json::from(json!({"text": "x"}))),
+            "notes lost" => after.set("note", Json::from(json!([{"text": "x"}]))),
+            _ => after.set(name, Json::from(json!([{"text": "x", "type": {"text": "x"}}]))),
+        }
         let got = verdict(guard(&world.ctx(who), &world.programme, Some(&before), Some(&after)));
         assert_eq!(got, answer, "{who} {name}");
     }
