@@ -35,6 +35,10 @@ pub struct Criteria {
     pub consent_purposes: Vec<(String, String)>,
     /// Days after discharge in which a new stay counts as a readmission: first and last.
     pub readmission_days: (i64, i64),
+    /// `Encounter.hospitalization.admitSource` of who comes from another ward or house: (system, code).
+    pub transfer_sources: Vec<(String, String)>,
+    /// Hours between two stays of one hospital up to which they are one, where the second does not say where the patient came from.
+    pub transfer_hours: i64,
     /// What else must hold, by the site: risk, conditions, medicines.
     pub needs: Vec<Need>,
 }
@@ -155,6 +159,10 @@ pub fn read(file: &str, group: &Json, is_code: &dyn Fn(&str, &str) -> bool, comp
             "medicines" => set(&mut criteria.min_medicines, number(low)),
             "consent" => set(&mut criteria.consent_scopes, Some(pairs()).filter(|p| !p.is_empty())),
             "consent-purpose" => set(&mut criteria.consent_purposes, Some(pairs()).filter(|p| !p.is_empty())),
+            "transfer-source" => set(&mut criteria.transfer_sources, Some(pairs()).filter(|p| !p.is_empty())),
+            "transfer-gap" => {
+                set(&mut criteria.transfer_hours, number(characteristic["valueQuantity"]["value"].as_i64()))
+            }
             "readmission-window" => {
                 let high = number(range["high"]["value"].as_i64());
                 set(&mut criteria.readmission_days, number(low).zip(high))

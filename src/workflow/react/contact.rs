@@ -11,6 +11,7 @@ use crate::workflow::discharge::is_dead;
 use crate::workflow::element::{self, leads_to_a, patient_of};
 use crate::workflow::records::Records;
 use crate::workflow::{Change, build, outreach};
+use std::collections::BTreeSet;
 
 /// HL7's kinds of Communications.
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/communication-category";
@@ -29,7 +30,7 @@ const MATERIAL: [(&str, &str); 3] =
 const SPEAKERS: [&str; 3] = ["Practitioner", "PractitionerRole", "Organization"];
 
 impl<R: Records> Round<'_, R> {
-    /// Nobody of a pharmacy writes or speaks to a patient who has died, or does not want it.
+    /// Nobody of a pharmacy writes or speaks to a patient who has died or does not want it, nor to who cares for them.
     pub(super) async fn no_outreach(&mut self, change: &Change) -> Result<()> {
         let goes_out = |r: &&Json| matches!(r["status"].text(), "preparation" | "in-progress" | "completed" | "active");
         let Some(said) = change.after.as_ref().filter(goes_out) else { return Ok(()) };
@@ -38,20 +39,39 @@ impl<R: Records> Round<'_, R> {
         if was_out || !OF_A_PHARMACY.contains(&self.ctx.principal.role) || outreach::is_attempt(said) {
             return Ok(());
         }
-        let base = self.base().to_string();
-        let Some(patient) = patient_of(said, &base) else { return Ok(()) };
-        if !said["recipient"].items().iter().any(|r| element::leads_to(r, &base).as_ref() == Some(&patient)) {
+        let recipients = said["recipient"].items();
+        if !recipients.is_empty() && recipients.iter().all(|r| is_professional(r, self.base())) {
             return Ok(());
         }
         let at = format!("{}.recipient", change.target.rtype);
-        let record = self.desk.get(&patient).await?.unwrap_or_default();
-        if is_dead(&record, self.now()) {
-            self.findings.refuse(at, "the patient has died: nobody writes or speaks to them");
-        } else if self.refuses(&patient, false).await? {
-            let text = "the patient does not want to be followed up (a Consent in force says so): nobody writes or speaks to them";
-            self.findings.refuse(at, text);
+        for patient in self.patients_of(said).await? {
+            let record = self.desk.get(&patient).await?.unwrap_or_default();
+            if is_dead(&record, self.now()) {
+                let text = "the patient has died: nobody writes or speaks to them or theirs; to professionals, name each as recipient";
+                self.findings.refuse(at.as_str(), text);
+            } else if self.refuses(&patient, false).await? {
+                let text = "the patient does not want to be followed up (a Consent in force says so): nobody writes or speaks to them or theirs; to professionals, name each as recipient";
+                self.findings.refuse(at.as_str(), text);
+            }
         }
         Ok(())
+    }
+
+    /// Whose message it is: the patient it is about, those it goes to, and those whose carers it goes to.
+    async fn patients_of(&mut self, said: &Json) -> Result<BTreeSet<Target>> {
+        let base = self.base().to_string();
+        let mut out: BTreeSet<Target> = patient_of(said, &base).into_iter().collect();
+        for at in said["recipient"].items().iter().filter_map(|r| element::leads_to(r, &base)) {
+            match at.rtype.as_str() {
+                "Patient" => drop(out.insert(at)),
+                "RelatedPerson" => {
+                    let carer = self.desk.get(&at).await?;
+                    out.extend(carer.and_then(|c| patient_of(&c, &base)));
+                }
+                _ => {}
+            }
+        }
+        Ok(out)
     }
 
     /// A technician asks no prescriber about a problem, and repeats to a patient what a pharmacist has taught.
@@ -206,6 +226,14 @@ impl<R: Records> Round<'_, R> {
             })
         });
         Ok(found)
+    }
+}
+
+/// Whether a recipient is a professional, or a place where they work. A name alone may be anybody's.
+fn is_professional(recipient: &Json, base: &str) -> bool {
+    match element::leads_to(recipient, base) {
+        Some(at) => SPEAKERS.contains(&at.rtype.as_str()),
+        None => recipient.get("identifier").is_some() && SPEAKERS.contains(&recipient["type"].text()),
     }
 }
 

@@ -83,6 +83,7 @@ fn concerns(change: &Change) -> bool {
             | "MedicationStatement"
             | "Patient"
             | "QuestionnaireResponse"
+            | "RelatedPerson"
             | "ServiceRequest"
             | "Task"
     ) || is_measure(change)
@@ -221,6 +222,7 @@ impl<R: Records> Round<'_, R> {
                     | "MedicationRequest"
                     | "MedicationStatement"
                     | "QuestionnaireResponse"
+                    | "RelatedPerson"
                     | "ServiceRequest" => {
                         out.entry(patient).or_default().clinical.push(change.target.clone());
                     }
@@ -334,9 +336,20 @@ impl<R: Records> Round<'_, R> {
 
     /// Shows resources to those who care for an episode's patient, now and later.
     async fn share_care(&mut self, episode: &Json, id: &str, tasks: &[Target], targets: &[Target]) -> Result<()> {
+        self.share_with(episode, id, &self.holders(tasks), targets).await
+    }
+
+    /// Shows resources to these organisations, and to those who care for the patient later.
+    async fn share_with(
+        &mut self,
+        episode: &Json,
+        id: &str,
+        holders: &BTreeSet<String>,
+        targets: &[Target],
+    ) -> Result<()> {
         let until = self.shared_until(episode);
         let keys = self.desk.records.keys();
-        let orgs: Vec<i64> = std::iter::once(0).chain(self.holders(tasks).iter().map(|o| keys.org(o))).collect();
+        let orgs: Vec<i64> = std::iter::once(0).chain(holders.iter().map(|o| keys.org(o))).collect();
         for target in targets {
             for org in &orgs {
                 let share = Share { org: *org, target: target.clone(), handoff: care(id), until };

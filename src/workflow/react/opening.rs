@@ -60,7 +60,7 @@ impl<R: Records> Round<'_, R> {
             }
         } else {
             let e = &stay.encounter;
-            let asks: [Ask; 14] = [
+            let asks: [Ask; 15] = [
                 ("MedicationRequest", "patient", patient.clone()),
                 ("MedicationStatement", "patient", patient.clone()),
                 ("AllergyIntolerance", "patient", patient.clone()),
@@ -70,6 +70,7 @@ impl<R: Records> Round<'_, R> {
                 ("List", "encounter", e.clone()),
                 ("ServiceRequest", "encounter", e.clone()),
                 ("Condition", "patient", patient.clone()),
+                ("RelatedPerson", "patient", patient.clone()),
                 ("Task", "encounter", e.clone()),
                 ("Coverage", "patient", patient.clone()),
                 ("Encounter", "patient", patient.clone()),
@@ -160,13 +161,17 @@ impl<R: Records> Round<'_, R> {
         })
     }
 
-    /// Puts the scores on record; answers where.
+    /// Puts the scores on record; answers where, and what they go by: of the same record, other hospitals' stays stay theirs.
     async fn write_risks(&mut self, stay: &Stay, scene: &Scene, org: i64) -> Result<Vec<Target>> {
         let mut out = Vec::new();
         for risk in self.risks(stay, scene) {
             if let Some(target) = element::target_of(risk) {
                 self.write(&target, risk.clone(), org).await?;
                 out.push(target);
+                let basis: Vec<Target> =
+                    risk["basis"].items().iter().filter_map(|r| element::leads_to(r, self.base())).collect();
+                self.desk.load(&basis).await?;
+                out.extend(basis.into_iter().filter(|t| self.desk.org(t) == Some(org)));
             }
         }
         Ok(out)
@@ -486,7 +491,7 @@ impl Scene {
 const BACKGROUND: [&str; 4] = ["Coverage", "Encounter", "Observation", "Procedure"];
 
 /// Types that a scene is made of.
-const CLINICAL: [&str; 10] = [
+const CLINICAL: [&str; 11] = [
     "AllergyIntolerance",
     "Condition",
     "Consent",
@@ -495,6 +500,7 @@ const CLINICAL: [&str; 10] = [
     "MedicationDispense",
     "MedicationRequest",
     "MedicationStatement",
+    "RelatedPerson",
     "ServiceRequest",
     "Task",
 ];

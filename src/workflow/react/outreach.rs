@@ -45,6 +45,13 @@ impl<R: Records> Round<'_, R> {
         if patient_of(attempt, &base) != patient {
             self.findings.refuse("Communication.subject", "the attempt is about another patient than the Task");
         }
+        for carer in attempt["recipient"].items().iter().filter_map(|r| element::leads_to_a("RelatedPerson", r, &base))
+        {
+            let of = self.desk.get(&carer).await?.and_then(|c| patient_of(&c, &base));
+            if of != patient {
+                self.findings.refuse("Communication.recipient", format!("{carer} is no carer of the Task's patient"));
+            }
+        }
         if let Some(patient) = &patient
             && let Some(record) = self.desk.get(patient).await?
         {

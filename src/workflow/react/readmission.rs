@@ -3,6 +3,7 @@
 //! Source: own rules in `profiles/protocol/README.md`.
 
 use super::Round;
+use crate::clock::Instant;
 use crate::error::Result;
 use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
@@ -28,8 +29,9 @@ impl<R: Records> Round<'_, R> {
                 continue;
             }
             let at = self.addresses(episode);
+            // Who cares for the patient now; a Task that is cancelled has nobody.
             let before = self.tasks_of(&at.plan).await?;
-            let holders: Vec<String> = self.holders(&before).into_iter().collect();
+            let holders = self.holders(&before);
             self.end_tasks(&at.plan, "readmitted", "on-hold", None).await?;
             let now = self.now();
             let encounter = &stay.encounter;
@@ -42,20 +44,41 @@ impl<R: Records> Round<'_, R> {
             self.desk.edit(&at.plan, |p| p.set("status", "on-hold"));
             let days = self.programme.calendar.days_between(left, start);
             let (first, last) = self.programme.criteria.readmission_days;
-            let transfer = days == 0
-                && stay.hospital.as_ref().map(ToString::to_string).as_deref()
-                    == json["managingOrganization"]["reference"].as_str();
+            let transfer = self.is_transfer(stay, &json, left, start);
+            let mut shown = vec![encounter.clone()];
             if (first..=last).contains(&days) && !transfer {
                 let flag = self.flag_at(episode, encounter);
                 let org = self.desk.org(episode).unwrap_or_default();
                 self.write(&flag, build::flag(self.programme, &flag.id, stay, patient, days), org).await?;
-                let tasks = self.tasks_of(&at.plan).await?;
-                self.share_care(&json, &episode.id, &tasks, &[flag, encounter.clone()]).await?;
-                self.in_hospital_again((episode, encounter, patient), &holders, days).await?;
+                shown.push(flag);
+            }
+            self.share_with(&json, &episode.id, &holders, &shown).await?;
+            self.in_hospital_again((episode, encounter, patient), &holders, days, transfer).await?;
+            if !transfer {
                 self.window_missed(episode, encounter).await?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a new stay goes on where the old one ended: in the same hospital, where the patient came from another ward or house
+    /// by what it says (`transfer-source`), or, where it does not say, within hours (`transfer-gap`).
+    fn is_transfer(&self, stay: &Stay, episode: &Json, left: Instant, start: Instant) -> bool {
+        let hospital = stay.hospital.as_ref().map(ToString::to_string);
+        if hospital.as_deref() != episode["managingOrganization"]["reference"].as_str() {
+            return false;
+        }
+        let criteria = &self.programme.criteria;
+        let said = self.desk.peek(&stay.encounter).map(|e| element::codings(&e["hospitalization"]["admitSource"]));
+        match said.filter(|codes| !codes.is_empty()) {
+            Some(codes) => {
+                let is_one =
+                    |(s, c): &(&str, &str)| criteria.transfer_sources.iter().any(|(of, code)| of == s && code == c);
+                self.programme.calendar.days_between(left, start) == 0 && codes.iter().any(is_one)
+            }
+            // A day without a time tells nothing of hours.
+            None => start >= left && start <= left.plus_seconds(criteria.transfer_hours * 3_600),
+        }
     }
 
     /// A discharge that comes late: stays that began after it are on record already, and do to its episode what they would have

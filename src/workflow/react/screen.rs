@@ -204,6 +204,7 @@ impl<R: Records> Round<'_, R> {
             self.write(target, issue.clone(), org).await?;
             self.review_opened(&review, target, &issue, Some(&at.episode), owner.as_ref(), &candidates).await?;
             shown.extend([target.clone(), review]);
+            shown.extend(finding.evidence.iter().cloned());
         }
         shown.extend(self.flagged(stay, at, scene, planned, org).await?);
         let now = self.now().to_seconds_text();
@@ -214,8 +215,10 @@ impl<R: Records> Round<'_, R> {
             self.desk.edit(target, |issue| drop_extension(issue, ENDED));
         }
         for (finding, (state, target)) in planned.screened.findings.iter().zip(&planned.states) {
-            if let (State::Open, Some(target)) = (state, target) {
-                self.said_anew(at, finding, target).await?;
+            if let (State::Open, Some(target)) = (state, target)
+                && self.said_anew(at, finding, target).await?
+            {
+                shown.extend(finding.evidence.iter().cloned());
             }
         }
         if shown.is_empty() {
@@ -254,16 +257,18 @@ impl<R: Records> Round<'_, R> {
         Ok(Some(target))
     }
 
-    /// A finding that waits goes by the lists as they are now, as long as nobody has looked into it.
-    async fn said_anew(&mut self, at: &Addresses, finding: &Finding, dtp: &Target) -> Result<()> {
-        let Some(rule) = self.programme.screening.get(&finding.rule) else { return Ok(()) };
-        let Some(issue) = self.desk.get(dtp).await? else { return Ok(()) };
+    /// A finding that waits goes by the lists as they are now, as long as nobody has looked into it. Answers whether it says
+    /// something else than before.
+    async fn said_anew(&mut self, at: &Addresses, finding: &Finding, dtp: &Target) -> Result<bool> {
+        let Some(rule) = self.programme.screening.get(&finding.rule) else { return Ok(false) };
+        let Some(issue) = self.desk.get(dtp).await? else { return Ok(false) };
         let now = build::finding(at, dtp, (rule, finding), 0, self.now());
         if issue["detail"] == now["detail"] && issue["implicated"] == now["implicated"] {
-            return Ok(());
+            return Ok(false);
         }
         let review = self.open_review(dtp).await?.ok();
-        if !self.is_touched(dtp, &issue, review.as_ref()).await? {
+        let is_touched = self.is_touched(dtp, &issue, review.as_ref()).await?;
+        if !is_touched {
             self.desk.edit(dtp, |i| {
                 for name in ["detail", "implicated", "evidence"] {
                     match now.get(name) {
@@ -273,7 +278,7 @@ impl<R: Records> Round<'_, R> {
                 }
             });
         }
-        Ok(())
+        Ok(!is_touched)
     }
 
     /// Whether somebody has begun to review a problem, or acted about it.

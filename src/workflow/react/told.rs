@@ -9,13 +9,11 @@ use super::handoff::episode_of;
 use crate::error::Result;
 use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
-use crate::store::Share;
-use crate::workflow::build::care;
 use crate::workflow::dtp::{is_decided, is_open};
 use crate::workflow::element::{self, leads_to_a, own_code};
 use crate::workflow::records::Records;
 use crate::workflow::{Change, build, outreach};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl<R: Records> Round<'_, R> {
     /// A Task of the programme was completed: when it closed its episode, the hospital hears how it went.
@@ -49,8 +47,9 @@ impl<R: Records> Round<'_, R> {
     pub(super) async fn in_hospital_again(
         &mut self,
         (episode, stay, patient): (&Target, &Target, &Target),
-        pharmacies: &[String],
+        pharmacies: &BTreeSet<String>,
         days: i64,
+        transfer: bool,
     ) -> Result<()> {
         let Some(json) = self.desk.get(episode).await? else { return Ok(()) };
         let base = self.base().to_string();
@@ -58,20 +57,21 @@ impl<R: Records> Round<'_, R> {
             pharmacies.iter().map(|id| Target::new(known("Organization"), id.as_str())).collect();
         all.extend(leads_to_a("Organization", &json["managingOrganization"], &base));
         let at = self.told_again(episode, stay);
+        let when = match days {
+            0 => "on the day of the discharge".to_string(),
+            1 => "a day after the discharge".to_string(),
+            days => format!("{days} days after the discharge"),
+        };
+        let how = if transfer { ", as one stay with the last (a transfer)" } else { "" };
         let text = format!(
-            "The patient is in hospital again, {days} days after the discharge. The follow-up is paused: what had not begun is cancelled, what had begun waits."
+            "The patient is in hospital again, {when}{how}. The follow-up is paused: what had not begun is cancelled, what had begun waits."
         );
         let about = [episode.clone(), stay.clone()];
         let parts = ["again", episode.id.as_str(), stay.id.as_str()].join("/");
         let notice = build::notice(&parts, patient, (&about, &all), ("urgent", &text), self.now());
         let org = self.desk.org(episode).unwrap_or_default();
         self.write(&at, notice, org).await?;
-        let until = self.shared_until(&json);
-        for pharmacy in pharmacies {
-            let org = self.desk.records.keys().org(pharmacy);
-            let share = Share { org, target: at.clone(), handoff: care(&episode.id), until };
-            self.desk.records.share(share).await?;
-        }
+        self.share_with(&json, &episode.id, pharmacies, std::slice::from_ref(&at)).await?;
         self.show_to_hospital(&episode.id, &at).await
     }
 

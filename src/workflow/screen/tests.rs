@@ -487,6 +487,39 @@ fn a_finding_is_a_candidate_by_a_device_with_its_rule_its_evidence_and_one_revie
 }
 
 #[test]
+fn who_reviews_a_finding_or_reads_a_score_reads_what_it_goes_by() {
+    let of_stay = json!({"encounter": {"reference": "Encounter/e"}});
+    let mut world = discharged(
+        &[
+            order("a", "metformin 500 MG Oral Tablet", ONCE),
+            measured("c", "2160-0", 2.0, "mg/dL"),
+            measured("w", "29463-7", 50.0, "kg"),
+            with(measured("hb", "718-7", 9.0, "g/dL"), of_stay.clone()),
+        ],
+        0,
+    );
+    let call = world.task("first-call");
+    world.claim_now("elm", &call).unwrap();
+    // A measure that comes later moves the finding, and is read, too.
+    world.write("hospital", vec![measured("c2", "2160-0", 2.5, "mg/dL")]).unwrap();
+    let named = |rtype: &str, part: &str| -> Vec<String> {
+        let all = world.memory.all(rtype);
+        let of = |r: &Json| {
+            let details = r[part].items().iter().flat_map(|e| std::iter::once(e).chain(e["detail"].items()));
+            details.map(|d| d["reference"].text().to_string()).filter(|t| !t.is_empty()).collect::<Vec<_>>()
+        };
+        all.into_iter().flat_map(of).collect()
+    };
+    let (evidence, basis) = (named("DetectedIssue", "evidence"), named("RiskAssessment", "basis"));
+    assert!(evidence.iter().filter(|t| t.starts_with("Observation/")).count() >= 2, "{evidence:?}");
+    assert!(basis.contains(&"Observation/hb".to_string()), "{basis:?}");
+    for at in evidence.iter().chain(&basis) {
+        assert!(world.sees("elm", &target(at)), "{at}");
+        assert!(!world.sees("harbour", &target(at)), "{at}: nobody else does");
+    }
+}
+
+#[test]
 fn a_double_dose_of_a_high_risk_medicine_is_reviewed_within_the_hour() {
     let twice =
         [order("a", "warfarin sodium 5 MG Oral Tablet", ONCE), order("b", "warfarin sodium 2 MG Oral Tablet", ONCE)];

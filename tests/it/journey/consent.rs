@@ -66,7 +66,14 @@ async fn a_withdrawn_consent_ends_the_follow_up_and_a_mistaken_one_lets_it_begin
     let patient = posted(&server).await;
     let call = called(&server, &patient, "no-answer").await;
     let hospital = server.other_hospital();
+    let letter = to_the_carer(&server, &patient, &call).await;
     let consent = hospital.create(&refusal(&patient)).await.ok().reference();
+    for recipient in [letter["recipient"].clone(), json!([{"display": "her daughter"}]), Value::Null] {
+        let mut again = letter.clone();
+        again["recipient"] = recipient;
+        again.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
+        server.technician().create(&again).await.refuses(422, "business-rule", "Communication.recipient");
+    }
     assert_eq!(open(&server, &patient).await, ["abort"]);
     assert_eq!(reasons(&server, &patient).await, ["consent-refused"]);
     let cancelled = task(&server, &patient, "check-pickup").await;
@@ -81,6 +88,30 @@ async fn a_withdrawn_consent_ends_the_follow_up_and_a_mistaken_one_lets_it_begin
     expected.insert(0, "abort");
     assert_eq!(open(&server, &patient).await, expected, "the discharge is decided anew");
     assert_eq!(reasons(&server, &patient).await, Vec::<String>::new());
+}
+
+/// The patient's daughter is called, written to and answers, as the patient would; answers the letter.
+async fn to_the_carer(server: &TestServer, patient: &str, call: &Value) -> Value {
+    let (hospital, technician) = (server.other_hospital(), server.technician());
+    let of = json!({"reference": format!("Patient/{patient}")});
+    let carer = json!({"resourceType": "RelatedPerson", "patient": of, "name": [{"text": "Ann Rivera"}]});
+    let carer = hospital.create(&carer).await.ok().reference();
+    technician.read(&carer).await.ok();
+    server.user("tomas").read(&carer).await.is(404);
+    let to = json!({"reference": carer});
+    let params = json!({"resourceType": "Parameters", "parameter": [{"name": "outcome", "valueCode": "reached"}, {"name": "recipient", "valueReference": to}]});
+    let attempt = technician.operation(&format!("{}/$attempt", reference(call)), &params, None).await.ok().body;
+    assert_eq!(attempt["recipient"][0], to);
+    let form = format!("Questionnaire/first-call/$populate?subject=Patient/{patient}");
+    let mut answers = technician.read(&form).await.ok().body;
+    answers["source"] = to.clone();
+    answers["status"] = "in-progress".into();
+    technician.create(&answers).await.is(201);
+    let letter = json!({"resourceType": "Communication", "status": "completed", "subject": of, "recipient": [to],
+        "sender": {"reference": "Practitioner/mara-lind"}, "payload": [{"contentString": "We call again on Friday."}]});
+    technician.create(&letter).await.is(201);
+    server.user("tomas").create(&letter).await.is(422);
+    letter
 }
 
 both_databases!(what_the_patient_says_on_the_phone_is_their_consent);

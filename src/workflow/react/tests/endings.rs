@@ -53,6 +53,47 @@ fn a_readmission_that_never_was_lets_the_episode_go_on() {
 }
 
 #[test]
+fn a_new_stay_is_told_whenever_it_comes_and_the_window_decides_about_the_flag_as_a_table() {
+    // The first stay ended at 20:00Z, 15:00 in New York. (begins, admitSource, Flags, what is said)
+    for (start, source, flags, says) in [
+        ("2026-11-25T21:00:00Z", None, 0, "on the day of the discharge, as one stay with the last (a transfer)."),
+        ("2026-11-26T01:00:00Z", Some("hosp-trans"), 0, "on the day of the discharge, as one stay"),
+        ("2026-11-25T21:00:00Z", Some("emd"), 1, "on the day of the discharge."),
+        ("2026-11-26T01:00:00Z", Some("emd"), 1, "on the day of the discharge."),
+        ("2026-11-26T01:00:00Z", None, 1, "on the day of the discharge."),
+        ("2026-11-26T15:00:00Z", Some("hosp-trans"), 1, "a day after the discharge."),
+        ("2026-12-30T10:00:00Z", None, 0, "35 days after the discharge."),
+    ] {
+        let mut world = World::with_discharge();
+        let call = world.task("first-call");
+        world.claim_now("elm", &call).unwrap();
+        let mut stay = second_stay("in-progress");
+        stay["period"] = json!({"start": start});
+        if let Some(code) = source {
+            let system = "http://terminology.hl7.org/CodeSystem/admit-source";
+            stay["hospitalization"] = json!({"admitSource": {"coding": [{"system": system, "code": code}]}});
+        }
+        world.now = crate::clock::Instant::parse(start).unwrap().plus_seconds(60);
+        world.write("hospital", vec![stay]).unwrap();
+        let name = format!("{start} {source:?}");
+        assert_eq!((world.episodes(), world.status(&call)), (vec!["onhold".to_string()], "cancelled"), "{name}");
+        let found = world.memory.all("Flag");
+        assert_eq!(found.len(), flags, "{name}");
+        for flag in found {
+            assert!(world.sees("elm", &crate::workflow::element::target_of(flag).unwrap()), "{name}");
+        }
+        assert!(world.sees("elm", &target("Encounter/e2")), "{name}: who had taken it sees the new stay");
+        let told = world.memory.all("Communication");
+        assert_eq!(told.len(), 1, "{name}");
+        assert!(told[0]["topic"]["text"].text().contains(says), "{name}: {}", told[0]["topic"]);
+        let heard: Vec<&str> = told[0]["recipient"].items().iter().map(|r| r["reference"].text()).collect();
+        assert_eq!(heard, ["Organization/elm", "Organization/lakeside"], "{name}");
+        let at = crate::workflow::element::target_of(told[0]).unwrap();
+        assert!(world.sees("elm", &at) && world.sees("lakeside", &at), "{name}");
+    }
+}
+
+#[test]
 fn a_stay_of_before_is_no_readmission_and_history_opens_nothing() {
     let mut world = World::with_discharge();
     let mut old = second_stay("finished");
@@ -193,4 +234,54 @@ fn nobody_writes_to_a_patient_who_has_died_or_does_not_want_it_as_a_table() {
             "{who} {said} after {before:?}: {result:?}"
         );
     }
+}
+
+#[test]
+fn what_may_reach_the_patient_or_theirs_is_refused_like_a_letter_to_them_as_a_table() {
+    let carer = json!({"resourceType": "RelatedPerson", "id": "r", "patient": {"reference": "Patient/p"}, "name": [{"text": "Ann"}]});
+    let dead = json!({"resourceType": "Patient", "id": "p", "birthDate": "1949-01-30", "deceasedBoolean": true});
+    let (to_carer, to_doctor) = (json!({"reference": "RelatedPerson/r"}), json!({"reference": "Practitioner/doctor"}));
+    for (subject, recipient, answer) in [
+        (true, json!(null), 422),
+        (true, json!([{"display": "his daughter"}]), 422),
+        (true, json!([to_carer]), 422),
+        (false, json!([to_carer]), 422),
+        (false, json!([{"reference": "Patient/p"}]), 422),
+        (true, json!([to_doctor, to_carer]), 422),
+        (true, json!([{"type": "Patient", "identifier": {"value": "p"}}]), 422),
+        (true, json!([to_doctor, {"reference": "Organization/lakeside"}, {"reference": "PractitionerRole/x"}]), 200),
+        (true, json!([{"type": "Organization", "identifier": {"value": "lakeside"}}]), 200),
+        (false, json!(null), 200),
+    ] {
+        for before in [None, Some(&dead)] {
+            let (mut world, _) = World::with_call();
+            world.write("hospital", vec![carer.clone()]).unwrap();
+            assert!(world.sees("elm", &target("RelatedPerson/r")), "who calls knows whom");
+            if let Some(before) = before {
+                world.write("hospital", vec![before.clone()]).unwrap();
+            }
+            let mut said =
+                json!({"resourceType": "Communication", "id": "l", "status": "completed", "topic": {"text": "x"}});
+            if subject {
+                said["subject"] = json!({"reference": "Patient/p"});
+            }
+            if !recipient.is_null() {
+                said["recipient"] = recipient.clone();
+            }
+            let result = world.write("jonas", vec![said.clone()]);
+            let expected = if before.is_some() { answer } else { 200 };
+            assert_eq!(result.as_ref().map_or_else(|e| e.kind.status(), |()| 200), expected, "{said}: {result:?}");
+        }
+    }
+}
+
+#[test]
+fn a_carer_of_somebody_else_is_not_called_about_a_patient() {
+    let (mut world, call) = World::with_call();
+    let carer = |id: &str, of: &str| json!({"resourceType": "RelatedPerson", "id": id, "patient": {"reference": of}, "name": [{"text": "Ann"}]});
+    world.write("hospital", vec![carer("r", "Patient/p"), carer("other", "Patient/q")]).unwrap();
+    let to = |id: &str| json!([{"name": "outcome", "valueCode": "reached"}, {"name": "recipient", "valueReference": {"reference": format!("RelatedPerson/{id}")}}]);
+    world.attempt("mara", &call, to("r")).unwrap();
+    let refused = world.attempt("mara", &call, to("other")).unwrap_err();
+    assert_eq!((refused.kind.status(), refused.issues[0].expression.as_str()), (422, "Communication.recipient"));
 }
