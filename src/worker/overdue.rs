@@ -43,6 +43,7 @@ impl Worker {
         let mut did = Did::Nothing;
         for query in [
             format!("Task?code=review-dtp&status=requested,received,accepted,in-progress&due=lt{before}"),
+            format!("Task?code=close-episode&status=requested,received,accepted,in-progress&due=lt{before}"),
             format!("CommunicationRequest?status=active&occurrence=lt{before}"),
         ] {
             for resource in self.all(&ctx, &query).await? {

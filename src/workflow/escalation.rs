@@ -1,4 +1,5 @@
-//! When what waits is escalated: an overdue review of a problem, and a question to a prescriber that nobody has answered.
+//! When what waits is escalated: an overdue review of a problem, a question to a prescriber that nobody has answered, and a
+//! follow-up that nobody closes.
 //!
 //! Pure. Not for: whom that is told (`react/escalate.rs`), or looking for it (`worker/overdue.rs`).
 //! A step up changes how urgent it is and who hears of it, never whose it is.
@@ -9,6 +10,12 @@ use super::policy::PRIORITIES;
 use super::{Programme, task};
 use crate::clock::Instant;
 use crate::fhir::Json;
+
+/// Seconds between two steps of a follow-up that nobody closes.
+const CLOSE_SECONDS: i64 = 7 * 86_400;
+
+/// Steps after which a follow-up that nobody closes ends by itself.
+pub const CLOSES_AFTER: usize = 2;
 
 /// How often one thing is escalated.
 pub const MOST: usize = 8;
@@ -33,10 +40,17 @@ pub fn raised(priority: &str) -> &'static str {
     PRIORITIES.get(rank + 1).or(PRIORITIES.last()).copied().unwrap_or("stat")
 }
 
+/// Whether a Task closes its episode.
+#[must_use]
+pub fn closes(task: &Json) -> bool {
+    element::own_code(&task["code"], "task-code") == Some("close-episode")
+}
+
 /// When a resource is to be escalated next; `None` where nothing waits, or nobody is left to tell.
 ///
 /// A review: at its due time, and then each time after as long as a review of its urgency may take. A question to a
-/// prescriber: at the end of its occurrence; the question that then takes its place is given as long.
+/// prescriber: at the end of its occurrence; the question that then takes its place is given as long. The close of a follow-up: at
+/// its due time, then week by week until it ends by itself.
 #[must_use]
 pub fn due_at(programme: &Programme, resource: &Json) -> Option<Instant> {
     let steps = taken(resource);
@@ -46,6 +60,10 @@ pub fn due_at(programme: &Programme, resource: &Json) -> Option<Instant> {
         "Task" => {
             let waits =
                 task::is_handoff(resource) && !task::is_final(resource) && resource["status"].text() != "on-hold";
+            if waits && closes(resource) {
+                let due = element::latest(resource["restriction"]["period"]["end"].text(), zone)?;
+                return Some(steps.last().map_or(due, |last| last.plus_seconds(CLOSE_SECONDS)));
+            }
             leads_to_a("DetectedIssue", &resource["focus"], base).filter(|_| waits && steps.len() < MOST)?;
             let due = element::latest(resource["restriction"]["period"]["end"].text(), zone)?;
             let plan = &programme.review;

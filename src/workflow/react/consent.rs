@@ -41,8 +41,6 @@ impl<R: Records> Round<'_, R> {
                 let reason = Reason { criterion: "consent".into(), code: "consent-refused".into() };
                 self.decided(&stay, &[reason], None, None).await?;
             }
-            let text = "The patient does not want to be followed up (a Consent says so): what had not begun is cancelled, what had begun waits for its end.";
-            self.tell_of_consent(episode, &json, patient, text).await?;
         }
         self.withdraw_problems(patient, "consent-withdrawn").await
     }

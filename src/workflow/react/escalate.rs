@@ -40,6 +40,10 @@ impl<R: Records> Round<'_, R> {
         let Some(patient) = patient_of(&on.json, self.base()) else { return Ok(()) };
         let steps = escalation::taken(&on.json).len();
         let is_review = on.target.rtype.as_str() == "Task";
+        let is_close = is_review && escalation::closes(&on.json);
+        if is_close && steps >= escalation::CLOSES_AFTER {
+            return self.not_closed(&on.json, &patient).await;
+        }
         if !is_review && self.answered(&on.target, &patient).await? {
             return Ok(());
         }
@@ -65,7 +69,12 @@ impl<R: Records> Round<'_, R> {
         if !is_review {
             about.insert(0, self.ask_again(on, steps, priority).await?);
         }
-        let text = if is_review {
+        let text = if is_close {
+            let due = on.json["restriction"]["period"]["end"].text();
+            format!(
+                "The follow-up was to be closed by {due}: complete close-episode; a follow-up that nobody closes ends by itself."
+            )
+        } else if is_review {
             let due = on.json["restriction"]["period"]["end"].text();
             format!("A review of a drug therapy problem was due by {due} and waits: it is {priority} now.")
         } else {
@@ -88,6 +97,23 @@ impl<R: Records> Round<'_, R> {
             None => on.org,
         };
         self.write(&at, notice, org).await
+    }
+
+    /// Nobody has closed a follow-up for weeks: it ends, and the hospital hears so.
+    async fn not_closed(&mut self, closing: &Json, patient: &Target) -> Result<()> {
+        let Some(id) = super::handoff::episode_of(closing) else { return Ok(()) };
+        let episode = Target::new(known("EpisodeOfCare"), id);
+        let at = self.addresses(&episode);
+        self.desk.load(&[episode.clone(), at.plan.clone()]).await?;
+        if !self.is_live(&episode) {
+            return Ok(());
+        }
+        self.end_tasks(&at.plan, "not-closed", "failed", None).await?;
+        let now = self.now();
+        self.desk.edit(&episode, |e| build::move_episode(e, "finished", now));
+        self.desk.edit(&at.plan, |p| p.set("status", "revoked"));
+        self.withdraw_findings(&episode, patient).await?;
+        self.ended_early(&episode, "not-closed").await
     }
 
     /// Who hears of the next step: of the owner's pharmacists each in turn, else the owner; without one those who may take it.

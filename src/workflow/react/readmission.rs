@@ -116,6 +116,7 @@ impl<R: Records> Round<'_, R> {
                 if let Some(patient) = &stay.patient {
                     self.withdraw_findings(episode, patient).await?;
                 }
+                self.ended_early(episode, "readmitted").await?;
             }
         }
         Ok(())
@@ -154,6 +155,7 @@ impl<R: Records> Round<'_, R> {
                 self.desk.load(std::slice::from_ref(&plan)).await?;
                 self.desk.edit(&plan, |p| p.set("status", "on-hold"));
             }
+            self.outcome_taken_back(&episode).await?;
             // What was found for it had been withdrawn.
             self.refresh(&episode, patient, record, None).await?;
         }

@@ -117,6 +117,7 @@ impl<R: Records> Round<'_, R> {
         let others: Vec<&Target> =
             episodes.iter().filter(|e| !of_stay(self, e) && self.status_of(e) != "cancelled").collect();
         let live = own.iter().find(|e| self.is_live(e)).map(|e| (*e).clone());
+        let earlier: Vec<Target> = own.iter().map(|e| (*e).clone()).collect();
         if live.is_none() && own.iter().any(|e| self.status_of(e) == "finished") {
             return Ok(None); // it has been followed up to its end
         }
@@ -163,6 +164,10 @@ impl<R: Records> Round<'_, R> {
                 let (plan, because) = self.chosen(stay, &scene);
                 let record = self.decided(stay, &[], Some(&plan.canonical), Some(&unknown)).await?;
                 self.open(stay, &at, &scene, (&plan, &because), previous.as_ref(), record).await?;
+                self.left_taken_back(&stay.encounter).await?;
+                for episode in &earlier {
+                    self.outcome_taken_back(episode).await?;
+                }
                 if !scene.withheld.is_empty() {
                     self.withhold(&at.episode, &scene, true).await?;
                 }
@@ -182,6 +187,9 @@ impl<R: Records> Round<'_, R> {
                 if let Some(live) = live {
                     let dead = reasons.iter().any(|r| r.code == "deceased");
                     self.retract(&live, if dead { "deceased" } else { "not-eligible" }).await?;
+                } else if earlier.is_empty() {
+                    // Of one that was followed up the hospital has heard.
+                    self.left_alone(stay, patient, &reasons).await?;
                 }
                 Ok(None)
             }
@@ -230,7 +238,7 @@ impl<R: Records> Round<'_, R> {
         let actions = programme.plans.values().flat_map(|p| &p.actions).chain(&programme.list_not_sent.actions);
         let mut all: Vec<Target> = actions.map(|a| at.task(programme, &a.id, 0)).collect();
         all.push(super::lists::record_of(programme, &at.list));
-        all.extend([at.episode, at.plan, at.list, self.decision_at(stay)]);
+        all.extend([at.episode, at.plan, at.list, self.decision_at(stay), self.left_at(&stay.encounter)]);
         if self.is_new_stay(stay) {
             self.desk.assume_absent(&all);
             return Ok(());
@@ -322,6 +330,9 @@ impl<R: Records> Round<'_, R> {
 
     /// A stay is no discharge (any more): its episode ends. Where it never was, an episode that it paused goes on.
     async fn taken_back(&mut self, encounter: &Target, stay: Option<&Stay>, episodes: &[Target]) -> Result<()> {
+        if self.changes.iter().any(|c| c.target == *encounter && c.before.is_some()) {
+            self.left_taken_back(encounter).await?;
+        }
         for episode in episodes {
             let Some(json) = self.desk.peek(episode).cloned() else { continue };
             if build::index_encounter(&json, self.base()).as_ref() == Some(encounter) && self.is_live(episode) {
@@ -348,21 +359,29 @@ impl<R: Records> Round<'_, R> {
         self.desk.edit(&at.plan, |p| p.set("status", "revoked"));
         self.desk.load(std::slice::from_ref(&at.list)).await?;
         self.desk.edit(&at.list, |l| l.set("status", "retired"));
-        match self.desk.peek(episode).and_then(|e| element::patient_of(e, self.base())) {
-            Some(patient) => self.withdraw_findings(episode, &patient).await,
-            None => Ok(()),
+        if let Some(patient) = self.desk.peek(episode).and_then(|e| element::patient_of(e, self.base())) {
+            self.withdraw_findings(episode, &patient).await?;
+            if matches!(reason, "consent-withdrawn" | "deceased") {
+                self.withdraw_problems(&patient, reason).await?;
+            }
         }
+        self.ended_early(episode, reason).await
     }
 
     /// The patient has died: nobody calls any more.
     async fn died(&mut self, patient: &Target, episodes: &[Target]) -> Result<()> {
         let now = self.now();
-        for episode in episodes.iter().filter(|e| self.is_live(e)).cloned().collect::<Vec<_>>() {
-            let at = self.addresses(&episode);
+        let live: Vec<Target> = episodes.iter().filter(|e| self.is_live(e)).cloned().collect();
+        for episode in &live {
+            let at = self.addresses(episode);
             self.end_tasks(&at.plan, "deceased", "on-hold", None).await?;
-            self.desk.edit(&episode, |e| build::move_episode(e, "finished", now));
+            self.desk.edit(episode, |e| build::move_episode(e, "finished", now));
             self.desk.edit(&at.plan, |p| p.set("status", "revoked"));
         }
-        self.withdraw_problems(patient, "deceased").await
+        self.withdraw_problems(patient, "deceased").await?;
+        for episode in &live {
+            self.ended_early(episode, "deceased").await?;
+        }
+        Ok(())
     }
 }

@@ -9,11 +9,21 @@ use super::handoff::episode_of;
 use crate::error::Result;
 use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
+use crate::workflow::discharge::{Reason, Stay};
 use crate::workflow::dtp::{is_decided, is_open};
 use crate::workflow::element::{self, leads_to_a, own_code};
 use crate::workflow::records::Records;
 use crate::workflow::{Change, build, outreach};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What a hospital hears about an episode.
+#[derive(Debug, Clone, Copy)]
+enum Heard<'a> {
+    /// How it ended, and, before its time, why.
+    Outcome(Option<&'a str>),
+    /// The patient is in hospital again, in this stay, while problems wait.
+    MissedWindow(&'a Target),
+}
 
 impl<R: Records> Round<'_, R> {
     /// A Task of the programme was completed: when it closed its episode, the hospital hears how it went.
@@ -25,7 +35,7 @@ impl<R: Records> Round<'_, R> {
             return Ok(());
         };
         let episode = Target::new(known("EpisodeOfCare"), id);
-        let Some(at) = self.hospital_hears(&episode, "outcome", None).await? else { return Ok(()) };
+        let Some(at) = self.hospital_hears(&episode, Heard::Outcome(None)).await? else { return Ok(()) };
         let kind = self.programme.coded("task-output-type", "outcome");
         self.desk.load(std::slice::from_ref(&change.target)).await?;
         self.desk.edit(&change.target, |task| {
@@ -40,7 +50,60 @@ impl<R: Records> Round<'_, R> {
     /// The patient is in hospital again: where a problem waits undecided, the window to solve it was missed, and the hospital
     /// that discharged hears of it.
     pub(super) async fn window_missed(&mut self, episode: &Target, stay: &Target) -> Result<()> {
-        self.hospital_hears(episode, "missed-window", Some(stay)).await.map(drop)
+        self.hospital_hears(episode, Heard::MissedWindow(stay)).await.map(drop)
+    }
+
+    /// A follow-up has ended before its time, for a reason of `task-status-reason`: the hospital hears its outcome all the same.
+    pub(super) async fn ended_early(&mut self, episode: &Target, reason: &str) -> Result<()> {
+        let why =
+            self.programme.concept("task-status-reason", reason).map_or(reason, |c| c.display.as_str()).to_string();
+        self.hospital_hears(episode, Heard::Outcome(Some(&why))).await.map(drop)
+    }
+
+    /// A follow-up goes on after all, or begins anew: what was said of its outcome holds no more.
+    pub(super) async fn outcome_taken_back(&mut self, episode: &Target) -> Result<()> {
+        let at = Target::new(known("Communication"), self.programme.id(&["outcome", &episode.id]));
+        self.unsay(&at).await
+    }
+
+    /// A discharge is not followed up: the hospital hears why, unless one of the reasons is `silent` in the codes.
+    pub(super) async fn left_alone(&mut self, stay: &Stay, patient: &Target, reasons: &[Reason]) -> Result<()> {
+        let programme = self.programme;
+        let known_as = |r: &Reason| programme.concept("not-eligible-reason", &r.code);
+        let is_silent =
+            |r: &Reason| known_as(r).is_some_and(|c| c.properties.get("silent").is_some_and(|v| v == "true"));
+        let Some(hospital) = stay.hospital.clone().filter(|_| !reasons.iter().any(is_silent)) else {
+            return self.left_taken_back(&stay.encounter).await;
+        };
+        let why: Vec<&str> =
+            reasons.iter().map(|r| known_as(r).map_or(r.code.as_str(), |c| c.display.as_str())).collect();
+        let text = format!("The discharge is not followed up: {}.", why.join("; "));
+        let at = self.left_at(&stay.encounter);
+        let parts = ["not-followed", stay.encounter.id.as_str()].join("/");
+        let about = [stay.encounter.clone()];
+        let mut notice = build::notice(&parts, patient, (&about, &[hospital]), ("routine", &text), self.now());
+        // Said again, it is the same.
+        if let Some(said) = self.desk.get(&at).await?.filter(|s| s["topic"] == notice["topic"]) {
+            notice.set("sent", said["sent"].clone());
+        }
+        let org = self.desk.org(&stay.encounter).unwrap_or_default();
+        self.write(&at, notice, org).await
+    }
+
+    /// The discharge is followed up after all, or is none any more.
+    pub(super) async fn left_taken_back(&mut self, encounter: &Target) -> Result<()> {
+        self.unsay(&self.left_at(encounter)).await
+    }
+
+    /// Where [`Self::left_alone`] writes.
+    pub(super) fn left_at(&self, encounter: &Target) -> Target {
+        Target::new(known("Communication"), self.programme.id(&["not-followed", &encounter.id]))
+    }
+
+    async fn unsay(&mut self, at: &Target) -> Result<()> {
+        self.desk.load(std::slice::from_ref(at)).await?;
+        self.desk.edit(at, |said| said.set("status", "entered-in-error"));
+        Ok(())
     }
 
     /// The patient is in hospital again: the pharmacies that care for the patient and the hospital that discharged hear of it.
@@ -115,7 +178,11 @@ impl<R: Records> Round<'_, R> {
     }
 
     /// Writes what the hospital hears. Answers where; `None` where there is nobody or nothing to tell.
-    async fn hospital_hears(&mut self, episode: &Target, what: &str, stay: Option<&Target>) -> Result<Option<Target>> {
+    async fn hospital_hears(&mut self, episode: &Target, heard: Heard<'_>) -> Result<Option<Target>> {
+        let (what, stay) = match heard {
+            Heard::Outcome(_) => ("outcome", None),
+            Heard::MissedWindow(stay) => ("missed-window", Some(stay)),
+        };
         let Some(json) = self.desk.get(episode).await? else { return Ok(None) };
         let base = self.base().to_string();
         let hospital = leads_to_a("Organization", &json["managingOrganization"], &base);
@@ -149,16 +216,17 @@ impl<R: Records> Round<'_, R> {
             *how.entry(display.to_string()).or_default() += 1;
         }
         let how: Vec<String> = how.into_iter().map(|(how, n)| format!("{how}: {n}")).collect();
-        let text = match stay {
-            None => format!(
-                "The follow-up has ended. Calls: {}, the patient was reached in {reached}. Drug therapy problems: {} decided{}{}, {} still open.",
+        let text = match heard {
+            Heard::Outcome(why) => format!(
+                "The follow-up has ended{}. Calls: {}, the patient was reached in {reached}. Drug therapy problems: {} decided{}{}, {} still open.",
+                why.map(|why| format!(" before its time: {why}")).unwrap_or_default(),
                 attempts.len(),
                 decided.len(),
                 if how.is_empty() { "" } else { " - " },
                 how.join(", "),
                 open.len()
             ),
-            Some(_) => format!(
+            Heard::MissedWindow(_) => format!(
                 "The patient is in hospital again while {} drug therapy problem{} still waited for a decision.",
                 open.len(),
                 if open.len() == 1 { "" } else { "s" }
@@ -171,7 +239,11 @@ impl<R: Records> Round<'_, R> {
         // What is open is the pharmacy's until it is decided; of a missed window the hospital hears which they were.
         about.extend(if stay.is_some() { open } else { decided });
         let priority = if stay.is_some() { "urgent" } else { "routine" };
-        let notice = build::notice(&parts.join("/"), &patient, (&about, &[hospital]), (priority, &text), self.now());
+        let mut notice =
+            build::notice(&parts.join("/"), &patient, (&about, &[hospital]), (priority, &text), self.now());
+        if let Some(said) = self.desk.get(&at).await?.filter(|s| s["topic"] == notice["topic"]) {
+            notice.set("sent", said["sent"].clone());
+        }
         let org = self.desk.org(episode).unwrap_or_default();
         self.write(&at, notice, org).await?;
         let addresses = self.addresses(episode);

@@ -114,5 +114,14 @@ async fn an_overdue_review_and_a_prescription_that_nobody_collects_are_found_by_
     let told = find("Communication?category=notification", overdue).await;
     assert_eq!(told.len(), 1, "{told:#?}");
     assert_eq!(told[0]["sender"]["identifier"]["value"], "screening");
+    // Nobody closes the follow-up: asked for twice, it ends, and the hospital hears so.
+    for days in [46, 54, 62] {
+        settle_at(&node, left.plus_seconds(days * 86_400)).await;
+    }
+    let end = left.plus_seconds(62 * 86_400);
+    assert_eq!(find("EpisodeOfCare", end).await[0]["status"], "finished");
+    let told = find("Communication?recipient=Organization/lakeside", end).await;
+    let text = |c: &Value| c["topic"]["text"].as_str().unwrap_or_default().to_string();
+    assert!(told.iter().any(|c| text(c).contains("Nobody closed the follow-up in time")), "{told:#?}");
     node.stop().await;
 }

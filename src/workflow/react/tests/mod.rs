@@ -10,6 +10,7 @@ mod lists;
 mod needs;
 mod offers;
 mod order;
+mod outcome;
 mod withhold;
 
 use crate::workflow::world::*;
