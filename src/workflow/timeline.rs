@@ -3,8 +3,10 @@
 //! For: [`tell`], a pure function of the versions that a caller may see. Not for: which these are (`interaction`).
 //! Source: own rule, `profiles/protocol/README.md`.
 
+mod events;
+pub mod page;
+
 use super::Programme;
-use super::element::{self, type_of};
 use crate::clock::Instant;
 use crate::fhir::{Json, Target};
 use serde_json::json;
@@ -36,7 +38,7 @@ pub fn tell(programme: &Programme, pages: &[Page]) -> Json {
         let before = pages.iter().take(n).rev().find(|p| p.target == page.target).and_then(|p| p.json.as_ref());
         let said = match &page.json {
             None => Some(Said::of("was deleted")),
-            Some(now) => event(programme, before, now),
+            Some(now) => events::event(programme, before, now),
         };
         events.extend(said.map(|s| s.part(page)));
     }
@@ -86,121 +88,6 @@ impl Said {
         part.push(json!({"name": "resource", "valueReference": {"reference": resource}}));
         json!({"name": "event", "part": part})
     }
-}
-
-/// The event that a version is; `None` when nothing of interest changed.
-fn event(programme: &Programme, before: Option<&Json>, now: &Json) -> Option<Said> {
-    let status = now["status"].text();
-    let was = before.map(|b| b["status"].text());
-    match type_of(now) {
-        "Task" => task(before, now),
-        "Encounter" if was != Some(status) => Some(match status {
-            "finished" => Said::of("The patient left the hospital").at(&now["period"]["end"]),
-            "in-progress" | "onleave" => Said::of("The patient is in hospital").at(&now["period"]["start"]),
-            other => Said::of(format!("The stay is {other}")),
-        }),
-        "Encounter" if before.is_some_and(|b| b["period"] != now["period"]) => {
-            Some(Said::of("The hospital corrected the time of the stay").at(&now["period"]["end"]))
-        }
-        "EpisodeOfCare" if was != Some(status) => Some(Said::of(match status {
-            "active" if was.is_none() => "The follow-up began".to_string(),
-            "active" => "The follow-up goes on".to_string(),
-            "onhold" => "The follow-up is paused: the patient is in hospital again".to_string(),
-            "finished" => "The follow-up has ended".to_string(),
-            other => format!("The follow-up is {other}"),
-        })),
-        "DetectedIssue" => problem(programme, before, now),
-        "Communication" if was != Some(status) => {
-            let topic = now["topic"]["text"].as_str().or(now["statusReason"]["text"].as_str());
-            let what = match (status, topic) {
-                ("entered-in-error", _) => "What was said is marked as an error".to_string(),
-                ("not-done", Some(why)) => format!("The patient was not reached: {why}"),
-                ("not-done", None) => "The patient was not reached".to_string(),
-                (_, Some(topic)) => topic.to_string(),
-                _ => "Something was said".to_string(),
-            };
-            Some(Said::of(what).by(&now["sender"]).at(&now["sent"]))
-        }
-        "Consent" if was != Some(status) => {
-            let what = match (status, now["provision"]["type"].text()) {
-                ("active", "permit") => "The patient consents".to_string(),
-                ("active", _) => "The patient does not want to be followed up, or only in part".to_string(),
-                (other, _) => format!("A consent of the patient is {other}"),
-            };
-            Some(Said::of(what).at(&now["dateTime"]))
-        }
-        "Flag" if was != Some(status) => {
-            let what = now["code"]["text"].as_str().unwrap_or("A warning");
-            Some(Said::of(if status == "active" { what.to_string() } else { format!("{what}: {status}") }))
-        }
-        "Observation" if before.is_none_or(|b| b["component"] != now["component"]) => {
-            let reasons: Vec<&str> =
-                now["component"].items().iter().map(|c| c["valueCodeableConcept"]["text"].text()).collect();
-            let outcome = now["valueCodeableConcept"]["text"].as_str().unwrap_or("Decided");
-            let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
-            Some(Said::of(format!("{outcome}{because}")))
-        }
-        _ => None,
-    }
-}
-
-fn task(before: Option<&Json>, now: &Json) -> Option<Said> {
-    let name = now["code"]["text"].as_str().unwrap_or("A Task");
-    let owner = |t: &Json| t["owner"]["reference"].text().to_string();
-    let status = now["status"].text();
-    let why = &now["statusReason"];
-    let reason = why["text"].as_str().filter(|r| !r.is_empty()).map(|r| format!(": {r}")).unwrap_or_default();
-    let due = now["restriction"]["period"]["end"].text();
-    let (was, had) = (before.map(|b| b["status"].text()), before.map(owner).unwrap_or_default());
-    let what = match (was, status) {
-        (None, _) => format!("{name}: to be done by {due}"),
-        (Some(was), "requested") if was != "requested" => format!("{name}: given back{reason}"),
-        (Some("requested"), "requested") if had != owner(now) && owner(now).is_empty() => format!("{name}: open again"),
-        (Some("requested"), "requested") if had != owner(now) => format!("{name}: waits for its pharmacy"),
-        (Some(was), "received" | "accepted") if was != status => format!("{name}: taken"),
-        (Some("on-hold"), "in-progress") => format!("{name}: goes on"),
-        (Some(was), "in-progress") if was != status => format!("{name}: begun"),
-        (Some(was), "completed") if was != status => format!("{name}: done"),
-        (Some(was), other) if was != other => format!("{name}: {other}{reason}"),
-        _ if before.is_some_and(|b| b["restriction"] != now["restriction"]) => format!("{name}: now due by {due}"),
-        _ if before.is_some_and(|b| b["priority"] != now["priority"]) => {
-            format!("{name}: now {}", now["priority"].text())
-        }
-        _ if before.is_some_and(|b| b["note"] != now["note"]) => format!("{name}: a note was added"),
-        _ => return None,
-    };
-    Some(Said::of(what).by(&now["owner"]).at(&now["lastModified"]))
-}
-
-fn problem(programme: &Programme, before: Option<&Json>, now: &Json) -> Option<Said> {
-    let status = now["status"].text();
-    let severity = now["severity"].text();
-    let resolution = element::extension(now, "resolution").map(|e| &e["valueCodeableConcept"]);
-    let code = resolution.and_then(|r| element::own_code(r, "resolution")).unwrap_or_default();
-    let decided = programme.concept("resolution", code).map_or("", |c| c.display.as_str());
-    let note = resolution.and_then(|r| r["text"].as_str()).unwrap_or_default();
-    let last = now["mitigation"].items().last();
-    let what = match before.map(|b| b["status"].text()) {
-        None => {
-            let detail = now["detail"].as_str().or(now["code"]["text"].as_str()).unwrap_or("see the resource");
-            return Some(
-                Said::of(format!("A problem was reported ({severity}): {detail}"))
-                    .by(&now["author"])
-                    .at(&now["identifiedDateTime"]),
-            );
-        }
-        Some(was) if was != status => match status {
-            "final" => format!("The problem was decided: {decided}{}{note}", if note.is_empty() { "" } else { ". " }),
-            other => format!("The problem is {other}"),
-        },
-        Some(_) if before.is_some_and(|b| b["severity"] != now["severity"]) => format!("The problem is now {severity}"),
-        _ => return None,
-    };
-    let said = Said::of(what);
-    Some(match last.filter(|_| status == "final") {
-        Some(mitigation) => said.by(&mitigation["author"]).at(&mitigation["date"]),
-        None => said,
-    })
 }
 
 #[cfg(test)]
@@ -257,9 +144,99 @@ mod tests {
         ];
         let story = tell(&programme, &pages);
         assert_eq!(sentences(&story), expected);
+        let html = page::html(&story);
+        assert!(html.contains("<td>The patient was not reached: Nobody answered</td>"), "{html}");
+        assert!(html.contains("<td>2026-11-25 21:00 UTC</td><td>Organization/elm</td>"), "{html}");
         assert!(crate::fhir::validate::resource(&story).is_empty(), "{story}");
         pages.reverse();
         assert_eq!(tell(&programme, &pages), story);
         assert!(crate::fhir::validate::resource(&tell(&programme, &[])).is_empty());
+    }
+
+    /// A version after another, or the first, and what it says; "" for nothing.
+    #[test]
+    fn each_kind_of_resource_says_what_happened_as_a_table() {
+        let programme = Programme::for_tests();
+        let with = |mut base: serde_json::Value, change: serde_json::Value| {
+            for (name, value) in change.as_object().unwrap() {
+                base[name] = value.clone();
+            }
+            base
+        };
+        let issue = json!({"resourceType": "DetectedIssue", "id": "d", "status": "final", "severity": "moderate", "detail": "twice the same",
+            "code": {"text": "duplicate"}, "mitigation": [{"action": {"text": "Prescriber called"}}]});
+        let list = json!({"resourceType": "List", "id": "l", "status": "current", "mode": "snapshot", "code": {"text": "Discharge medicines"},
+            "entry": [{"item": {"reference": "MedicationRequest/a"}}]});
+        let ask = json!({"resourceType": "CommunicationRequest", "id": "q", "status": "active", "payload": [{"contentString": "Stop one?"}]});
+        let form = json!({"resourceType": "QuestionnaireResponse", "id": "r", "status": "completed",
+            "questionnaire": "http://baton.example/fhir/Questionnaire/first-call|1", "item": [{"linkId": "a"}]});
+        let record = json!({"resourceType": "Provenance", "id": "p", "entity": [{"what": {"reference": "List/l"}}]});
+        let change = json!({"extension": [{"url": "http://baton.example/fhir/StructureDefinition/list-change", "valueString": "warfarin: changed"}]});
+        let report = json!({"resourceType": "Composition", "id": "c", "status": "preliminary", "date": "2026-11-26", "author": [{"reference": "Practitioner/mara"}]});
+        let attested = json!({"status": "final", "attester": [{"mode": "professional", "party": {"reference": "Practitioner/jonas"}}]});
+        let risk = json!({"resourceType": "RiskAssessment", "id": "k", "status": "final", "method": {"text": "LACE"},
+            "prediction": [{"qualitativeRisk": {"coding": [{"code": "high"}]}, "rationale": "12 points"}]});
+        let rows = [
+            (
+                None,
+                with(issue.clone(), json!({"status": "preliminary", "severity": null})),
+                "A problem was reported: twice the same",
+            ),
+            (
+                None,
+                with(issue.clone(), json!({"status": "preliminary"})),
+                "A problem was reported (moderate): twice the same",
+            ),
+            (
+                Some(issue.clone()),
+                with(issue.clone(), json!({"status": "amended", "severity": "high"})),
+                "The problem was amended: it is high now",
+            ),
+            (
+                Some(issue.clone()),
+                with(
+                    issue.clone(),
+                    json!({"status": "corrected", "detail": "thrice", "mitigation": [{"action": {"text": "Prescriber called"}}, {"action": {"text": "One stopped"}}]}),
+                ),
+                "The problem was corrected: thrice; done: One stopped",
+            ),
+            (Some(issue.clone()), issue.clone(), ""),
+            (None, list.clone(), "A list came: Discharge medicines, 1 lines"),
+            (
+                Some(list.clone()),
+                with(list.clone(), json!({"entry": []})),
+                "A list came anew: Discharge medicines, 0 lines, before 1",
+            ),
+            (None, with(list.clone(), json!({"mode": "working"})), ""),
+            (None, record.clone(), "The medicines were reconciled, from 1 sources"),
+            (Some(record.clone()), with(record, change), "The medicines were reconciled anew: warfarin: changed"),
+            (None, ask.clone(), "A prescriber is asked: Stop one?"),
+            (Some(ask.clone()), with(ask, json!({"status": "completed"})), "A prescriber has answered"),
+            (None, form.clone(), "Questions were answered: first-call"),
+            (Some(form.clone()), with(form, json!({"status": "amended"})), "Answers are amended: first-call"),
+            (None, report.clone(), "The report of the medicines was prepared"),
+            (Some(report.clone()), with(report, attested), "The report of the medicines was attested"),
+            (None, risk.clone(), "Risk by LACE: high (12 points)"),
+            (
+                None,
+                with(risk, json!({"status": "preliminary", "prediction": null})),
+                "Risk by LACE: not all is known that it asks for",
+            ),
+            (
+                None,
+                json!({"resourceType": "Procedure", "id": "x", "status": "completed", "code": {"text": "Education"}}),
+                "Education: done",
+            ),
+        ];
+        for (before, mut now, says) in rows {
+            let mut pages = Vec::new();
+            let had_before = before.is_some();
+            pages.extend(before.map(|b| page(1, 1, b)));
+            now.as_object_mut().unwrap().retain(|_, v| !v.is_null());
+            pages.push(page(2, 2, now.clone()));
+            let told = sentences(&tell(&programme, &pages));
+            let new = told.get(usize::from(had_before)).map_or("", String::as_str);
+            assert_eq!(new, says, "{now}: {told:?}");
+        }
     }
 }

@@ -66,7 +66,7 @@ impl Engine {
                     (Read::Meta, on) => self.meta(ctx, on).await,
                     (Read::ReindexStatus, _) => self.reindex_status(ctx).await,
                     (Read::AccessReport, Scope::Instance(at)) => self.access_report(ctx, at, &input, page).await,
-                    (Read::Timeline, Scope::Instance(at)) => self.timeline(ctx, at).await,
+                    (Read::Timeline, Scope::Instance(at)) => self.timeline(ctx, at, page).await,
                     (Read::Apply, on) if input.is("persist") => {
                         let open = self.open_protocol(ctx, on, &input, call.is_get).await?;
                         let plan = self.house().store.write(open).await?;

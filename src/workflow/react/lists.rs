@@ -85,7 +85,8 @@ impl<R: Records> Round<'_, R> {
 const LINES: [&str; 4] = ["MedicationAdministration", "MedicationDispense", "MedicationRequest", "MedicationStatement"];
 
 /// Where the Provenance of a working list is.
-pub(super) fn record_of(programme: &Programme, list: &Target) -> Target {
+#[must_use]
+pub fn record_of(programme: &Programme, list: &Target) -> Target {
     Target::new(known("Provenance"), programme.id(&["reconciled", &list.id]))
 }
 

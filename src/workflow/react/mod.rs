@@ -26,7 +26,7 @@ mod withhold;
 
 pub use apply::open_protocol;
 pub use escalate::escalate;
-pub use lists::reconcile;
+pub use lists::{reconcile, record_of};
 pub use screen::screen;
 pub use withhold::consent_due;
 

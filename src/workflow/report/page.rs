@@ -63,7 +63,8 @@ pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     out
 }
 
-const STYLE: &str = "\
+/// How the pages look, on screen and paper.
+pub const STYLE: &str = "\
 body{font:15px/1.4 system-ui,'Segoe UI',Roboto,Arial,sans-serif;color:#111;background:#fff;margin:0 auto;max-width:60rem;padding:1rem}\
 h1{font-size:1.5rem;margin:0 0 .5rem}h2{font-size:1.1rem;margin:1.4rem 0 .4rem;padding-bottom:.15rem;border-bottom:2px solid #111}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:0}dt{color:#444}dd{margin:0;font-weight:600;overflow-wrap:anywhere}\

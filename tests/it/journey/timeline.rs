@@ -36,6 +36,9 @@ async fn an_episode_tells_its_story_to_those_who_take_part(server: TestServer) {
         "patient": {"reference": format!("Patient/{patient}")}, "author": {"reference": "Practitioner/mara-lind"},
         "identifiedDateTime": server.now().strftime("%FT%TZ").to_string(), "detail": "two kinds of metoprolol"});
     let issue = technician.create(&issue).await.ok().reference();
+    let answers = json!({"resourceType": "QuestionnaireResponse", "status": "in-progress", "authored": server.now().strftime("%FT%TZ").to_string(),
+        "questionnaire": "http://baton.example/fhir/Questionnaire/first-call|1", "subject": {"reference": format!("Patient/{patient}")}, "author": {"reference": "Practitioner/mara-lind"}});
+    technician.create(&answers).await.is(201);
     let decision = json!({"resourceType": "Parameters", "parameter": [{"name": "resolution", "valueCode": "no-action"}, {"name": "note", "valueString": "intended"}]});
     pharmacist.operation(&format!("{issue}/$resolve"), &decision, None).await.ok();
 
@@ -52,10 +55,15 @@ async fn an_episode_tells_its_story_to_those_who_take_part(server: TestServer) {
         "A problem was reported (moderate): two kinds of metoprolol",
         "The problem was decided: ",
     ];
-    for client in [&everyone, &pharmacist, &server.other_hospital()] {
+    let (auditor, hospital) = (server.user("audit"), server.other_hospital());
+    for (client, is_of_pharmacy) in [(&everyone, true), (&pharmacist, true), (&hospital, false), (&auditor, true)] {
         let answer = client.read(&story).await.ok();
         assert_eq!(answer.body["resourceType"], "Parameters");
         let told = sentences(&answer);
+        for beside in ["The medicines were reconciled, from", "Risk by "] {
+            assert!(told.iter().any(|t| t.starts_with(beside)), "`{beside}`: {told:#?}");
+        }
+        assert_eq!(told.iter().any(|t| t == "Answers were begun: first-call"), is_of_pharmacy, "{told:#?}");
         let mut at = told.iter();
         for sentence in expected {
             assert!(at.any(|t| t.starts_with(sentence)), "`{sentence}` in its place: {told:#?}");
@@ -63,8 +71,16 @@ async fn an_episode_tells_its_story_to_those_who_take_part(server: TestServer) {
     }
     let by_post = pharmacist.operation(&story, &Value::Null, None).await.ok();
     assert_eq!(by_post.body, pharmacist.read(&story).await.body, "the same by GET and POST");
+    let page = pharmacist.send("GET", &story, "", &[("Accept", "text/html")]).await.is(200);
+    assert!(page.header("content-type").starts_with("text/html"));
+    let page = String::from_utf8(page.bytes).expect("UTF-8");
+    assert!(page.contains("<td>A problem was reported (moderate): two kinds of metoprolol</td>"), "{page}");
+    pharmacist.send("GET", &story, "", &[("Accept", "application/pdf")]).await.is(406);
+    // An auditor is told the story, and reads nothing that it is made of; an administrator is not.
+    auditor.read(&episode).await.is(403);
+    server.user("root").read(&story).await.is(403);
     // Who has no part in it does not learn that there is one.
-    for stranger in [server.hospital(), server.other_pharmacy()] {
+    for stranger in [server.hospital(), server.other_pharmacy(), server.user("lakeside-audit")] {
         stranger.read(&story).await.refuses(404, "not-found", "");
     }
     everyone.read("EpisodeOfCare/00000000-0000-4000-8000-000000000000/$timeline").await.refuses(404, "not-found", "");

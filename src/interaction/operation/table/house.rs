@@ -336,7 +336,8 @@ pub(super) const ROWS: &[Row] = &[
         levels: &[Level::Instance],
         base: "",
         is_whole: false,
-        text: "Tells the story of an episode in sentences, in the order of writing, of what the caller may see.",
+        text: "Tells the story of an episode in sentences, in the order of writing, of what the caller may see; by Accept a page \
+            (text/html). An auditor is told it, too.",
         takes: &[],
         is_search: false,
         gives: &[Param::parts("event", EVENT, "One thing that happened.")],
