@@ -52,7 +52,8 @@ impl Face {
             page: None,
             refusal: None,
         };
-        let has_pages = ["/$handoff-report", "/$access-report"].iter().any(|name| request.path().ends_with(name));
+        let has_pages =
+            ["/$handoff-report", "/$access-report", "/$timeline"].iter().any(|name| request.path().ends_with(name));
         let mut has_format = false;
         let query = request.query_string();
         if query.contains("_format") || query.contains("_pretty") {
