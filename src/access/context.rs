@@ -82,6 +82,8 @@ pub struct Principal {
     pub token: Option<String>,
     /// What the user allowed the app, by its id: taken back, it ends what is under way.
     pub grant: Option<String>,
+    /// Whose law the organisation works by, where the matrix knows it: ISO 3166-2.
+    pub jurisdiction: Option<String>,
     /// Which rows the token lets through, within what the organisation sees; `None`: all.
     pub sieve: Option<Arc<Sieve>>,
 }
@@ -100,6 +102,7 @@ impl Principal {
             patient: None,
             token: None,
             grant: None,
+            jurisdiction: None,
             sieve: None,
         }
     }

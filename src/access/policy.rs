@@ -8,8 +8,8 @@
 use super::scope::{Action, Rights, Scopes};
 use super::{Principal, Role};
 use crate::error::{Error, Kind, Result};
-use crate::fhir::ResourceType;
 use crate::fhir::resource::RESOURCE_TYPES;
+use crate::fhir::{Json, ResourceType};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,6 +31,26 @@ pub struct Cell {
 pub struct Policy {
     roles: Vec<(Role, Vec<Cell>)>,
     codes: Vec<(Role, Vec<String>)>,
+    laws: Vec<Law>,
+}
+
+/// Where the law of a jurisdiction differs from the matrix.
+#[derive(Debug, Clone)]
+struct Law {
+    /// ISO 3166-2.
+    code: String,
+    title: String,
+    /// Of `Organization.address`, in capitals.
+    countries: Vec<String>,
+    states: Vec<String>,
+    /// Whole rows, as they are there.
+    roles: Vec<(Role, Vec<Cell>)>,
+}
+
+impl Law {
+    fn row(&self, role: Role) -> Option<&[Cell]> {
+        self.roles.iter().find(|(r, _)| *r == role).map(|(_, c)| c.as_slice())
+    }
 }
 
 /// Why not, for a 403.
@@ -160,6 +180,18 @@ struct File {
     groups: BTreeMap<String, Vec<String>>,
     roles: BTreeMap<String, BTreeMap<String, String>>,
     person_codes: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    jurisdictions: BTreeMap<String, LawFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct LawFile {
+    title: String,
+    country: Vec<String>,
+    state: Vec<String>,
+    #[serde(default)]
+    roles: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Policy {
@@ -194,7 +226,8 @@ impl Policy {
         for types in file.groups.values() {
             types.iter().try_for_each(|t| known_type(t).map(|_| ()))?;
         }
-        for name in file.roles.keys().chain(file.person_codes.keys()) {
+        let of_laws = file.jurisdictions.values().flat_map(|l| l.roles.keys());
+        for name in file.roles.keys().chain(file.person_codes.keys()).chain(of_laws) {
             if Role::parse(name).is_none_or(is_unbound) {
                 return Err(Error::invalid(format!("'{name}' is not a role of the matrix")));
             }
@@ -202,22 +235,60 @@ impl Policy {
         let mut roles = Vec::new();
         for (role, name) in Role::ALL.into_iter().filter(|(r, _)| !is_unbound(*r)) {
             let row = file.roles.get(name).ok_or_else(|| Error::invalid(format!("the role '{name}' has no row")))?;
-            roles.push((role, cells(row, &file.groups)?));
+            roles.push((role, cells(Vec::new(), row, &file.groups)?));
+        }
+        let mut laws = Vec::new();
+        for (code, law) in file.jurisdictions {
+            let mut rows = Vec::new();
+            for (role, base) in &roles {
+                if let Some(row) = law.roles.get(role.as_str()) {
+                    let row = cells(base.clone(), row, &file.groups)
+                        .map_err(|e| Error::invalid(format!("jurisdiction '{code}': {e}")))?;
+                    rows.push((*role, row));
+                }
+            }
+            let capitals = |words: &[String]| words.iter().map(|w| w.to_uppercase()).collect();
+            let (countries, states) = (capitals(&law.country), capitals(&law.state));
+            laws.push(Law { code, title: law.title, countries, states, roles: rows });
         }
         let codes = file.person_codes.into_iter().filter_map(|(n, c)| Some((Role::parse(&n)?, c))).collect();
-        Ok(Self { roles, codes })
+        Ok(Self { roles, codes, laws })
     }
 
     /// What [`decide`] needs of a principal, read once.
     #[must_use]
     pub fn judge(&self, principal: &Principal) -> Judge<'_> {
         const NOTHING: &[Cell] = &[];
-        let row = self.roles.iter().find(|(r, _)| *r == principal.role).map(|(_, c)| c.as_slice());
+        let role = principal.role;
+        let law = principal.jurisdiction.as_ref().and_then(|code| self.laws.iter().find(|l| l.code == *code));
+        let base = || self.roles.iter().find(|(r, _)| *r == role).map(|(_, c)| c.as_slice());
+        let row = law.and_then(|l| l.row(role)).or_else(base);
         Judge {
             role: principal.role,
             cells: if is_unbound(principal.role) { None } else { Some(row.unwrap_or(NOTHING)) },
             scopes: principal.scopes.as_deref().map(Scopes::parse),
         }
+    }
+
+    /// The jurisdiction whose law an organisation works by: the first address that is in one of those that the matrix knows. `None`:
+    /// the matrix as it stands holds.
+    #[must_use]
+    pub fn jurisdiction(&self, organization: &Json) -> Option<&str> {
+        let addresses = organization["address"].items().iter();
+        let mut laws = addresses.filter_map(|a| {
+            let (country, state) = (a["country"].text().to_uppercase(), a["state"].text().to_uppercase());
+            // An address at home often leaves the country out.
+            let is_there =
+                |l: &&Law| (country.is_empty() || l.countries.contains(&country)) && l.states.contains(&state);
+            self.laws.iter().find(is_there)
+        });
+        laws.next().map(|l| l.code.as_str())
+    }
+
+    /// Whether some jurisdiction is known: else nobody needs to look for one.
+    #[must_use]
+    pub fn has_jurisdictions(&self) -> bool {
+        !self.laws.is_empty()
     }
 
     /// One cell.
@@ -249,6 +320,39 @@ impl Policy {
         for (row, types) in lines {
             out.push_str(&format!("| {} | {} |\n", types.join(", "), row.join(" | ")));
         }
+        out + &self.laws_to_markdown()
+    }
+
+    /// Each jurisdiction, with the cells that differ there.
+    fn laws_to_markdown(&self) -> String {
+        let mut out = String::from(
+            "\n## By jurisdiction\n\n| jurisdiction | law | role | types | elsewhere | there |\n|---|---|---|---|---|---|\n",
+        );
+        for law in &self.laws {
+            let mut differs = false;
+            for (role, row) in &law.roles {
+                let mut lines: Vec<(String, String, Vec<&str>)> = Vec::new();
+                for rtype in ResourceType::all() {
+                    let (base, there) = (self.cell(*role, rtype), cell(row, rtype));
+                    if base == there {
+                        continue;
+                    }
+                    let (base, there) = (base.to_string(), there.to_string());
+                    match lines.iter_mut().find(|(b, t, _)| *b == base && *t == there) {
+                        Some((.., types)) => types.push(rtype.as_str()),
+                        None => lines.push((base, there, vec![rtype.as_str()])),
+                    }
+                }
+                for (base, there, types) in lines {
+                    differs = true;
+                    let (code, title, role) = (&law.code, &law.title, role.as_str());
+                    out.push_str(&format!("| {code} | {title} | {role} | {} | {base} | {there} |\n", types.join(", ")));
+                }
+            }
+            if !differs {
+                out.push_str(&format!("| {} | {} | all | all | as above | as above |\n", law.code, law.title));
+            }
+        }
         out
     }
 }
@@ -262,8 +366,10 @@ fn known_type(name: &str) -> Result<usize> {
     RESOURCE_TYPES.binary_search(&name).map_err(|_| Error::invalid(format!("R4 has no resource type '{name}'")))
 }
 
-fn cells(row: &BTreeMap<String, String>, groups: &BTreeMap<String, Vec<String>>) -> Result<Vec<Cell>> {
-    let mut cells = vec![Cell::default(); RESOURCE_TYPES.len()];
+/// The cells of a row, over `base`.
+fn cells(base: Vec<Cell>, row: &BTreeMap<String, String>, groups: &BTreeMap<String, Vec<String>>) -> Result<Vec<Cell>> {
+    let mut cells = base;
+    cells.resize(RESOURCE_TYPES.len(), Cell::default());
     let mut put = |name: &str, letters: &str| -> Result<()> {
         let at = known_type(name)?;
         if let Some(slot) = cells.get_mut(at) {
@@ -363,7 +469,9 @@ mod tests {
              patient what labels, and where the policy says so organisations, keep back; scopes and role stay. Which roles, reasons, labels and times: `break-glass` in `profiles/policy/labels.json`, by default prescribers and pharmacists,\n\
              for an hour, at most four. The grant is on record with its reason (110113, 110127), each read under it with the purpose of use BTG, for auditors of the caller's organisation and of the one whose patient it is, and in the patient's\n\
              `$access-report`. `baton user glass` lists grants with their notes, `--end` ends those of a login; that and a changed role or organisation hold within ten seconds. Old versions are seen while their rows are kept.\n\n\
-             What another organisation owns is answered like what never was, on every path: `tests/it/attack/wall` asks every route of the server's own map by every role.\n\n{}",
+             What another organisation owns is answered like what never was, on every path: `tests/it/attack/wall` asks every route of the server's own map by every role.\n\n\
+             What is shared for a follow-up is shared until a time: the last Task's due time and `share-after-close` of the protocol (14 days), for a report a year and 14 days, for an abort Task of no episode 45 days. From then on it is answered like what never was,\n\
+             by the clock of each request. A Consent may keep it from a pharmacy ([protocol](../profiles/protocol/README.md#consent)). A stay or patient labelled as protected by 42 CFR Part 2 is handed on only to whom a Consent with such a label lets in.\n\n{}",
             Policy::built_in().unwrap().to_markdown()
         );
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/access.md");
@@ -444,6 +552,78 @@ mod tests {
         ] {
             let judge = policy.judge(&caller(role, None));
             assert_eq!(judge.may_change_shared(Action::Patch, known(rtype)), may, "{role:?} {rtype}");
+        }
+    }
+
+    /// security R28: The law of a jurisdiction goes over the matrix, for whose organisation lies there, by the same decision.
+    #[test]
+    fn a_jurisdiction_goes_over_the_matrix_where_the_organisation_lies() {
+        let more = r#""jurisdictions": {
+            "US-ZZ": {"title": "More", "country": ["US", "USA"], "state": ["ZZ", "Zeta"],
+                "roles": {"technician": {"CommunicationRequest": "crus", "MedicationDispense": "rs"}}},
+            "US-DC": {"title": "As above", "country": ["US"], "state": ["DC"]}}, "person-codes": {"#;
+        let text = BUILT_IN.replacen("\"person-codes\": {", more, 1);
+        let text = match BUILT_IN.contains("\"jurisdictions\"") {
+            true => {
+                let mut json: serde_json::Value = serde_json::from_str(BUILT_IN).unwrap();
+                let other: serde_json::Value = serde_json::from_str(&format!("{{{more} }}}}")).unwrap();
+                json["jurisdictions"] = other["jurisdictions"].clone();
+                json.to_string()
+            }
+            false => text,
+        };
+        let policy = Policy::parse(&text).unwrap();
+        let organization = |addresses: serde_json::Value| -> Json {
+            serde_json::json!({"resourceType": "Organization", "address": addresses}).into()
+        };
+        for (addresses, jurisdiction) in [
+            (serde_json::json!([]), None),
+            (serde_json::json!([{"state": "TN"}]), None),
+            (serde_json::json!([{"state": "zz"}]), Some("US-ZZ")),
+            (serde_json::json!([{"state": "Zeta", "country": "usa"}]), Some("US-ZZ")),
+            (serde_json::json!([{"state": "ZZ", "country": "Elsewhere"}]), None),
+            (serde_json::json!([{"city": "x"}, {"state": "DC", "country": "US"}, {"state": "ZZ"}]), Some("US-DC")),
+        ] {
+            let address = organization(addresses);
+            assert_eq!(policy.jurisdiction(&address), jurisdiction, "{address}");
+        }
+        let may = |jurisdiction: Option<&str>, role, action, rtype: &'static str| {
+            let principal = Principal { jurisdiction: jurisdiction.map(Into::into), ..caller(role, None) };
+            decide(&policy, &principal, action, Some(known(rtype))) == Decision::Permit
+        };
+        for (jurisdiction, asks, hands) in
+            [(None, false, true), (Some("US-ZZ"), true, false), (Some("US-DC"), false, true)]
+        {
+            assert_eq!(
+                may(jurisdiction, Role::Technician, Action::Create, "CommunicationRequest"),
+                asks,
+                "{jurisdiction:?}"
+            );
+            assert_eq!(
+                may(jurisdiction, Role::Technician, Action::Create, "MedicationDispense"),
+                hands,
+                "{jurisdiction:?}"
+            );
+            assert!(may(jurisdiction, Role::Technician, Action::Read, "Patient"), "what it does not name stays");
+            assert!(may(jurisdiction, Role::Pharmacist, Action::Create, "CommunicationRequest"));
+        }
+        let page = policy.to_markdown();
+        for line in [
+            "| US-DC | As above | all | all | as above | as above |",
+            "| US-ZZ | More | technician | CommunicationRequest | rs | crus |",
+            "| US-ZZ | More | technician | MedicationDispense | crs | rs |",
+        ] {
+            assert!(page.contains(line), "{line}: {page}");
+        }
+        for (from, to, says) in [
+            ("\"technician\":{\"CommunicationRequest\"", "\"nobody\":{\"CommunicationRequest\"", "not a role"),
+            ("\"crus\",\"MedicationDispense\"", "\"crux\",\"MedicationDispense\"", "US-ZZ"),
+        ] {
+            let compact: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let compact = compact.to_string();
+            assert!(compact.contains(from), "{from}");
+            let error = Policy::parse(&compact.replacen(from, to, 1)).expect_err(to).to_string();
+            assert!(error.contains(says), "{error}");
         }
     }
 

@@ -31,6 +31,21 @@ pub async fn look(
     has_auth: bool,
     now: Instant,
 ) -> Result<Arc<Principal>> {
+    let still = still(store, policy, before, has_auth, now).await?;
+    let jurisdiction = standing::jurisdiction(store, policy, before.org.as_deref()).await?;
+    if jurisdiction == still.jurisdiction {
+        return Ok(still);
+    }
+    Ok(Arc::new(Principal { jurisdiction, ..Principal::clone(&still) }))
+}
+
+async fn still(
+    store: &Store,
+    policy: &Policy,
+    before: &Arc<Principal>,
+    has_auth: bool,
+    now: Instant,
+) -> Result<Arc<Principal>> {
     if matches!(before.role, Role::SuperUser | Role::RuleEngine) {
         // Nobody has these roles by a token: a job of a time without tokens does not outlive it.
         return if has_auth { Err(refuse("tokens are asked for now")) } else { Ok(Arc::clone(before)) };

@@ -200,7 +200,7 @@ impl AuthState {
         };
         let principal = match asked.actor {
             None => Principal::super_user(),
-            Some(name) => self.actor(name, now).await?,
+            Some(name) => self.of_place(self.actor(name, now).await?).await?,
         };
         Ok(Caller { principal: Arc::new(principal), now: at })
     }
@@ -275,7 +275,10 @@ impl AuthState {
             Some(v) => v.claims,
             None => Arc::new(self.verify(token, now).await?),
         };
-        let result = self.look(&claims, now).await;
+        let result = match self.look(&claims, now).await {
+            Ok(principal) => self.of_place(principal).await,
+            refused => refused,
+        };
         let mut shard = self.shard(&hash).lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Ok(principal) => {
@@ -288,6 +291,12 @@ impl AuthState {
                 Err(error)
             }
         }
+    }
+
+    /// The caller by the law of the place of their organisation.
+    async fn of_place(&self, principal: Principal) -> Result<Principal> {
+        let jurisdiction = standing::jurisdiction(&self.store, &self.policy, principal.org.as_deref()).await?;
+        Ok(Principal { jurisdiction, ..principal })
     }
 
     fn shard(&self, hash: &[u8; 32]) -> &Mutex<LruCache<[u8; 32], Verified>> {
@@ -419,6 +428,7 @@ impl AuthState {
             sieve,
             token: None,
             grant: None,
+            jurisdiction: None,
         }
     }
 
@@ -451,6 +461,7 @@ impl AuthState {
             patient: None,
             token: Some(claims.jti.clone()),
             grant: None,
+            jurisdiction: None,
         })
     }
 

@@ -27,6 +27,17 @@ pub async fn organization(store: &Store, org: &str) -> Result<()> {
     }
 }
 
+/// Whose law an organisation works by, where the matrix knows one: by its address in the directory, which nobody but an
+/// administrator writes.
+///
+/// # Errors
+/// What the store says.
+pub async fn jurisdiction(store: &Store, policy: &Policy, org: Option<&str>) -> Result<Option<String>> {
+    let Some(org) = org.filter(|_| policy.has_jurisdictions()) else { return Ok(None) };
+    let found = read(store, &[Target::new(known("Organization"), org)]).await?;
+    Ok(found.into_iter().flatten().next().and_then(|o| policy.jurisdiction(&o).map(Into::into)))
+}
+
 /// Logical id of the PractitionerRole of a person in an organisation: readable where it fits in 64 characters.
 #[must_use]
 pub fn role_id(practitioner: &str, organization: &str, role: &str) -> String {

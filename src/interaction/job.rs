@@ -100,6 +100,8 @@ impl Caller {
             patient: self.patient,
             token: self.token,
             grant: self.grant,
+            // Looked for when the job is carried out.
+            jurisdiction: None,
         };
         let ctx = Ctx {
             principal: principal.into(),

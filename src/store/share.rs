@@ -40,6 +40,27 @@ impl Tx {
         }
     }
 
+    /// Takes one resource back from all with whom a handoff shares it, or would.
+    pub async fn unshare_one(&mut self, handoff: &str, target: &Target) -> Result<()> {
+        let sql = "DELETE FROM share WHERE handoff = $1 AND rtype = $2 AND id = $3";
+        let args = vec![handoff.into(), i64::from(target.rtype.0).into(), target.id.as_str().into()];
+        self.execute(sql, args).await?;
+        let reference = target.to_string();
+        for row in self.fetch("SELECT part, targets FROM template WHERE handoff = $1", vec![handoff.into()]).await? {
+            let (part, targets) = (row.int(0)?, row.text(1)?);
+            let others: Vec<&str> = targets.split(' ').filter(|t| *t != reference).collect();
+            let named = targets.split(' ').count();
+            if others.is_empty() {
+                let sql = "DELETE FROM template WHERE handoff = $1 AND part = $2";
+                self.execute(sql, vec![handoff.into(), part.into()]).await?;
+            } else if others.len() < named {
+                let sql = "UPDATE template SET targets = $1 WHERE handoff = $2 AND part = $3";
+                self.execute(sql, vec![others.join(" ").into(), handoff.into(), part.into()]).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Shares with `org` until `until` what `handoff` shares with anyone, or would share with who claims it.
     pub async fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> Result<()> {
         let mut targets = BTreeSet::new();

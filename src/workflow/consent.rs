@@ -75,6 +75,36 @@ pub fn keeps_out<'a>(
     said.iter().filter(stands).max_by_key(|d| d.at).map(|d| d.consent)
 }
 
+/// Codes of what 42 CFR Part 2 protects: records of the treatment of substance use disorders.
+const PART_2: [&str; 6] = ["42CFRPart2", "ALCOHOL", "ETH", "ETHUD", "OPIOIDUD", "SUD"];
+
+/// Whether a resource is labelled as protected by 42 CFR Part 2, by `meta.security`; the code alone counts, whatever its system.
+#[must_use]
+pub fn is_part_2(resource: &Json) -> bool {
+    names_part_2(&resource["meta"]["security"])
+}
+
+fn names_part_2(labels: &Json) -> bool {
+    codings(labels).iter().any(|(_, code)| PART_2.contains(code))
+}
+
+/// Whether the patient lets an organisation have what 42 CFR Part 2 protects: the latest of the Consents that are in force and
+/// speak about it permits it, by a provision with one of these labels. A general permit is none; a denial is one in any case.
+#[must_use]
+pub fn lets_part_2<'a>(
+    programme: &Programme,
+    consents: impl IntoIterator<Item = &'a Json>,
+    now: Instant,
+    party: Party<'_>,
+) -> bool {
+    let reader = Reader { programme, now, party: Some(party) };
+    let said = consents.into_iter().filter(|c| reader.is_in_force(c)).filter_map(|c| {
+        let permits = reader.permits_part_2(&c["provision"], false)?;
+        Some((reader.time(c), !permits))
+    });
+    said.max().is_some_and(|(_, denies)| !denies)
+}
+
 /// Whether a Consent names whom it is about: who that is, is nobody's business but the hospital's.
 #[must_use]
 pub fn names_somebody(consent: &Json) -> bool {
@@ -138,6 +168,24 @@ impl Reader<'_> {
         };
         let inner = provision["provision"].items().iter().filter_map(|p| self.judged(p, own, is_named)).flatten();
         Some(inner.max_by_key(|w| (w.is_named, w.denies)).or(own))
+    }
+
+    /// What a provision and those inside it say about what 42 CFR Part 2 protects; `None`: nothing.
+    fn permits_part_2(&self, provision: &Json, is_labelled: bool) -> Option<bool> {
+        let labels = &provision["securityLabel"];
+        let is_about = labels.items().is_empty() || names_part_2(labels);
+        let is_narrowed = NARROWING.iter().any(|n| *n != "securityLabel" && provision.get(n).is_some());
+        if !is_about || is_narrowed || !self.is_about(provision) || !self.fits(provision) {
+            return None;
+        }
+        let is_labelled = is_labelled || !labels.items().is_empty();
+        let own = match provision["type"].text() {
+            "deny" => Some(false),
+            "permit" if is_labelled => Some(true),
+            _ => None,
+        };
+        let inner = provision["provision"].items().iter().filter_map(|p| self.permits_part_2(p, is_labelled));
+        inner.min().or(own)
     }
 
     /// Whether a provision is of now and about handing on for treatment.

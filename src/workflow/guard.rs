@@ -68,7 +68,7 @@ const KEPT: [&str; 8] =
 /// `Forbidden` naming the rule of `profiles/policy` when the role may not; else `Conflict` when another holds the Task;
 /// else `BusinessRule`; all issues at once.
 pub fn guard(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: Option<&Json>) -> Result<()> {
-    let forbidden = programme.policy.breaches(ctx.principal.role, before, after);
+    let forbidden = programme.policy.breaches(&ctx.principal, before, after);
     let mut findings = Findings { forbidden, ..Findings::default() };
     match (before, after) {
         (Some(before), None) => deletion(before, &mut findings),

@@ -4,7 +4,7 @@
 
 use super::element;
 use super::programme::files::Complaints;
-use crate::access::Role;
+use crate::access::{Principal, Role};
 use crate::error::Issue;
 use crate::fhir::{Json, ResourceType};
 
@@ -24,6 +24,10 @@ pub struct Rule {
     performer: Option<String>,
     lowers: bool,
     roles: Vec<Role>,
+    /// Where alone it holds; everywhere when empty.
+    jurisdictions: Vec<String>,
+    /// Where it does not.
+    except: Vec<String>,
 }
 
 /// All rules.
@@ -60,6 +64,8 @@ impl Policy {
                     "lowers" => rule.lowers = flag,
                     "element" => rule.element = Some(value.into()),
                     "to" => rule.to.push(value.into()),
+                    "jurisdiction" if !value.is_empty() => rule.jurisdictions.push(value.into()),
+                    "except" if !value.is_empty() => rule.except.push(value.into()),
                     "performer" => rule.performer = Some(value.into()),
                     "role" => match Role::parse(value) {
                         Some(role) => rule.roles.push(role),
@@ -77,15 +83,17 @@ impl Policy {
         Self { rules }
     }
 
-    /// All rules that a write breaks, one issue each. The super-user breaks none.
+    /// All rules that a write breaks, one issue each, by the law of the caller's place. The super-user breaks none.
     #[must_use]
-    pub fn breaches(&self, role: Role, before: Option<&Json>, after: Option<&Json>) -> Vec<Issue> {
+    pub fn breaches(&self, principal: &Principal, before: Option<&Json>, after: Option<&Json>) -> Vec<Issue> {
+        let role = principal.role;
+        let place = principal.jurisdiction.as_deref();
         let Some(rtype) = after.or(before).map(element::type_of) else { return Vec::new() };
         if role == Role::SuperUser {
             return Vec::new();
         }
-        let broken =
-            self.rules.iter().filter(|r| r.resource == rtype && r.meets(before, after) && !r.roles.contains(&role));
+        let here = self.rules.iter().filter(|r| r.resource == rtype && r.holds_in(place));
+        let broken = here.filter(|r| r.meets(before, after) && !r.roles.contains(&role));
         let issue = |r: &Rule| {
             let at = match (&r.element, r.to.is_empty()) {
                 (Some(element), _) if element == "resolution" || element == "urgency" => format!("{rtype}.extension"),
@@ -108,6 +116,11 @@ impl Policy {
 }
 
 impl Rule {
+    fn holds_in(&self, place: Option<&str>) -> bool {
+        let names = |list: &[String]| place.is_some_and(|place| list.iter().any(|code| code == place));
+        (self.jurisdictions.is_empty() || names(&self.jurisdictions)) && !names(&self.except)
+    }
+
     fn meets(&self, before: Option<&Json>, after: Option<&Json>) -> bool {
         let kind = match (before, after) {
             (None, Some(_)) => "create",
@@ -166,4 +179,42 @@ fn asks_for(task: &Json, role: &str) -> bool {
     let asked: Vec<&str> =
         PERFORMERS.iter().filter(|(code, _)| codings.iter().any(|(_, c)| c == code)).map(|(_, r)| *r).collect();
     asked.contains(&role)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_rule_holds_where_it_says_and_not_where_it_does_not() {
+        let rule = |code: &str, more: &[(&str, &str)]| {
+            let mut properties = vec![
+                json!({"code": "resource", "valueCode": "Procedure"}),
+                json!({"code": "role", "valueCode": "pharmacist"}),
+            ];
+            properties.extend(more.iter().map(|(name, value)| json!({"code": name, "valueCode": value})));
+            json!({"code": code, "display": code, "property": properties})
+        };
+        let codes = json!({"concept": [
+            rule("everywhere", &[]), rule("but-there", &[("except", "US-ZZ")]), rule("there", &[("jurisdiction", "US-ZZ")]),
+        ]});
+        let mut complaints = Complaints::default();
+        let policy = Policy::read("rules.json", &codes.into(), &mut complaints);
+        let procedure: Json = json!({"resourceType": "Procedure"}).into();
+        for (place, broken) in [
+            (None, ["everywhere", "but-there"]),
+            (Some("US-DC"), ["everywhere", "but-there"]),
+            (Some("US-ZZ"), ["everywhere", "there"]),
+        ] {
+            let principal =
+                Principal { role: Role::Technician, jurisdiction: place.map(Into::into), ..Principal::super_user() };
+            let issues = policy.breaches(&principal, None, Some(&procedure));
+            let found: Vec<String> = issues.iter().map(ToString::to_string).collect();
+            assert_eq!(issues.len(), 2, "{found:?}");
+            for rule in broken {
+                assert!(found.iter().any(|i| i.contains(&format!("(rule {rule}:"))), "{place:?} {rule}: {found:?}");
+            }
+        }
+    }
 }

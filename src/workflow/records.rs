@@ -64,6 +64,9 @@ pub trait Records: Send {
     /// See `Tx::unshare`.
     fn unshare(&mut self, handoff: &str, org: Option<i64>) -> impl Future<Output = Result<()>> + Send;
 
+    /// See `Tx::unshare_one`.
+    fn unshare_one(&mut self, handoff: &str, target: &Target) -> impl Future<Output = Result<()>> + Send;
+
     /// See `Tx::copy_shares`.
     fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> impl Future<Output = Result<()>> + Send;
 
@@ -339,6 +342,10 @@ impl Records for Books<'_> {
 
     async fn unshare(&mut self, handoff: &str, org: Option<i64>) -> Result<()> {
         self.tx.unshare(handoff, org).await
+    }
+
+    async fn unshare_one(&mut self, handoff: &str, target: &Target) -> Result<()> {
+        self.tx.unshare_one(handoff, target).await
     }
 
     async fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> Result<()> {

@@ -124,7 +124,9 @@ impl World {
                 let org = ctx.principal.org.as_ref().map_or(99, |o| memory.keys().org(o));
                 let version = before.as_ref().map_or(1, |h| h.version + 1);
                 let mut stored = after.clone();
-                stored.set("meta", Json::from(json!({"versionId": version.to_string()})));
+                let mut meta = stored.get("meta").cloned().unwrap_or_else(Json::object);
+                meta.set("versionId", version.to_string());
+                stored.set("meta", meta);
                 memory.client(stored, before.map_or(org, |h| h.org));
                 changes.push(Change { target: at, before: json, after: Some(after) });
             }

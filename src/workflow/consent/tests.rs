@@ -230,3 +230,49 @@ fn whom_several_consents_keep_out_whatever_their_order() {
     );
     assert_eq!(kept_out(&[undated], now), "elm");
 }
+
+#[test]
+fn what_part_2_protects_goes_to_whom_a_labelled_permit_lets_in() {
+    let now = Instant::parse("2026-11-25T21:00:00Z").unwrap();
+    let programme = Programme::for_tests();
+    let directory = directory();
+    let label = |code: &str| json!([{"system": ACT_CODE, "code": code}]);
+    let permit = |code: &str| json!({"type": "permit", "securityLabel": label(code)});
+    let with = |mut provision: serde_json::Value, name: &str, value: serde_json::Value| {
+        provision[name] = value;
+        provision
+    };
+    let said = |date: &str, provision: &serde_json::Value| consent(&json!({"dateTime": date, "provision": provision}));
+    let one = |provision: serde_json::Value| vec![said("2026-11-01", &provision)];
+    for (consents, lets) in [
+        (vec![], false),
+        (one(json!({"type": "permit"})), false),
+        (one(permit("ETH")), true),
+        (one(permit("42CFRPart2")), true),
+        (one(permit("PSY")), false),
+        (one(with(permit("SUD"), "actor", org("elm"))), true),
+        (one(with(permit("SUD"), "actor", org("harbour"))), false),
+        (one(with(permit("SUD"), "period", json!({"end": "2026-11-24"}))), false),
+        (one(with(permit("SUD"), "class", label("x"))), false),
+        (one(json!({"type": "permit", "provision": [permit("ETH")]})), true),
+        (one(json!({"type": "deny", "provision": [permit("ETH")]})), true),
+        (one(with(permit("ETH"), "provision", json!([{"type": "deny", "actor": org("elm")}]))), false),
+        (vec![said("2026-11-01", &permit("ETH")), said("2026-11-20", &json!({"type": "deny"}))], false),
+        (vec![said("2026-11-20", &permit("ETH")), said("2026-11-01", &json!({"type": "deny"}))], true),
+        (
+            vec![
+                said("2026-11-01", &permit("ETH")),
+                said("2026-11-01", &json!({"type": "deny", "securityLabel": label("ETH")})),
+            ],
+            false,
+        ),
+        (vec![consent(&json!({"status": "inactive", "provision": permit("ETH")}))], false),
+    ] {
+        assert_eq!(lets_part_2(&programme, &consents, now, Party(&directory[..2])), lets, "{consents:?}");
+    }
+    for (security, is) in
+        [(label("ETH"), true), (label("R"), false), (json!([{"code": "42CFRPart2"}]), true), (json!([]), false)]
+    {
+        assert_eq!(is_part_2(&json!({"resourceType": "Condition", "meta": {"security": security}}).into()), is);
+    }
+}

@@ -63,7 +63,7 @@ pub async fn release_in<R: Records>(
     if let Some(reason) = params.concept("reason", "") {
         after.set("statusReason", reason);
     }
-    let issues = programme.policy.breaches(ctx.principal.role, Some(&held.json), Some(&after));
+    let issues = programme.policy.breaches(&ctx.principal, Some(&held.json), Some(&after));
     if !issues.is_empty() {
         return Err(Error::with_issues(Kind::Forbidden, issues));
     }

@@ -58,7 +58,7 @@ pub async fn resolve_in<R: Records>(
         after.push("evidence", Json::from(json!({"detail": details})));
     }
     if !dtp::is_open(&held.json) {
-        let issues = programme.policy.breaches(ctx.principal.role, Some(&held.json), Some(&after));
+        let issues = programme.policy.breaches(&ctx.principal, Some(&held.json), Some(&after));
         if !issues.is_empty() {
             return Err(Error::with_issues(Kind::Forbidden, issues));
         }

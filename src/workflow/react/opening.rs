@@ -33,6 +33,12 @@ pub(super) struct Scene {
     pub(super) candidates: Vec<Target>,
     /// Consents that keep out who would be asked else; owner and candidates are without those.
     pub(super) withheld: Vec<Target>,
+    /// What 42 CFR Part 2 keeps from those who could have the hand-off: not among the resources, and shown to nobody.
+    pub(super) held_back: BTreeSet<Target>,
+    /// Whether it protects anything here.
+    pub(super) has_part_2: bool,
+    /// Whether it protects the stay itself, and somebody who has the hand-off is not let in.
+    pub(super) is_protected: bool,
     /// Whether the patient came with this transaction: nothing is known beside it.
     pub(super) is_new: bool,
     /// What protocols and scores ask about, and nobody is shown for it: coverage, diagnoses, findings, other stays.
@@ -97,23 +103,45 @@ impl<R: Records> Round<'_, R> {
                 }
             }
         }
-        let refs: Vec<&Json> = resources.iter().collect();
-        let lines = list::lines(self.programme, stay, &refs);
-        let (owner, candidates);
-        let named = list::named_pharmacies(self.programme, stay, record, &refs);
         let consents: Vec<Json> = resources.iter().filter(|r| type_of(r) == "Consent").cloned().collect();
+        let named = list::named_pharmacies(self.programme, stay, record, &resources.iter().collect::<Vec<_>>());
         let mut named = self.known_organizations(named).await?;
         let mut withheld = self.keep_out(&consents, &mut named).await?;
-        if named.is_empty() {
+        let is_named = !named.is_empty();
+        if !is_named {
             named = self.candidates_of(stay).await?;
             withheld.extend(self.keep_out(&consents, &mut named).await?);
-            (owner, candidates) = (None, named);
-        } else {
-            (owner, candidates) = match named.as_slice() {
-                [one] => (Some(one.clone()), Vec::new()),
-                several => (None, several.to_vec()),
-            };
         }
+        // A stay that is protected itself is told to nobody who is not let in.
+        let whole = [self.desk.peek(&stay.encounter), Some(record)].into_iter().flatten().any(consent::is_part_2);
+        let mut has_part_2 = whole || resources.iter().chain(&background).any(consent::is_part_2);
+        let asked = named.len();
+        let mut lets_part_2 = has_part_2 && self.lets_part_2(&consents, &resources, &mut named, whole).await?;
+        if named.len() < asked {
+            withheld.push(stay.encounter.clone());
+        }
+        let mut held_back = BTreeSet::new();
+        if has_part_2 && !lets_part_2 {
+            held_back = hold_back(&mut resources, self.base());
+            background.retain(|r| !consent::is_part_2(r));
+        }
+        let mut lines = list::lines(self.programme, stay, &resources.iter().collect::<Vec<_>>());
+        // A list may name what no search around the stay finds.
+        let around: BTreeSet<Target> = resources.iter().filter_map(element::target_of).collect();
+        let others: Vec<Target> =
+            lines.lines.iter().map(|e| e.target.clone()).filter(|t| !around.contains(t)).collect();
+        self.desk.load(&others).await?;
+        let is_labelled = |r: &Self, t: &Target| r.desk.peek(t).is_some_and(consent::is_part_2);
+        if !has_part_2 && others.iter().any(|t| is_labelled(self, t)) {
+            has_part_2 = true;
+            lets_part_2 = self.lets_part_2(&consents, &resources, &mut named, whole).await?;
+        }
+        let is_hidden = |t: &Target| held_back.contains(t) || (!lets_part_2 && is_labelled(self, t));
+        lines.lines.retain(|e| around.contains(&e.target) || !is_hidden(&e.target));
+        let (owner, candidates) = match named.as_slice() {
+            [one] if is_named => (Some(one.clone()), Vec::new()),
+            several => (None, several.to_vec()),
+        };
         let hospital = match &stay.hospital {
             Some(at) => self.desk.get(at).await?,
             None => None,
@@ -127,6 +155,9 @@ impl<R: Records> Round<'_, R> {
             owner,
             candidates,
             withheld,
+            held_back,
+            has_part_2,
+            is_protected: whole && !lets_part_2,
             background,
             hospital,
             is_new,
@@ -419,6 +450,7 @@ impl<R: Records> Round<'_, R> {
             self.open_tasks(&plan, &stay, &at, &scene).await?;
             self.hasten(&plan, &stay, &at, &scene).await?;
         }
+        self.hide_held_back(episode, &scene).await?;
         let risks = self.write_risks(&stay, &scene, org).await?;
         let tasks = self.tasks_of(&at.plan).await?;
         self.assign(&tasks, &scene, &json).await?;
@@ -485,6 +517,23 @@ impl Scene {
         let around = self.background.iter().chain(&self.resources);
         Case::of(encounter, &self.patient, self.hospital.as_ref(), around, self.lines.at_discharge(), now)
     }
+}
+
+/// Takes out what is labelled as protected, and the lists that name it; answers what was taken out.
+fn hold_back(resources: &mut Vec<Json>, base: &str) -> BTreeSet<Target> {
+    let mut held: BTreeSet<Target> =
+        resources.iter().filter(|r| consent::is_part_2(r)).filter_map(element::target_of).collect();
+    if held.is_empty() {
+        return held;
+    }
+    let names = |list: &Json| {
+        let items = list["entry"].items().iter().filter_map(|e| element::leads_to(&e["item"], base));
+        type_of(list) == "List" && !element::is_of_programme(list) && items.into_iter().any(|t| held.contains(&t))
+    };
+    let lists: Vec<Target> = resources.iter().filter(|r| names(r)).filter_map(element::target_of).collect();
+    held.extend(lists);
+    resources.retain(|r| element::target_of(r).is_none_or(|t| !held.contains(&t)));
+    held
 }
 
 /// Types that protocols ask about, and that are nobody's else to see.

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
 use crate::workflow::build;
+use crate::workflow::consent;
 use crate::workflow::discharge::{Stay, is_dead};
 use crate::workflow::element;
 use crate::workflow::records::Records;
@@ -45,7 +46,8 @@ impl<R: Records> Round<'_, R> {
             let days = self.programme.calendar.days_between(left, start);
             let (first, last) = self.programme.criteria.readmission_days;
             let transfer = self.is_transfer(stay, &json, left, start);
-            let mut shown = vec![encounter.clone()];
+            let is_protected = self.desk.peek(encounter).is_some_and(consent::is_part_2);
+            let mut shown = if is_protected { Vec::new() } else { vec![encounter.clone()] };
             if (first..=last).contains(&days) && !transfer {
                 let flag = self.flag_at(episode, encounter);
                 let org = self.desk.org(episode).unwrap_or_default();

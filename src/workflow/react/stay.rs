@@ -11,7 +11,7 @@ use crate::workflow::build::{self, Addresses};
 use crate::workflow::discharge::{Decision, Known, Reason, Stay, decide, is_dead};
 use crate::workflow::eligibility::{self, Need};
 use crate::workflow::records::Records;
-use crate::workflow::{consent, element};
+use crate::workflow::{Change, consent, element};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -92,12 +92,20 @@ impl<R: Records> Round<'_, R> {
                 opened.extend(self.consent_moved(patient, &record, &mut episodes).await?);
             }
         }
+        let has_news = !around.clinical.is_empty() || self.is_relabelled();
         for episode in episodes {
-            if self.is_live(&episode) && !opened.contains(&episode) && !around.clinical.is_empty() {
+            if self.is_live(&episode) && !opened.contains(&episode) && has_news {
                 self.refresh(&episode, patient, &record, Some(&around.clinical)).await?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a stay or a patient became protected by 42 CFR Part 2, or is no more.
+    fn is_relabelled(&self) -> bool {
+        let of = |r: &Option<Json>| r.as_ref().is_some_and(consent::is_part_2);
+        let is_whole = |c: &&Change| matches!(c.target.rtype.as_str(), "Encounter" | "Patient") && c.before.is_some();
+        self.changes.iter().filter(is_whole).any(|c| of(&c.before) != of(&c.after))
     }
 
     /// A stay has ended: decides, records the decision, and opens an episode where there is none. Answers the new one.

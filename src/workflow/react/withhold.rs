@@ -1,4 +1,5 @@
-//! Consents that keep pharmacies out of a hand-off: nothing is offered or shown to them, what was is taken back, and the
+//! Consents that keep pharmacies out of a hand-off, and 42 CFR Part 2, which keeps protected records from those whom no Consent
+//! lets in: nothing is offered or shown to them, what was is taken back, and the
 //! hospital hears why.
 //!
 //! Work that such a pharmacy has begun is put on hold; it ends it, and sees until then what it saw.
@@ -63,6 +64,10 @@ impl<R: Records> Round<'_, R> {
             let Some(stay) = self.stay_of(&json).await? else { continue };
             let scene = self.scene(&stay, patient, record, false).await?;
             self.withhold(&episode, &scene, false).await?;
+            if scene.has_part_2 {
+                // What was kept from the lists, or is from now on.
+                self.refresh(&episode, patient, record, None).await?;
+            }
         }
         let new = self.reconsider(patient, record, episodes, "consent-refused").await?;
         episodes.extend(new.clone());
@@ -96,6 +101,41 @@ impl<R: Records> Round<'_, R> {
         Ok(!self.keep_out(&consents, &mut vec![org]).await?.is_empty())
     }
 
+    /// Whether all who have, or could have, the hand-off may see what 42 CFR Part 2 protects. `whole`: the stay itself is
+    /// protected; then the others are left out.
+    pub(super) async fn lets_part_2(
+        &mut self,
+        consents: &[Json],
+        resources: &[Json],
+        named: &mut Vec<Target>,
+        whole: bool,
+    ) -> Result<bool> {
+        let taken = |t: &&Json| element::type_of(t) == "Task" && task::is_handoff(t) && !task::owner(t).is_empty();
+        let owners: BTreeSet<Target> =
+            resources.iter().filter(taken).filter_map(|t| organization(task::owner(t))).collect();
+        let all: BTreeSet<Target> = named.iter().chain(&owners).cloned().collect();
+        let mut out = BTreeSet::new();
+        for org in &all {
+            let party = self.lineage(org).await?;
+            if !consent::lets_part_2(self.programme, consents, self.now(), Party(&party)) {
+                out.insert(org.clone());
+            }
+        }
+        if whole {
+            named.retain(|org| !out.contains(org));
+            return Ok(!named.is_empty() && owners.is_disjoint(&out));
+        }
+        Ok(!all.is_empty() && out.is_empty())
+    }
+
+    /// What 42 CFR Part 2 protects, and was shown before it was labelled or while the patient let it, is shown no more.
+    pub(super) async fn hide_held_back(&mut self, episode: &Target, scene: &Scene) -> Result<()> {
+        for target in &scene.held_back {
+            self.desk.records.unshare_one(&care(&episode.id), target).await?;
+        }
+        Ok(())
+    }
+
     /// An organisation and those that it is part of.
     async fn lineage(&mut self, org: &Target) -> Result<Vec<Json>> {
         let mut out = Vec::new();
@@ -120,7 +160,13 @@ impl<R: Records> Round<'_, R> {
             tasks.iter().filter_map(|t| organization(task::owner(self.desk.peek(t)?))).collect();
         let (mut out, mut by) = (BTreeSet::new(), scene.withheld.clone());
         for owner in owners {
-            let found = self.keep_out(&consents, &mut vec![owner.clone()]).await?;
+            let mut found = self.keep_out(&consents, &mut vec![owner.clone()]).await?;
+            if scene.is_protected {
+                let party = self.lineage(&owner).await?;
+                if !consent::lets_part_2(self.programme, &consents, self.now(), Party(&party)) {
+                    found.extend(build::index_encounter(&json, self.base()));
+                }
+            }
             if !found.is_empty() {
                 out.insert(owner);
                 by.extend(found);
@@ -240,7 +286,7 @@ impl<R: Records> Round<'_, R> {
     async fn tell_withheld(&mut self, episode: &Target, patient: &Target, nobody: bool) -> Result<()> {
         let Some(json) = self.desk.get(episode).await? else { return Ok(()) };
         let text = if nobody {
-            "A Consent of the patient keeps the follow-up from every pharmacy that could take it: nobody is asked. Name one that the patient agrees to, or end the Consent."
+            "A Consent of the patient, or the want of one for a protected stay, keeps the follow-up from every pharmacy that could take it: nobody is asked. Name one that the patient agrees to, or have the Consent changed."
         } else {
             "A Consent of the patient keeps the follow-up from one or more pharmacies: what was offered or shown there is taken back, what had begun there waits for its end."
         };

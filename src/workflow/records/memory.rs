@@ -105,6 +105,11 @@ impl Records for Memory {
         Ok(())
     }
 
+    async fn unshare_one(&mut self, handoff: &str, target: &Target) -> Result<()> {
+        self.shares.retain(|(_, t, h), _| h != handoff || t != target);
+        Ok(())
+    }
+
     async fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> Result<()> {
         let of: Vec<Target> = self.shares.keys().filter(|(_, _, h)| h == handoff).map(|(_, t, _)| t.clone()).collect();
         for target in of {

@@ -225,3 +225,77 @@ fn a_consent_holds_from_its_first_day_to_its_last() {
     world.escalate("super", &target("Consent/no")).unwrap();
     assert_eq!(world.memory.puts, puts);
 }
+
+fn labelled(mut resource: Value) -> Value {
+    resource["meta"] =
+        json!({"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "ETH"}]});
+    resource
+}
+
+fn permit(orgs: &[&str]) -> Value {
+    let mut said = deny(orgs)["provision"].clone();
+    said["type"] = "permit".into();
+    said["securityLabel"] =
+        json!([{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "42CFRPart2"}]);
+    provision("yes", "2026-11-20", &said)
+}
+
+fn lists(world: &World, what: &str) -> bool {
+    world.memory.all("List").iter().any(|l| l.to_string().contains(what))
+}
+
+#[test]
+fn what_part_2_protects_is_shown_and_told_to_nobody_whom_no_consent_lets_in() {
+    let hidden = target("MedicationRequest/methadone");
+    let with = |more: &[Value]| {
+        let mut world = World::new();
+        let mut all = discharge();
+        all.push(labelled(prescription("methadone", None)));
+        all.extend(more.iter().cloned());
+        world.write("hospital", all).unwrap();
+        let call = world.task("first-call");
+        world.claim_now("elm", &call).unwrap();
+        world
+    };
+    let mut world = with(&[]);
+    assert!(world.sees("elm", &target("MedicationRequest/m")) && !world.sees("elm", &hidden));
+    assert!(lists(&world, "MedicationRequest/m\"") && !lists(&world, "methadone"));
+    assert_eq!(task::candidates(world.json(&world.task("first-call"))).len(), 2, "the rest is handed on as ever");
+    // A permit of all who have it, or could, lets it in; its end takes it away.
+    world.write("hospital", vec![permit(&["elm"])]).unwrap();
+    assert!(!world.sees("elm", &hidden), "another could have it, too");
+    world.write("hospital", vec![permit(&["elm", "harbour"])]).unwrap();
+    assert!(world.sees("elm", &hidden) && lists(&world, "methadone"));
+    world.change("hospital", &target("Consent/yes"), |c| c.set("status", "inactive")).unwrap();
+    assert!(!world.sees("elm", &hidden) && !lists(&world, "methadone"));
+    // From the beginning.
+    let world = with(&[permit(&["elm", "harbour"])]);
+    assert!(world.sees("elm", &hidden) && lists(&world, "methadone"));
+    // A label that comes later takes it away.
+    let mut world = World::with_discharge();
+    let call = world.task("first-call");
+    world.claim_now("elm", &call).unwrap();
+    world.write("hospital", vec![prescription("methadone", None)]).unwrap();
+    assert!(world.sees("elm", &hidden) && lists(&world, "methadone"));
+    world.write("hospital", vec![labelled(prescription("methadone", None))]).unwrap();
+    assert!(!world.sees("elm", &hidden) && !lists(&world, "methadone"));
+    assert!(world.memory.shares.keys().all(|(_, t, _)| *t != hidden), "nor to who claims it next");
+}
+
+#[test]
+fn a_stay_that_is_protected_is_told_to_whom_a_consent_lets_in() {
+    let mut world = World::new();
+    let mut all = discharge();
+    all[1] = labelled(encounter());
+    world.write("hospital", all).unwrap();
+    let call = world.task("first-call");
+    assert_eq!(status(&world, &call), "consent-withheld");
+    assert!(!world.sees("elm", &call) && !world.sees("harbour", &call));
+    world.write("hospital", vec![permit(&["elm"])]).unwrap();
+    assert_eq!(offered(&world, "first-call"), ["elm"]);
+    world.claim_now("elm", &call).unwrap();
+    assert!(world.sees("elm", &target("Encounter/e")));
+    world.change("hospital", &target("Consent/yes"), |c| c.set("status", "inactive")).unwrap();
+    assert_eq!(world.status(&call), "requested");
+    assert!(!world.sees("elm", &target("Encounter/e")) && !world.sees("elm", &call));
+}
