@@ -555,7 +555,7 @@ mod tests {
         }
     }
 
-    /// security R28: The law of a jurisdiction goes over the matrix, for whose organisation lies there, by the same decision.
+    /// The law of a jurisdiction goes over the matrix, for whose organisation lies there, by the same decision.
     #[test]
     fn a_jurisdiction_goes_over_the_matrix_where_the_organisation_lies() {
         let more = r#""jurisdictions": {

@@ -210,7 +210,7 @@ mod tests {
             let principal =
                 Principal { role: Role::Technician, jurisdiction: place.map(Into::into), ..Principal::super_user() };
             let issues = policy.breaches(&principal, None, Some(&procedure));
-            let found: Vec<String> = issues.iter().map(ToString::to_string).collect();
+            let found: Vec<String> = issues.iter().map(|i| i.diagnostics.clone()).collect();
             assert_eq!(issues.len(), 2, "{found:?}");
             for rule in broken {
                 assert!(found.iter().any(|i| i.contains(&format!("(rule {rule}:"))), "{place:?} {rule}: {found:?}");

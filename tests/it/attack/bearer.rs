@@ -247,6 +247,13 @@ async fn row_67_a_change_holds_within_a_minute(mut auth: Auth) {
     let header = format!("Bearer {ehr}");
     let caller = auth.state.authenticate(&Asked { authorization: vec![&header], ..Asked::default() }, auth.now).await;
     assert_eq!(caller.unwrap().principal.scopes.as_deref(), Some(""));
+    // whose law holds is told by where the organisation is in the directory, as of half a minute ago
+    let moved = json!({"resourceType": "Organization", "id": "st-anna", "name": "St. Anna",
+        "address": [{"state": "DC", "country": "US"}]});
+    auth.put(moved.into()).await;
+    auth.now = auth.now.plus_seconds(31);
+    let caller = auth.state.authenticate(&Asked { authorization: vec![&header], ..Asked::default() }, auth.now).await;
+    assert_eq!(caller.unwrap().principal.jurisdiction.as_deref(), Some("US-DC"));
     // and a token ends when it says so, cached or not
     auth.now = auth.now.plus_seconds(i64::from(long as u32));
     assert_eq!(auth.who(&ehr).await, Err(401));
