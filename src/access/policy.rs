@@ -615,16 +615,10 @@ mod tests {
         ] {
             assert!(page.contains(line), "{line}: {page}");
         }
-        for (from, to, says) in [
-            ("\"technician\":{\"CommunicationRequest\"", "\"nobody\":{\"CommunicationRequest\"", "not a role"),
-            ("\"crus\",\"MedicationDispense\"", "\"crux\",\"MedicationDispense\"", "US-ZZ"),
-        ] {
-            let compact: serde_json::Value = serde_json::from_str(&text).unwrap();
-            let compact = compact.to_string();
-            assert!(compact.contains(from), "{from}");
-            let error = Policy::parse(&compact.replacen(from, to, 1)).expect_err(to).to_string();
-            assert!(error.contains(says), "{error}");
-        }
+        let odd = text.replacen("\"technician\":{\"CommunicationRequest\"", "\"nobody\":{\"CommunicationRequest\"", 1);
+        assert_ne!(odd, text);
+        let error = Policy::parse(&odd).expect_err("an unknown role").to_string();
+        assert!(error.contains("'nobody' is not a role"), "{error}");
     }
 
     /// security R28: A scope takes away and never adds.
