@@ -1,6 +1,6 @@
 //! What a followed-up discharge costs beside the same Bundle with the programme off: two databases, one process, in turns.
 //!
-//!     cargo run --release --example discharges -- ON_URL OFF_URL COPIES CONCURRENCY [DIRECTORY.ndjson.gz] DISCHARGES.ndjson.gz [POSTMASTER]
+//!     cargo run --release --example discharges -- [--inpatient] ON_URL OFF_URL COPIES CONCURRENCY [DIRECTORY.ndjson.gz] DISCHARGES.ndjson.gz [POSTMASTER]
 //!
 //! Two empty databases (URLs as `--database-url`); files with one Bundle a line: what the discharges refer to is posted first.
 //! All discharges are tried once; those that are followed up, and, for comparison, those that are not, are then posted COPIES
@@ -8,6 +8,9 @@
 //! then to the other, who begins changes. Each as of its own day, an hour after the patient left, by a hospital's system,
 //! through the one door without HTTP. The first ten copies are not counted. CPU is this process', and that of the PostgreSQL
 //! whose process id is POSTMASTER, with all its backends; ticks are 10 ms.
+//!
+//! `--inpatient` makes the Bundles discharges that are followed up: their stay of class IMP, with the disposition home, their orders
+//! of category discharge.
 //!
 //! At the end a discharge whose list has 60 lines (the medicines of the file, at home and at discharge, each with another
 //! number of tablets), and its `$handoff-report` 200 times as document, page and PDF.
@@ -162,8 +165,11 @@ struct Bundle {
 }
 
 impl Bundle {
-    fn read(line: &str) -> Option<Self> {
-        let json: Value = serde_json::from_str(line).expect("JSON");
+    fn read(line: &str, is_inpatient: bool) -> Option<Self> {
+        let mut json: Value = serde_json::from_str(line).expect("JSON");
+        for entry in json["entry"].as_array_mut().into_iter().flatten().filter(|_| is_inpatient) {
+            inpatient(&mut entry["resource"]);
+        }
         let entries = json["entry"].as_array()?;
         let of = |rtype: &str| entries.iter().map(|e| &e["resource"]).find(|r| r["resourceType"] == rtype);
         let end: jiff::Timestamp = of("Encounter")?["period"]["end"].as_str()?.parse().expect("a time");
@@ -200,6 +206,22 @@ impl Bundle {
             }
             _ => {}
         }
+    }
+}
+
+/// As a hospital would send it of a stay that is followed up.
+fn inpatient(resource: &mut Value) {
+    let coding = |system: &str, code: &str| json!({"system": format!("http://terminology.hl7.org/CodeSystem/{system}"), "code": code});
+    match resource["resourceType"].as_str() {
+        Some("Encounter") => {
+            resource["class"] = coding("v3-ActCode", "IMP");
+            resource["hospitalization"] =
+                json!({"dischargeDisposition": {"coding": [coding("discharge-disposition", "home")]}});
+        }
+        Some("MedicationRequest") => {
+            resource["category"] = json!([{"coding": [coding("medicationrequest-category", "discharge")]}]);
+        }
+        _ => {}
     }
 }
 
@@ -260,7 +282,7 @@ fn sixty_lines<'a>(bundles: impl Iterator<Item = &'a Bundle>) -> Bundle {
         }
     }
     let json = json!({"resourceType": "Bundle", "type": "transaction", "entry": entry});
-    Bundle::read(&json.to_string()).expect("a stay")
+    Bundle::read(&json.to_string(), false).expect("a stay")
 }
 
 fn lines(file: &str) -> Vec<String> {
@@ -274,9 +296,11 @@ async fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let postmaster = arguments.last().and_then(|a| a.parse().ok());
     arguments.truncate(arguments.len() - usize::from(postmaster.is_some()));
+    let is_inpatient = arguments.iter().any(|a| a == "--inpatient");
+    arguments.retain(|a| a != "--inpatient");
     let [on, off, copies, concurrency, directories @ .., file] = arguments.as_slice() else {
         eprintln!(
-            "discharges ON_URL OFF_URL COPIES CONCURRENCY [DIRECTORY.ndjson.gz] DISCHARGES.ndjson.gz [POSTMASTER]"
+            "discharges [--inpatient] ON_URL OFF_URL COPIES CONCURRENCY [DIRECTORY.ndjson.gz] DISCHARGES.ndjson.gz [POSTMASTER]"
         );
         std::process::exit(2);
     };
@@ -289,7 +313,7 @@ async fn main() {
             house.ask_as(all, Verb::Post, "", "", Some(line.clone().into_bytes()), Clock::now()).await;
         }
     }
-    let bundles: Vec<Bundle> = lines(file).iter().filter_map(|line| Bundle::read(line)).collect();
+    let bundles: Vec<Bundle> = lines(file).iter().filter_map(|line| Bundle::read(line, is_inpatient)).collect();
 
     // Once each: who is followed up, and what comes of it.
     let (mut followed, mut others) = (Vec::new(), Vec::new());

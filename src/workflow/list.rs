@@ -319,7 +319,8 @@ fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place
             if status == "entered-in-error" || of_stay == Some(false) {
                 return None;
             }
-            if told && !before(at("dateAsserted")) && !category(&["discharge", "inpatient"]) {
+            let said = at("dateAsserted").or_else(|| at("effectiveDateTime"));
+            if told && !before(said) && !category(&["discharge", "inpatient"]) {
                 let why = "told by the patient or a relative after the discharge";
                 let stops = matches!(status, "not-taken" | "stopped" | "completed");
                 return if stops { ended(Group::Told, why) } else { on(Group::Told, why) };
@@ -337,7 +338,10 @@ fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place
             if category(&["inpatient"]) {
                 return if of_stay == Some(true) { on(Group::Stay, "its category is inpatient") } else { None };
             }
-            if before(at("dateAsserted")) { on(Group::Home, "stated before the discharge") } else { None }
+            // What the patient took until a day before the stay is no medicine of home any more.
+            let until = element::latest(resource["effectivePeriod"]["end"].text(), zone);
+            let is_past = until.zip(stay.start).is_some_and(|(until, start)| until < start);
+            if before(said) && !is_past { on(Group::Home, "stated before the discharge") } else { None }
         }
         "MedicationAdministration" => {
             let given = of_stay == Some(true) && !matches!(status, "entered-in-error" | "not-done");

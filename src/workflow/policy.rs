@@ -174,6 +174,12 @@ fn lowered(element: &str, old: &str, new: &str) -> bool {
 /// NUCC codes of `Task.performerType`, and the role that each asks for.
 const PERFORMERS: [(&str, &str); 2] = [("183500000X", "pharmacist"), ("183700000X", "technician")];
 
+/// Whether a role is one that Tasks can ask for.
+#[must_use]
+pub fn is_performer(role: &Json) -> bool {
+    element::codings(role).iter().any(|(_, code)| PERFORMERS.iter().any(|(known, _)| known == code))
+}
+
 fn asks_for(task: &Json, role: &str) -> bool {
     let codings = element::codings(&task["performerType"]);
     let asked: Vec<&str> =

@@ -26,6 +26,16 @@ fn which_line_a_medicine_is_as_a_table() {
         out["status"] = status.into();
         out
     };
+    let dated = |rest: Value| {
+        let mut out = home_medicine();
+        for (name, value) in rest.as_object().unwrap() {
+            match value {
+                Value::Null => drop(out.as_object_mut().unwrap().remove(name)),
+                value => out[name] = value.clone(),
+            }
+        }
+        out
+    };
     let (old, within, late) = ("2020-01-01", "2026-11-25T19:00:00Z", "2026-12-20");
     for (resource, group) in [
         (request(Some("discharge"), Some("e"), "active", within), Some("discharge")),
@@ -45,6 +55,16 @@ fn which_line_a_medicine_is_as_a_table() {
         (statement("community", "active"), Some("home")),
         (statement("patientspecified", "unknown"), Some("home")),
         (statement("community", "not-taken"), None),
+        (dated(json!({"effectivePeriod": {"start": "2018", "end": "2019"}})), None),
+        (dated(json!({"effectivePeriod": {"start": "2018"}})), Some("home")),
+        (dated(json!({"effectivePeriod": {"start": "2018", "end": "2026-11-28"}})), Some("home")),
+        (dated(json!({"effectiveDateTime": "2026-12-01", "dateAsserted": null})), None),
+        (
+            dated(
+                json!({"effectiveDateTime": "2026-12-01", "dateAsserted": null, "informationSource": {"reference": "Patient/p"}}),
+            ),
+            Some("told"),
+        ),
         (statement("discharge", "active"), Some("discharge")),
         (statement("inpatient", "active"), None),
         (

@@ -7,6 +7,7 @@ use crate::fhir::Json;
 use crate::workflow::calendar::{Calendar, Hours, Offset};
 use crate::workflow::element;
 use crate::workflow::outreach::Attempts;
+use crate::workflow::policy::is_performer;
 use crate::workflow::programme::files::Complaints;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -55,6 +56,10 @@ pub fn read(file: &str, plan: &Json, shelf: &Shelf, complaints: &mut Complaints)
             complaints.add(file, format!("{path}.id"), "each action needs an id of its own");
         }
         ids.push(id);
+        outside(file, &path, action, &CARRIED_OUT, complaints);
+        for (n, related) in action["relatedAction"].items().iter().enumerate() {
+            outside(file, &format!("{path}.relatedAction[{n}]"), related, &RELATED, complaints);
+        }
         if n > 0
             && let Some(action) = read_action(file, &path, action, shelf, complaints)
         {
@@ -86,6 +91,38 @@ pub fn read(file: &str, plan: &Json, shelf: &Shelf, complaints: &mut Complaints)
         share_seconds: element::extension(plan, "share-after-close")
             .and_then(|e| seconds(&e["valueDuration"]))
             .unwrap_or(14 * 86_400),
+    }
+}
+
+/// Elements of an action that are carried out, and those that only tell a reader of it.
+const CARRIED_OUT: [&str; 14] = [
+    "id",
+    "extension",
+    "title",
+    "description",
+    "textEquivalent",
+    "code",
+    "documentation",
+    "reason",
+    "type",
+    "priority",
+    "condition",
+    "relatedAction",
+    "definitionCanonical",
+    "participant",
+];
+const RELATED: [&str; 6] = ["id", "extension", "actionId", "relationship", "offsetDuration", "offsetRange"];
+
+/// What a protocol says and nobody would do is no protocol: better refused than passed over.
+fn outside(file: &str, path: &str, part: &Json, known: &[&str], complaints: &mut Complaints) {
+    for (name, _) in part.as_object().into_iter().flat_map(|o| o.iter()) {
+        if !known.contains(&name) {
+            complaints.add(
+                file,
+                format!("{path}.{name}"),
+                "is not among what protocols here can say; see profiles/protocol/README.md",
+            );
+        }
     }
 }
 
@@ -162,6 +199,12 @@ fn read_action(file: &str, path: &str, action: &Json, shelf: &Shelf, complaints:
         .filter_map(|(n, c)| Condition::read(file, &format!("{path}.condition[{n}]"), c, complaints))
         .collect();
     let role = |of: &Json| of["participant"][0].get("role").cloned();
+    let performer = role(action).or_else(|| role(activity)).unwrap_or_default();
+    if !performer.is_null() && !is_performer(&performer) {
+        let why = "whose work it is must be a pharmacist's (NUCC 183500000X) or a technician's (183700000X): by that the server knows who may do it";
+        complaints.add(file, format!("{path}.participant[0].role"), why);
+        return None;
+    }
     let text = |name: &str| action[name].as_str().or(activity[name].as_str()).unwrap_or_default().to_string();
     let priority = text("priority");
     Some(Action {
@@ -169,7 +212,7 @@ fn read_action(file: &str, path: &str, action: &Json, shelf: &Shelf, complaints:
         title: text("title"),
         description: text("description"),
         code: activity["code"].clone(),
-        performer: role(action).or_else(|| role(activity)).unwrap_or_default(),
+        performer,
         priority: if priority.is_empty() { "routine".into() } else { priority },
         canonical: canonical.into(),
         questionnaire,

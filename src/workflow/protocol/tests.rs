@@ -161,6 +161,11 @@ fn a_broken_protocol_file_is_refused_with_file_and_path() {
         *plan.pointer_mut(path).unwrap() = value;
         ("choice.json", plan)
     };
+    let with_action = |extra: Value| {
+        let mut plan = built_in("tcm-30-day.json");
+        plan["action"][1].as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        ("tcm-30-day.json", plan)
+    };
     let unresolved = format!("{BASE}/ActivityDefinition/dance|1");
     for ((file, resource), path, says) in [
         (at("/action/1/relatedAction/0/actionId", json!("close-episode")), "", ""),
@@ -179,6 +184,25 @@ fn a_broken_protocol_file_is_refused_with_file_and_path() {
             at("/action/1/relatedAction/0/extension/0/extension/1/valueString", json!("moon")),
             "PlanDefinition.action[1].relatedAction[0].extension",
             "moon",
+        ),
+        (at("/action/1/priority", json!("urgent")), "", ""),
+        (
+            with_action(json!({"timingDuration": {"value": 1, "code": "h"}})),
+            "PlanDefinition.action[1].timingDuration",
+            "not among",
+        ),
+        (with_action(json!({"action": [{"title": "and then"}]})), "PlanDefinition.action[1].action", "not among"),
+        (
+            with_action(json!({"dynamicValue": [{"path": "priority"}]})),
+            "PlanDefinition.action[1].dynamicValue",
+            "not among",
+        ),
+        (
+            with_action(
+                json!({"participant": [{"type": "practitioner", "role": {"coding": [{"code": "pharmacits"}]}}]}),
+            ),
+            "PlanDefinition.action[1].participant[0].role",
+            "183500000X",
         ),
         (when("%medicines >"), "PlanDefinition.action[2].condition[0].expression.expression", "no FHIRPath"),
         (when("%tablets > 3"), "PlanDefinition.action[2].condition[0].expression.expression", "tablets"),

@@ -3,6 +3,7 @@
 //! Tokens are called for through the library, without HTTP: what http adds is in `journey`; both databases, a clock of the
 //! test's own. What a server is sent stands in `input` (FHIR) and `raw` (bytes on a socket).
 
+mod absent;
 mod bearer;
 mod client;
 mod external;
