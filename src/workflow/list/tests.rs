@@ -195,7 +195,7 @@ fn a_list_that_was_withdrawn_or_replaced_says_nothing() {
         let reason = json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/list-empty-reason", "code": "nilknown"}]});
         list("b", json!({"date": date, "emptyReason": reason}))
     };
-    assert_eq!(of(&[with.clone()]), ("discharge", false));
+    assert_eq!(of(std::slice::from_ref(&with)), ("discharge", false));
     assert_eq!(of(&[list("a", json!({"status": "retired", "entry": entry("01")}))]), ("home", false));
     assert_eq!(of(&[list("a", json!({"entry": entry("06")}))]), ("home", true), "suspended");
     assert_eq!(of(&[with.clone(), without("2026-11-25T19:00:00Z")]), ("home", false), "the newer list counts");
