@@ -4,6 +4,13 @@ use crate::workflow::world::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+/// A notice of the programme that it has taken back.
+fn is_taken_back(json: &crate::fhir::Json) -> bool {
+    json["resourceType"].text() == "Communication"
+        && json["status"].text() == "entered-in-error"
+        && crate::workflow::element::own_identifier(json, "notice").is_some()
+}
+
 /// What is there in the end, apart from versions.
 fn state(world: &World) -> Vec<String> {
     let mut out: Vec<String> = world
@@ -14,6 +21,8 @@ fn state(world: &World) -> Vec<String> {
         .filter(|h| {
             !(h.json["code"]["coding"][0]["code"].text() == "request-list" && h.json["status"].text() == "cancelled")
         })
+        // Nor is what the hospital was told and then heard to be not so: what was said cannot be unsaid, and is marked.
+        .filter(|h| !is_taken_back(&h.json))
         .map(|h| {
             let mut json = h.json.clone();
             json.remove("meta");
