@@ -215,7 +215,7 @@ async fn forty_whole_synthea_patients_come_back_to_the_digit(server: TestServer)
         }
     }
     refused_as_expected(&ledger.refused, &[]);
-    assert!(ledger.accepted > 8_000, "{} accepted", ledger.accepted);
+    assert!(ledger.accepted > 9_000, "{} accepted", ledger.accepted);
     ledger.check(&client).await;
 }
 
