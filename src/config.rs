@@ -1,144 +1,32 @@
 //! Settings: `baton.toml`, then `BATON_*` variables, then flags, each over the one before. Safe without any of them.
 //!
-//! For: every command. [`ServeArgs`] is the clap half, [`Settings`] what the rest of the house reads.
+//! For: every command. [`ServeArgs`] (`args.rs`) is the clap half, [`Settings`] what the rest of the house reads.
 //! Not for: the programme's times, texts, roles and codes: those are `profiles/`.
 //! Source: own rules (README, "Settings").
 
+mod args;
 mod auth;
+mod file;
 mod issuer;
 mod limits;
 mod network;
 mod provider;
 
+pub use args::{DeleteReferenced, Programme, References, ServeArgs, StoreArgs, UnknownProfile};
 pub use auth::AuthMode;
+pub use file::nearest;
 pub use issuer::{ClaimNames, Issuer};
 pub use limits::{LimitArgs, Limits};
 pub use network::Network;
 pub use provider::Provider;
 
 use crate::error::{Error, Result};
+use file::{known_keys, paths, read, text};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The file that is read when `--config` names none.
 const FILE: &str = "baton.toml";
-
-/// Which references of a write must lead to something. Those into the same Bundle always must.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum References {
-    /// Those of callers with an organisation, to what organisations own: it must be there, and the caller must see it.
-    #[default]
-    Visible,
-    /// Those of every caller, to every type.
-    Strict,
-}
-
-/// What becomes of a delete of what others refer to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum DeleteReferenced {
-    /// 409 with who refers, as far as the caller may see them.
-    #[default]
-    Refuse,
-    /// It is deleted, and the references dangle.
-    Allow,
-}
-
-/// What becomes of a claim in `meta.profile` that names a profile that is not known here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum UnknownProfile {
-    /// Refused.
-    #[default]
-    Error,
-    /// Noted.
-    Warning,
-    /// Let pass unheard.
-    Ignore,
-}
-
-/// Whether what is written starts what the programme calls for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Programme {
-    /// Episodes, Tasks, reconciled lists, findings: in the same transaction.
-    #[default]
-    On,
-    /// Nothing follows a write. Who may write what is judged as ever.
-    Off,
-}
-
-/// What commands need that open the database.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct StoreArgs {
-    /// Settings file [default: baton.toml, where it exists]
-    #[arg(long, env = "BATON_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME [default: sqlite:baton.db]
-    #[arg(long, env = "BATON_DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<String>,
-    /// Folder of profiles in place of the built-in ones
-    #[arg(long, env = "BATON_PROFILES", value_name = "DIR")]
-    pub profiles: Option<PathBuf>,
-    /// Packages of profiles, parted by commas: .tgz files, or folders of packages
-    #[arg(long, env = "BATON_PACKAGES", value_name = "PATH", value_delimiter = ',')]
-    pub packages: Vec<PathBuf>,
-    /// What becomes of a claim of a profile that is not known here: error, warning or ignore [default: error]
-    #[arg(long, env = "BATON_UNKNOWN_PROFILE", value_enum)]
-    pub unknown_profile: Option<UnknownProfile>,
-    /// Zone of dates and times that name none, as IANA calls it: America/New_York [default: what the database was made with, UTC
-    /// for a new one]
-    #[arg(long, env = "BATON_ZONE", value_name = "ZONE")]
-    pub zone: Option<String>,
-    /// Whether writes start what the programme calls for: on, or off for what is past and for measuring [default: on]
-    #[arg(long, env = "BATON_PROGRAMME", value_enum)]
-    pub programme: Option<Programme>,
-    /// Address that clients use, without /fhir: tokens and links carry it [default: http:// and the listen address]
-    #[arg(long, env = "BATON_BASE_URL", value_name = "URL")]
-    pub base_url: Option<String>,
-}
-
-/// Flags and variables of `baton serve`. A flag given twice takes its last value, so that scripts can append.
-#[derive(Debug, Clone, Default, clap::Args)]
-#[command(args_override_self = true)]
-pub struct ServeArgs {
-    /// Database, profiles and base.
-    #[command(flatten)]
-    pub store: StoreArgs,
-    /// Address and port to listen on [default: 127.0.0.1:8080]
-    #[arg(long, env = "BATON_LISTEN", value_name = "ADDR:PORT")]
-    pub listen: Option<SocketAddr>,
-    /// Who may call [default: embedded]
-    #[arg(long, env = "BATON_AUTH", value_enum)]
-    pub auth: Option<AuthMode>,
-    /// Accept a base URL of http:// that is not loopback: tokens and patients' data travel readable
-    #[arg(long, env = "BATON_INSECURE_HTTP", num_args = 0..=1, default_missing_value = "true")]
-    pub insecure_http: Option<bool>,
-    /// Certificate of the listener and those that lead to its root (PEM): with it HTTPS is spoken; read anew at SIGHUP and when it changes
-    #[arg(long, env = "BATON_TLS_CERT", value_name = "FILE")]
-    pub tls_cert: Option<PathBuf>,
-    /// Its private key (PEM)
-    #[arg(long, env = "BATON_TLS_KEY", value_name = "FILE")]
-    pub tls_key: Option<PathBuf>,
-    /// Which references must lead to something: visible (of callers with an organisation) or strict (all) [default: visible]
-    #[arg(long, env = "BATON_REFERENCES", value_enum)]
-    pub references: Option<References>,
-    /// What becomes of a delete of what others refer to: refuse or allow [default: refuse]
-    #[arg(long, env = "BATON_DELETE_REFERENCED", value_enum)]
-    pub delete_referenced: Option<DeleteReferenced>,
-    /// FHIR base of a terminology server that is asked for what is not here, by terminology operations only [default: none]
-    #[arg(long, env = "BATON_TERMINOLOGY_SERVER", value_name = "URL")]
-    pub terminology_server: Option<String>,
-    /// Proxies whose X-Forwarded-For says whose request it is, parted by commas: addresses or networks [default: none]
-    #[arg(long, env = "BATON_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',')]
-    pub trusted_proxies: Vec<String>,
-    /// Limits, each refused with an OperationOutcome when passed.
-    #[command(flatten)]
-    pub limits: LimitArgs,
-}
-
-impl From<StoreArgs> for ServeArgs {
-    fn from(store: StoreArgs) -> Self {
-        Self { store, ..Self::default() }
-    }
-}
 
 /// What the server runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -388,72 +276,6 @@ impl Settings {
     }
 }
 
-fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path)
-        .map_err(|e| Error::invalid(format!("the settings file {} cannot be read: {e}", path.display())).caused_by(e))
-}
-
-fn text<'a>(table: &'a toml::Table, key: &str) -> Result<Option<&'a str>> {
-    match table.get(key) {
-        None => Ok(None),
-        Some(toml::Value::String(s)) => Ok(Some(s)),
-        Some(_) => Err(Error::invalid(format!("'{key}' in the settings file is a text: {key} = \"…\""))),
-    }
-}
-
-/// One path, or a list of paths.
-fn paths(table: &toml::Table, key: &str) -> Result<Vec<PathBuf>> {
-    let wrong = || Error::invalid(format!("'{key}' in the settings file is a list of paths: {key} = [\"…\"]"));
-    match table.get(key) {
-        None => Ok(Vec::new()),
-        Some(toml::Value::String(path)) => Ok(vec![path.into()]),
-        Some(toml::Value::Array(list)) => {
-            list.iter().map(|path| path.as_str().map(PathBuf::from).ok_or_else(wrong)).collect()
-        }
-        Some(_) => Err(wrong()),
-    }
-}
-
-fn known_keys(table: &toml::Table, known: &[&str], prefix: &str) -> Result<()> {
-    for key in table.keys() {
-        if !known.contains(&key.as_str()) {
-            let near = nearest(key, known).map_or_else(String::new, |n| format!("; did you mean '{prefix}{n}'?"));
-            return Err(Error::invalid(format!("the settings file has the unknown key '{prefix}{key}'{near}")));
-        }
-    }
-    Ok(())
-}
-
-/// The known name with the fewest edits, when that is fewer than half of the letters.
-#[must_use]
-pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let folded = name.to_ascii_lowercase().replace('_', "-");
-    known
-        .iter()
-        .map(|k| (edits(&folded, k), *k))
-        .min()
-        .filter(|(distance, k)| distance * 2 < k.chars().count().max(folded.chars().count()))
-        .map(|(_, k)| k)
-}
-
-/// Levenshtein distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut corner = i;
-        let mut next = vec![left];
-        for (y, &up) in b.iter().zip(row.iter().skip(1)) {
-            left = (corner + usize::from(x != *y)).min(left + 1).min(up + 1);
-            corner = up;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 /// Checks a base URL: scheme, host, optional port and path; nothing that a link could trip over.
 fn base(url: &str) -> Result<String> {
     let trimmed = url.trim_end_matches('/');
@@ -487,117 +309,4 @@ fn is_loopback(root: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::{Args, FromArgMatches};
-
-    fn args(flags: &[&str]) -> ServeArgs {
-        let command = ServeArgs::augment_args(clap::Command::new("serve"));
-        let matches = command.try_get_matches_from([&["serve"], flags].concat()).unwrap();
-        ServeArgs::from_arg_matches(&matches).unwrap()
-    }
-
-    fn load(file: &str, flags: &[&str]) -> Result<Settings> {
-        Settings::merge(file, &args(flags))
-    }
-
-    #[test]
-    fn nothing_at_all_is_a_safe_server_on_loopback() {
-        let settings = load("", &[]).unwrap();
-        assert_eq!(settings, Settings::default());
-        assert!(settings.listen.ip().is_loopback());
-        assert_eq!(settings.auth, AuthMode::Embedded);
-        assert_eq!(settings.root(settings.listen), "http://127.0.0.1:8080");
-    }
-
-    #[test]
-    fn a_flag_goes_over_the_file() {
-        let file =
-            "listen = \"127.0.0.1:9000\"\ndatabase-url = \"sqlite:a.db\"\n[limits]\nbody-bytes = 2048\njson-depth = 10";
-        let settings = load(file, &["--listen", "127.0.0.1:9001", "--body-bytes", "4096"]).unwrap();
-        assert_eq!(settings.listen.port(), 9001);
-        assert_eq!(settings.database_url, "sqlite:a.db");
-        assert_eq!((settings.limits.body_bytes, settings.limits.json_depth), (4096, 10));
-        let zoned = |flags| load("zone = \"Europe/Berlin\"", flags).unwrap().zone;
-        assert_eq!(zoned(&[]).as_deref(), Some("Europe/Berlin"));
-        assert_eq!(zoned(&["--zone", "america/new_york"]).as_deref(), Some("America/New_York"));
-    }
-
-    #[test]
-    fn every_wrong_setting_is_refused_with_a_sentence_that_helps() {
-        for (file, flags, says) in [
-            ("lissten = \"127.0.0.1:1\"", &[][..], "did you mean 'listen'?"),
-            ("database_url = \"sqlite:x\"", &[], "did you mean 'database-url'?"),
-            ("[limits]\nbody-byte = 1", &[], "did you mean 'limits.body-bytes'?"),
-            ("zzz = 1", &[], "unknown key 'zzz'"),
-            ("limits = 1", &[], "[limits]"),
-            ("[limits]\nbody-bytes = -1", &[], "whole number"),
-            ("[limits]\njson-depth = 100000", &[], "it takes 8 to 128"),
-            ("[limits]\ncount-default = 60\ncount-max = 50", &[], "above 'count-max'"),
-            ("listen = 8080", &[], "'listen' in the settings file is a text"),
-            ("listen = \"here\"", &[], "ADDR:PORT"),
-            ("auth = \"none\"", &[], "embedded, external or off"),
-            ("references = \"no\"", &[], "visible or strict"),
-            ("delete-referenced = \"no\"", &[], "refuse or allow"),
-            ("programme = \"no\"", &[], "on or off"),
-            ("zone = \"Mars/Olympus\"", &[], "no time zone"),
-            ("", &["--zone", "CEST+1"], "no time zone"),
-            ("auth = \"external\"", &[], "[[issuers]]"),
-            ("tls-cert = \"a.pem\"", &[], "go together"),
-            ("", &["--tls-key", "a.pem"], "go together"),
-            ("", &["--trusted-proxies", "proxy.example"], "is no network"),
-            ("a = ", &[], "the settings file"),
-            ("", &["--auth", "off", "--listen", "0.0.0.0:8080"], "loopback only"),
-            ("", &["--auth", "off", "--listen", "192.0.2.1:8080"], "loopback only"),
-            ("", &["--auth", "off", "--listen", "[::]:8080"], "loopback only"),
-            ("", &["--listen", "0.0.0.0:8080"], "needs --base-url"),
-            ("", &["--listen", "192.0.2.1:8080"], "--insecure-http"),
-            ("", &["--base-url", "http://baton.example.org"], "--insecure-http"),
-            ("", &["--base-url", "http://localhost.evil.example"], "--insecure-http"),
-            ("", &["--base-url", "http://localhost:8080", "--listen", "0.0.0.0:8080"], "--insecure-http"),
-            ("", &["--base-url", "ftp://x"], "absolute http"),
-            ("", &["--base-url", "https://u@x"], "absolute http"),
-            ("", &["--base-url", "https://x/fhir/"], "without /fhir"),
-            ("", &["--database-url", "mysql://root:secret@x"], "starts with sqlite:"),
-        ] {
-            let error = load(file, flags).expect_err(file).to_string();
-            assert!(error.contains(says), "{file} {flags:?}: {error}");
-            assert!(!error.contains("secret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_safe_is_taken() {
-        for flags in [
-            &["--auth", "off", "--listen", "[::1]:8080"][..],
-            &["--listen", "0.0.0.0:8080", "--base-url", "https://baton.example.org/"],
-            &["--listen", "0.0.0.0:8080", "--base-url", "http://10.0.0.5:8080", "--insecure-http"],
-            &["--base-url", "http://localhost:8080"],
-            &["--base-url", "http://[::1]:8080"],
-            &["--database-url", "postgres://baton@db/baton"],
-        ] {
-            load("", flags).unwrap_or_else(|e| panic!("{flags:?}: {e}"));
-        }
-        let settings = load("", &["--base-url", "https://baton.example.org/"]).unwrap();
-        assert_eq!(settings.base_url.as_deref(), Some("https://baton.example.org"));
-    }
-
-    #[test]
-    fn the_page_on_settings_names_every_limit() {
-        let page = include_str!("../docs/settings.md");
-        for key in Limits::KEYS.iter().chain(KEYS.iter().filter(|k| **k != "limits")) {
-            assert!(
-                page.contains(&format!("`{key}`"))
-                    || page.contains(&format!("\n{key} = "))
-                    || page.contains(&format!("# {key} = ")),
-                "{key}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_bound_port_stands_in_the_root_when_port_0_was_asked() {
-        let settings = load("", &["--listen", "127.0.0.1:0"]).unwrap();
-        assert_eq!(settings.root("127.0.0.1:4711".parse().unwrap()), "http://127.0.0.1:4711");
-    }
-}
+mod tests;
