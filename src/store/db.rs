@@ -186,6 +186,7 @@ impl Store {
         postgres::knock(&settings.url).await?;
         let write = postgres::pool(&settings.url, settings.writers, settings.query_ms, true).await?;
         postgres::migrate(&write).await.map_err(schema)?;
+        postgres::can_serve(&mut *write.acquire().await.map_err(failure)?).await?;
         let read = postgres::pool(&settings.url, settings.readers, settings.query_ms, false).await?;
         let mut conn = Conn::Postgres(Pooled::new(write.acquire().await.map_err(failure)?, postgres::WRITE_PATIENCE));
         let keys = hash_keys(&mut conn, Dialect::Postgres).await?;
@@ -344,6 +345,10 @@ fn schema(error: sqlx::migrate::MigrateError) -> Error {
         VersionMismatch(n) => {
             format!("schema step {n} of the database is not the one of this Baton; it cannot be used")
         }
+        other if postgres::is_not_allowed(other) => format!(
+            "the schema has to be brought up to date, which this role of PostgreSQL may not do: run baton migrate as the role that owns the \
+             tables, then start again ({other})"
+        ),
         other => format!("the schema could not be brought up to date: {other}"),
     };
     Error::fault(text).caused_by(error)

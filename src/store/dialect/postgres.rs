@@ -6,6 +6,7 @@ use crate::search::rows::Words;
 use crate::store::buffer::{Buffer, CURRENT, facts};
 use crate::store::conn::{again, failure};
 use crate::store::loss;
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Row};
 use std::str::FromStr;
@@ -91,9 +92,60 @@ pub async fn pool(url: &str, size: u32, timeout_ms: u64, is_writer: bool) -> Res
         .map_err(|e| Error::fault(format!("cannot connect to PostgreSQL: {e}")).caused_by(e))
 }
 
-/// Brings the schema up to date; several nodes may start at once.
-pub async fn migrate(pool: &PgPool) -> std::result::Result<(), sqlx::migrate::MigrateError> {
-    sqlx::migrate!("migrations/postgres").run(pool).await
+/// Brings the schema up to date; several nodes may start at once. Where it is, nothing is made, not even looked for: a role that may
+/// make nothing can serve.
+pub async fn migrate(pool: &PgPool) -> std::result::Result<(), MigrateError> {
+    let migrator = sqlx::migrate!("migrations/postgres");
+    // Without the table, or the right to read it, it is the migration's to say what is wrong.
+    let taken = sqlx::query("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version");
+    if let Ok(rows) = taken.fetch_all(pool).await {
+        let taken = rows.iter().map(|row| (row.try_get(0).unwrap_or(0), row.try_get(1).unwrap_or_default()));
+        if taken.eq(migrator.iter().map(|step| (step.version, step.checksum.to_vec()))) {
+            return Ok(());
+        }
+    }
+    migrator.run(pool).await
+}
+
+/// Whether a migration failed for want of rights.
+#[must_use]
+pub fn is_not_allowed(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else { return false };
+    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "42501")
+}
+
+/// Whether this role can serve: no policy of row-level security holds for it, and it may read and write every table.
+///
+/// # Errors
+/// `Fault` with what it lacks, in the words of who can give it.
+pub async fn can_serve(conn: &mut PgConnection) -> Result<()> {
+    let row = sqlx::query(
+        "SELECT current_user::text, pg_get_userbyid(v.relowner)::text, row_security_active(v.oid),
+                (SELECT string_agg(c.relname::text, ', ' ORDER BY c.relname) FROM pg_class c
+                 WHERE c.relnamespace = v.relnamespace AND c.relowner = v.relowner AND c.relname NOT LIKE '\\_sqlx%'
+                   AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT') AND has_sequence_privilege(c.oid, 'UPDATE') WHEN 'r' THEN
+                       has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+                       AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE') ELSE true END)
+         FROM pg_class v WHERE v.oid = 'version'::regclass",
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(failure)?;
+    let text = |n: usize| row.try_get::<Option<String>, _>(n).map(Option::unwrap_or_default).map_err(failure);
+    let (role, owner, lacks) = (text(0)?, text(1)?, text(3)?);
+    if row.try_get(2).map_err(failure)? {
+        return Err(Error::fault(format!(
+            "the role '{role}' of PostgreSQL is bound by row-level security and would see nothing: serve as '{owner}', who owns the tables, \
+             or as a member of it, or give '{role}' BYPASSRLS (docs/operations.md)"
+        )));
+    }
+    if !lacks.is_empty() {
+        return Err(Error::fault(format!(
+            "the role '{role}' of PostgreSQL may not read and write all that is there; '{owner}' has to grant it \
+             SELECT, INSERT, UPDATE, DELETE (of a sequence SELECT, UPDATE) on {lacks} (docs/operations.md)"
+        )));
+    }
+    Ok(())
 }
 
 /// The snapshot "all transactions of this database with an id below the oldest that is under way".

@@ -3,6 +3,7 @@
 mod limits;
 mod paging;
 mod polling;
+mod roles;
 mod scans;
 mod transaction;
 
