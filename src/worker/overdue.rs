@@ -10,7 +10,7 @@ use crate::clock::Instant;
 use crate::error::{Kind, Result};
 use crate::fhir::{Json, json};
 use crate::interaction::{Verb, Wire, route};
-use crate::workflow::escalation;
+use crate::workflow::{consent, escalation};
 use std::sync::atomic::Ordering;
 
 /// Seconds between two screenings of all that is followed up.
@@ -56,15 +56,20 @@ impl Worker {
             }
         }
         if let Some(since) = self.looks_at_consents(now).await? {
-            let (since, now) = (since.to_seconds_text(), now.to_seconds_text());
-            // Those that have begun, and those that have ended.
+            let (after, until) = (since.to_seconds_text(), now.to_seconds_text());
+            // Those that have begun, and those that have ended; by the period of the whole, or of a provision inside.
             for query in [
-                format!("Consent?status=active&period=sa{since}&period=le{now}"),
-                format!("Consent?status=active&period=ge{since}&period=eb{now}"),
+                format!("Consent?status=active&period=sa{after}&period=le{until}"),
+                format!("Consent?status=active&period=ge{after}&period=eb{until}"),
+                format!("Consent?status=active&provision-period=sa{after}&provision-period=le{until}"),
+                format!("Consent?status=active&provision-period=ge{after}&provision-period=eb{until}"),
             ] {
                 for consent in self.all(&ctx, &query).await? {
-                    self.call(&ctx, &consent, "$escalate").await?;
-                    did = Did::Something;
+                    // Of several periods one may have begun and another not: the search cannot tell.
+                    if consent::turns(&self.engine.programme(), &consent, since, now) {
+                        self.call(&ctx, &consent, "$escalate").await?;
+                        did = Did::Something;
+                    }
                 }
             }
         }

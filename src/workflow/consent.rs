@@ -1,14 +1,16 @@
 //! Consent: whether a patient wants to be followed up, and which pharmacies are kept out of it.
 //!
-//! For: [`refuses`] and [`keeps_out`], pure functions of the patient's Consents and the clock. Not for: what follows from
-//! them (`react/consent.rs`, `react/withhold.rs`), or a Consent about some of the data.
+//! For: [`refuses`] and [`keeps_out`], and [`lets_through`] of single rows: pure functions of the patient's Consents and the clock.
+//! Not for: what follows from them (`react/consent.rs`, `react/withhold.rs`, `records.rs`), or a Consent about other parts of the data.
 //! Source: <https://hl7.org/fhir/R4/consent.html>; scopes and purposes as in `profiles/protocol/eligibility.json`; own rules
 //! of precedence, written down in `profiles/protocol/README.md`.
 
 use super::Programme;
 use super::element::{self, ACT_CODE, codings};
 use crate::clock::Instant;
-use crate::fhir::Json;
+use crate::fhir::{Json, Target};
+use jiff::tz::TimeZone;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Elements that narrow a provision to some data: then it does not speak about the follow-up or the hand-off as a whole.
 const NARROWING: [&str; 5] = ["securityLabel", "class", "code", "dataPeriod", "data"];
@@ -105,6 +107,54 @@ pub fn lets_part_2<'a>(
     said.max().is_some_and(|(_, denies)| !denies)
 }
 
+/// Rows that the patient lets the follow-up look at although security labels keep them back: what a provision that permits, and names
+/// nobody, names one by one (`data` with `meaning` `instance`). Of several Consents the latest that names a row counts, then the denial;
+/// within one the innermost provision.
+#[must_use]
+pub fn lets_through<'a>(
+    programme: &Programme,
+    consents: impl IntoIterator<Item = &'a Json>,
+    now: Instant,
+) -> BTreeSet<Target> {
+    let reader = Reader { programme, now, party: None };
+    let mut said: BTreeMap<Target, (Option<Instant>, bool)> = BTreeMap::new();
+    for consent in consents.into_iter().filter(|c| reader.is_in_force(c)) {
+        let mut within: BTreeMap<Target, (usize, bool)> = BTreeMap::new();
+        reader.rows(&consent["provision"], &[], 0, &mut |row, word| {
+            let last = within.entry(row.clone()).or_insert(word);
+            *last = (*last).max(word);
+        });
+        for (row, (_, denies)) in within {
+            let word = (reader.time(consent), denies);
+            let last = said.entry(row).or_insert(word);
+            *last = (*last).max(word);
+        }
+    }
+    said.into_iter().filter(|(_, (_, denies))| !denies).map(|(row, _)| row).collect()
+}
+
+/// Whether a Consent names rows one by one.
+#[must_use]
+pub fn names_rows(consent: &Json) -> bool {
+    fn in_provision(provision: &Json) -> bool {
+        !provision["data"].items().is_empty() || provision["provision"].items().iter().any(in_provision)
+    }
+    element::type_of(consent) == "Consent" && in_provision(&consent["provision"])
+}
+
+/// Whether a provision of a Consent, or one inside it, begins or ends after `since` and up to `now`: what it says is another then.
+#[must_use]
+pub fn turns(programme: &Programme, consent: &Json, since: Instant, now: Instant) -> bool {
+    fn turns(provision: &Json, zone: &TimeZone, since: Instant, now: Instant) -> bool {
+        let period = &provision["period"];
+        let within = |at: Option<Instant>| at.is_some_and(|at| since <= at && at <= now);
+        within(element::earliest(period["start"].text(), zone))
+            || within(element::latest(period["end"].text(), zone))
+            || provision["provision"].items().iter().any(|inner| turns(inner, zone, since, now))
+    }
+    turns(&consent["provision"], &programme.env.zone, since, now)
+}
+
 /// Whether a Consent names whom it is about: who that is, is nobody's business but the hospital's.
 #[must_use]
 pub fn names_somebody(consent: &Json) -> bool {
@@ -186,6 +236,26 @@ impl Reader<'_> {
         };
         let inner = provision["provision"].items().iter().filter_map(|p| self.permits_part_2(p, is_labelled));
         inner.min().or(own)
+    }
+
+    /// Rows that a provision and those inside it name, with how deep that is said, and whether it denies. `around`: what the one
+    /// around it names.
+    fn rows(&self, provision: &Json, around: &[Target], depth: usize, found: &mut dyn FnMut(&Target, (usize, bool))) {
+        let is_narrowed = NARROWING.iter().any(|n| *n != "data" && provision.get(n).is_some());
+        if is_narrowed || !self.is_about(provision) || !self.fits(provision) {
+            return;
+        }
+        let data = provision["data"].items();
+        let named = data.iter().filter(|d| d["meaning"].text() == "instance");
+        let named: Vec<Target> =
+            named.filter_map(|d| element::leads_to(&d["reference"], &self.programme.env.base)).collect();
+        let rows = if data.is_empty() { around } else { &named };
+        if let denies @ ("deny" | "permit") = provision["type"].text() {
+            rows.iter().for_each(|row| found(row, (depth, denies == "deny")));
+        }
+        for inner in provision["provision"].items() {
+            self.rows(inner, rows, depth + 1, found);
+        }
     }
 
     /// Whether a provision is of now and about handing on for treatment.

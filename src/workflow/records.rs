@@ -10,10 +10,10 @@ pub mod memory;
 
 pub use desk::Desk;
 
-use super::element;
 use super::{Change, Programme};
-use crate::access::Limit;
+use super::{consent, element};
 use crate::access::label::passing;
+use crate::access::{Ctx, Limit};
 use crate::clock::Instant;
 use crate::error::Result;
 use crate::fhir::meta::Stampable;
@@ -21,7 +21,7 @@ use crate::fhir::resource::known;
 use crate::fhir::{Json, ResourceType, Target};
 use crate::search::{Cond, Keys, Plan};
 use crate::store::{Method, Put, Share, Tx, Version};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -78,6 +78,8 @@ pub trait Records: Send {
 pub struct Books<'a> {
     tx: &'a mut Tx,
     programme: &'a Programme,
+    /// By which Consents are judged.
+    now: Instant,
     /// What was read or written here: the version that a put replaces. `None`: known not to be there.
     versions: HashMap<Target, Option<Version>>,
     sight: Sight,
@@ -85,6 +87,8 @@ pub struct Books<'a> {
     unseen: HashSet<Target>,
     /// Labels of what was asked for these alone.
     labels: HashMap<Target, i64>,
+    /// By patient: rows that the patient lets the follow-up look at, whatever labels they have.
+    let_through: HashMap<Target, BTreeSet<Target>>,
     /// Lists of hospitals without the entries that lead to what is not shown.
     shortened: HashMap<Target, Json>,
 }
@@ -97,7 +101,7 @@ pub struct Books<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sight {
     /// Of clinical resources those without such labels, or with no more of them than their patient has: what is written about
-    /// such a patient has these, too.
+    /// such a patient has these, too; and those that a Consent of the patient names.
     Records,
     /// What somebody sees from whom these are hidden.
     Of(i64),
@@ -134,9 +138,18 @@ const RECOMPUTED: [&str; 3] = ["Composition", "List", "Provenance"];
 
 impl<'a> Books<'a> {
     /// Opens the books of a transaction.
-    pub fn new(tx: &'a mut Tx, programme: &'a Programme) -> Self {
-        let (versions, unseen, labels, shortened) = (HashMap::new(), HashSet::new(), HashMap::new(), HashMap::new());
-        Self { tx, programme, versions, sight: Sight::Records, unseen, labels, shortened }
+    pub fn new(ctx: &Ctx, tx: &'a mut Tx, programme: &'a Programme) -> Self {
+        Self {
+            tx,
+            programme,
+            now: ctx.now,
+            versions: HashMap::new(),
+            sight: Sight::Records,
+            unseen: HashSet::new(),
+            labels: HashMap::new(),
+            let_through: HashMap::new(),
+            shortened: HashMap::new(),
+        }
     }
 
     /// Security labels of all that was read.
@@ -172,7 +185,10 @@ impl<'a> Books<'a> {
                 if over != 0
                     && let Some(patient) = element::patient_of(json, &self.programme.env.base)
                 {
-                    over &= !self.labels_of(&[patient]).await?;
+                    over &= !self.labels_of(std::slice::from_ref(&patient)).await?;
+                    if over != 0 && self.lets_through(&patient, &change.target).await? {
+                        over = 0;
+                    }
                 }
                 if over != 0 {
                     *side = None;
@@ -203,30 +219,43 @@ impl<'a> Books<'a> {
     async fn judge(&mut self, version: &Version, hidden: i64) -> Result<()> {
         let (target, json) = (version.target.clone(), version.json()?);
         let mut over = version.labels & hidden;
+        let patient = element::patient_of(&json, &self.programme.env.base);
+        let is_own = element::is_of_programme(&json);
         if self.sight == Sight::Records {
-            let is_own = element::is_of_programme(&json);
             let looked_at = if is_own { &RECOMPUTED[..] } else { &SOURCES[..] };
             if !looked_at.contains(&target.rtype.as_str()) {
                 return Ok(());
             }
-            if let Some(patient) = element::patient_of(&json, &self.programme.env.base) {
-                over &= !self.labels_of(&[patient]).await?;
+            if let Some(patient) = &patient {
+                over &= !self.labels_of(std::slice::from_ref(patient)).await?;
             }
         }
         if over == 0 {
             return Ok(());
         }
+        let by = patient.filter(|_| self.sight == Sight::Records && !is_own);
+        if let Some(patient) = &by
+            && self.lets_through(patient, &target).await?
+        {
+            return Ok(());
+        }
         if target.rtype.as_str() == "List" && !element::is_of_programme(&json) {
             // A list has the labels of what is on it: it is shown without that.
             let base = self.programme.env.base.clone();
-            let mut left = Vec::new();
+            let (mut left, mut is_let_through) = (Vec::new(), false);
             for entry in json["entry"].items() {
                 let item: Vec<Target> = element::leads_to(&entry["item"], &base).into_iter().collect();
-                if self.labels_of(&item).await? & over == 0 {
+                let is_free = self.labels_of(&item).await? & over == 0;
+                let is_let = match (&by, item.first()) {
+                    (Some(patient), Some(item)) if !is_free => self.lets_through(patient, item).await?,
+                    _ => false,
+                };
+                is_let_through |= is_let;
+                if is_free || is_let {
                     left.push(entry.clone());
                 }
             }
-            if left.len() < json["entry"].items().len() {
+            if is_let_through || left.len() < json["entry"].items().len() {
                 let mut list = json;
                 list.set("entry", Json::Array(left));
                 self.shortened.insert(target, list);
@@ -235,6 +264,36 @@ impl<'a> Books<'a> {
         }
         self.unseen.insert(target);
         Ok(())
+    }
+
+    /// Whether a Consent of the patient, as they are in force now, lets the follow-up look at a row. They are read once.
+    async fn lets_through(&mut self, patient: &Target, row: &Target) -> Result<bool> {
+        if !self.let_through.contains_key(patient) {
+            let active = self.programme.live.now();
+            let rows = active.registry.reference_keys(&self.tx.keys(), known("Consent"), "patient", patient);
+            let cond = Cond::Exact(rows.into_iter().collect());
+            let plan = Plan { types: vec![known("Consent")], cond, sort: Vec::new(), count: MOST, total: false };
+            let page = self.tx.search(&Limit::Everything, &plan, None).await?;
+            let consents = page.rows.iter().map(Version::json).collect::<Result<Vec<Json>>>()?;
+            let found = consent::lets_through(self.programme, &consents, self.now);
+            self.let_through.insert(patient.clone(), found);
+        }
+        Ok(self.let_through.get(patient).is_some_and(|rows| rows.contains(row)))
+    }
+
+    /// Where the labels of what the programme writes come from: from all that it speaks of, but not from what the patient lets
+    /// everybody of the follow-up know.
+    async fn protecting(&mut self, json: &Json) -> Result<Vec<Target>> {
+        let mut found = passing(json, &self.programme.env.base);
+        if self.sight != Sight::Records || self.labels_of(&found).await? == 0 {
+            return Ok(found);
+        }
+        if let Some(patient) = element::patient_of(json, &self.programme.env.base) {
+            self.lets_through(&patient, &patient).await?;
+        }
+        // A Provenance is of no patient: whose row it names was looked at before.
+        found.retain(|t| !self.let_through.values().any(|rows| rows.contains(t)));
+        Ok(found)
     }
 
     /// Security labels of these, of any of them.
@@ -313,7 +372,8 @@ impl Records for Books<'_> {
         self.fetch(std::slice::from_ref(target)).await?;
         let before = self.versions.get(target).cloned().flatten();
         // What speaks of protected resources is protected like them, and stays so.
-        let named = self.labels_of(&passing(json, &self.programme.env.base)).await?;
+        let protecting = self.protecting(json).await?;
+        let named = self.labels_of(&protecting).await?;
         let had = before.as_ref().filter(|b| !b.is_deleted() && !RECOMPUTED.contains(&target.rtype.as_str()));
         let labels = named | had.map_or(0, |b| b.labels);
         let protected = if labels == 0 { None } else { self.tx.labels().put_on(labels, json) };

@@ -169,7 +169,7 @@ pub(super) fn unknown_path(expr: &Expr, rtype: ResourceType) -> Option<String> {
     let mut here = definition::structure(root)?;
     let mut path = root.to_string();
     for step in steps {
-        let (Step::Member(name) | Step::Own(name) | Step::Choice(name, ..)) = step else {
+        let (Step::Member(name) | Step::Own(name) | Step::Repeat(name) | Step::Choice(name, ..)) = step else {
             match step {
                 Step::Where(_) | Step::Index(_) => continue,
                 _ => return None,

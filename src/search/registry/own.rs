@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// (file, text).
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
+    ("consent-provision-period.json", include_str!("../../../profiles/search/consent-provision-period.json")),
     ("detectedissue-severity.json", include_str!("../../../profiles/search/detectedissue-severity.json")),
     ("detectedissue-status.json", include_str!("../../../profiles/search/detectedissue-status.json")),
     (

@@ -276,3 +276,49 @@ fn what_part_2_protects_goes_to_whom_a_labelled_permit_lets_in() {
         assert_eq!(is_part_2(&json!({"resourceType": "Condition", "meta": {"security": security}}).into()), is);
     }
 }
+
+#[test]
+fn single_rows_are_let_through_as_a_table() {
+    let programme = Programme::for_tests();
+    let now = Instant::parse("2026-11-25T21:00:00Z").unwrap();
+    let data =
+        |meaning: &str, id: &str| json!([{"meaning": meaning, "reference": {"reference": format!("Condition/{id}")}}]);
+    let permit = |id: &str| json!({"type": "permit", "data": data("instance", id)});
+    let deny = |id: &str| json!({"type": "deny", "data": data("instance", id)});
+    let with = |mut provision: serde_json::Value, name: &str, value: serde_json::Value| {
+        provision[name] = value;
+        provision
+    };
+    let said = |date: &str, provision: &serde_json::Value| consent(&json!({"dateTime": date, "provision": provision}));
+    let one = |provision: serde_json::Value| vec![said("2026-11-01", &provision)];
+    let actor = json!([{"role": {"text": "x"}, "reference": {"reference": "Organization/elm"}}]);
+    for (consents, lets) in [
+        (vec![], &[][..]),
+        (one(json!({"type": "permit"})), &[]),
+        (one(permit("a")), &["a"]),
+        (one(deny("a")), &[]),
+        (one(json!({"type": "permit", "data": data("related", "a")})), &[]),
+        (one(json!({"data": data("instance", "a")})), &[]),
+        (one(with(permit("a"), "actor", actor.clone())), &[]),
+        (one(with(permit("a"), "class", json!([{"code": "x"}]))), &[]),
+        (one(with(permit("a"), "period", json!({"end": "2026-11-24"}))), &[]),
+        (one(with(permit("a"), "period", json!({"end": "2026-11-25"}))), &["a"]),
+        (one(json!({"type": "deny", "provision": [permit("a"), permit("b")]})), &["a", "b"]),
+        (one(with(permit("a"), "provision", json!([deny("a"), permit("b")]))), &["b"]),
+        (one(with(deny("a"), "provision", json!([permit("a")]))), &["a"]),
+        (one(with(permit("a"), "provision", json!([{"type": "deny"}]))), &[]),
+        (one(with(permit("a"), "provision", json!([{"type": "deny", "actor": actor}]))), &["a"]),
+        (one(json!({"provision": [permit("a"), deny("a")]})), &[]),
+        (vec![said("2026-11-01", &permit("a")), said("2026-11-20", &deny("a"))], &[]),
+        (vec![said("2026-11-20", &permit("a")), said("2026-11-01", &deny("a"))], &["a"]),
+        (vec![said("2026-11-01", &permit("a")), said("2026-11-01", &deny("a"))], &[]),
+        (vec![said("2026-11-01", &permit("a")), said("2026-11-20", &deny("b"))], &["a"]),
+        (vec![consent(&json!({"status": "inactive", "provision": permit("a")}))], &[]),
+    ] {
+        let found: Vec<String> =
+            lets_through(&programme, &consents, now).into_iter().map(|t| t.id.to_string()).collect();
+        assert_eq!(found, lets, "{consents:?}");
+    }
+    assert!(names_rows(&said("2026-11-01", &json!({"provision": [permit("a")]}))));
+    assert!(!names_rows(&said("2026-11-01", &json!({"type": "permit"}))));
+}

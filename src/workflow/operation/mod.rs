@@ -45,7 +45,7 @@ pub async fn claim(
     params: Option<&Json>,
     if_match: Option<i64>,
 ) -> Result<Json> {
-    claim_in(ctx, &mut Books::new(tx, programme), programme, task_id, params, if_match).await
+    claim_in(ctx, &mut Books::new(ctx, tx, programme), programme, task_id, params, if_match).await
 }
 
 /// `Task/{id}/$release`: the owner gives a Task back that it has not started. Answers the Task as stored.
@@ -62,7 +62,7 @@ pub async fn release(
     params: Option<&Json>,
     if_match: Option<i64>,
 ) -> Result<Json> {
-    release_in(ctx, &mut Books::new(tx, programme), programme, task_id, params, if_match).await
+    release_in(ctx, &mut Books::new(ctx, tx, programme), programme, task_id, params, if_match).await
 }
 
 /// `Task/{id}/$attempt`: records one attempt to reach the patient. Answers the Communication as stored.
@@ -81,7 +81,7 @@ pub async fn attempt(
     params: Option<&Json>,
     if_match: Option<i64>,
 ) -> Result<Json> {
-    attempt_in(ctx, &mut Books::new(tx, programme), programme, task_id, params, if_match).await
+    attempt_in(ctx, &mut Books::new(ctx, tx, programme), programme, task_id, params, if_match).await
 }
 
 /// `DetectedIssue/{id}/$resolve`: a pharmacist's decision on a drug therapy problem. Answers the DetectedIssue as stored.
@@ -100,7 +100,7 @@ pub async fn resolve(
     params: Option<&Json>,
     if_match: Option<i64>,
 ) -> Result<Json> {
-    resolve_in(ctx, &mut Books::new(tx, programme), programme, dtp_id, params, if_match).await
+    resolve_in(ctx, &mut Books::new(ctx, tx, programme), programme, dtp_id, params, if_match).await
 }
 
 /// `QuestionnaireResponse/{id}/$extract`: makes MedicationStatements as told and AllergyIntolerances to be confirmed of whole
@@ -115,7 +115,7 @@ pub async fn extract(
     response_id: &str,
     params: Option<&Json>,
 ) -> Result<Json> {
-    extract_in(ctx, &mut Books::new(tx, programme), programme, response_id, params).await
+    extract_in(ctx, &mut Books::new(ctx, tx, programme), programme, response_id, params).await
 }
 
 /// `Encounter/{id}/$reconcile`: compares the medication lists around a stay. Answers the working List: as stored, or, with
@@ -140,7 +140,7 @@ pub async fn reconcile(
     match answer {
         Some(answer) => Ok(answer),
         None => {
-            let books = &mut Books::new(tx, programme).seen_by(hidden(ctx));
+            let books = &mut Books::new(ctx, tx, programme).seen_by(hidden(ctx));
             reconcile_in(ctx, books, programme, encounter_id, Some(&preview())).await
         }
     }
@@ -158,7 +158,7 @@ pub async fn open_protocol(
     encounter_id: &str,
     plan: &Plan,
 ) -> Result<Json> {
-    let records = &mut Books::new(tx, programme);
+    let records = &mut Books::new(ctx, tx, programme);
     let held = behind_locks(records, programme, &Target::new(known("Encounter"), encounter_id)).await?;
     super::react::open_protocol(ctx, records, programme, &held, plan).await
 }
@@ -176,7 +176,7 @@ pub async fn prepare_report(
     report: &Report,
     attests: bool,
 ) -> Result<Json> {
-    prepare_report_in(ctx, &mut Books::new(tx, programme), programme, report, attests).await
+    prepare_report_in(ctx, &mut Books::new(ctx, tx, programme), programme, report, attests).await
 }
 
 /// `Task/{id}/$escalate`, `CommunicationRequest/{id}/$escalate`: takes the next step for an overdue review, or for a question
@@ -193,13 +193,13 @@ pub async fn escalate(
     on: &Target,
     params: Option<&Json>,
 ) -> Result<Json> {
-    escalate_in(ctx, &mut Books::new(tx, programme), programme, on, params).await
+    escalate_in(ctx, &mut Books::new(ctx, tx, programme), programme, on, params).await
 }
 
 /// The books of an operation that, with `preview`, stores nothing: then it is made of what the caller is cleared for.
 fn books_for<'a>(ctx: &Ctx, tx: &'a mut Tx, programme: &'a Programme, params: Option<&Json>) -> Books<'a> {
     let is_preview = params::Params::read(params, &["preview"]).and_then(|p| p.is("preview")).unwrap_or_default();
-    let books = Books::new(tx, programme);
+    let books = Books::new(ctx, tx, programme);
     if is_preview { books.seen_by(hidden(ctx)) } else { books }
 }
 
@@ -249,7 +249,7 @@ pub async fn screen(ctx: &Ctx, tx: &mut Tx, programme: &Programme, on: &Target, 
     match answer {
         Some(answer) => Ok(answer),
         None => {
-            let books = &mut Books::new(tx, programme).seen_by(hidden(ctx));
+            let books = &mut Books::new(ctx, tx, programme).seen_by(hidden(ctx));
             screen_in(ctx, books, programme, on, Some(&preview())).await
         }
     }

@@ -57,7 +57,7 @@ pub async fn react(ctx: &Ctx, tx: &mut Tx, programme: &Programme, changes: &[Cha
         return Ok(());
     }
     let is_labelled = changes.iter().flat_map(|c| c.before.iter().chain(&c.after)).any(|j| tx.labels().of(j) != 0);
-    let mut books = Books::new(tx, programme);
+    let mut books = Books::new(ctx, tx, programme);
     if is_labelled {
         let seen = books.changes(changes).await?;
         return run(ctx, &mut books, programme, &seen).await;

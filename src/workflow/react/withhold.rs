@@ -64,7 +64,12 @@ impl<R: Records> Round<'_, R> {
             let Some(stay) = self.stay_of(&json).await? else { continue };
             let scene = self.scene(&stay, patient, record, false).await?;
             self.withhold(&episode, &scene, false).await?;
-            if scene.has_part_2 {
+            let by_row = {
+                let mut said =
+                    self.changes.iter().flat_map(|c| c.before.iter().chain(&c.after)).chain(&scene.resources);
+                said.any(consent::names_rows)
+            };
+            if scene.has_part_2 || by_row {
                 // What was kept from the lists, or is from now on.
                 self.refresh(&episode, patient, record, None).await?;
             }

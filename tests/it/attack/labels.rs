@@ -119,7 +119,7 @@ fn preview() -> Value {
 
 /// security R28: What a role, an organisation and a scope allow, a label takes away again.
 /// Own docs/access.md: A resource with a label that needs clearance is unknown to who is not cleared, with its old versions, and so
-/// is what was made of it before the label came; what Baton makes does not speak of it; a report for who is cleared does.
+/// is what was made of it before the label came; what Baton makes does not speak of it, unless a Consent names it; a report for who is cleared does.
 async fn what_is_labelled_is_there_for_who_is_cleared(mut settings: Settings) {
     seeded(&mut settings);
     let mut server = TestServer::start(settings).await;
@@ -182,7 +182,60 @@ async fn what_is_labelled_is_there_for_who_is_cleared(mut settings: Settings) {
     assert_eq!(doctor.send("GET", &format!("/fhir/{path}"), "", &held).await.status, 404);
     assert_eq!(consultant.send("GET", &format!("/fhir/{path}"), "", &held).await.status, 304);
 
+    let_through(&server, &hospital, (&patient, &list), &path).await;
     comes_later(&server, &hospital, (&patient, &list, &stay), &later).await;
+}
+
+/// A Consent lets the programme look at one row behind a label: what is made of it is read by all, the row as ever.
+async fn let_through(server: &TestServer, hospital: &Client, (patient, list): (&str, &str), path: &str) {
+    let (mara, jonas, consultant) = (server.technician(), server.pharmacist(), server.user("consultant"));
+    let names = async |client: &Client| client.read(&format!("List/{list}")).await.ok().body.to_string().contains(path);
+    let consent = |change: Value| {
+        let mut out = json!({"resourceType": "Consent", "status": "active", "dateTime": "2026-03-06T10:00:00Z",
+            "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
+            "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+            "patient": {"reference": format!("Patient/{patient}")}, "policy": [{"uri": "http://northgate.example/privacy"}],
+            "provision": {"type": "permit", "data": [{"meaning": "instance", "reference": {"reference": path}}]}});
+        for (name, value) in change.as_object().expect("an object") {
+            out["provision"][name] = value.clone();
+        }
+        out
+    };
+    assert!(!names(&mara).await && !names(&consultant).await);
+    let role =
+        json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]});
+    let elm = json!({"actor": [{"role": role, "reference": {"reference": "Organization/elm-street"}}]});
+    hospital.create(&consent(elm)).await.is(201);
+    assert!(!names(&mara).await, "the List is read by all, so a permit to one lets nothing through");
+    let at = hospital.create(&consent(json!({}))).await.is(201).reference();
+    mara.read(&at).await.is(404); // it speaks of what is labelled
+    for client in [&mara, &jonas, &consultant] {
+        assert!(names(client).await, "the List has it, and not its label");
+    }
+    for client in [&mara, &server.user("doctor")] {
+        client.read(path).await.is(404);
+        let found = client.search(&format!("List?_id={list}&_include=List:item")).await;
+        assert!(found.iter().all(|r| reference(r) != path), "the row itself is as protected as it was");
+    }
+    let made = mara.search(&format!("Provenance?target=List/{list}")).await;
+    assert!(!made.is_empty(), "nor has the record of how the List was made");
+    let reconcile = format!("Encounter/{}/$reconcile", stay_of(&mara, list).await);
+    mara.operation(&reconcile, &Value::Null, None).await.ok();
+    assert!(names(&mara).await, "made again it still has it");
+    hospital.patch(&at, &json!([{"op": "replace", "path": "/status", "value": "inactive"}])).await.ok();
+    assert!(!names(&mara).await && !names(&consultant).await, "over");
+    hospital.patch(&at, &json!([{"op": "replace", "path": "/status", "value": "active"}])).await.ok();
+    assert!(names(&mara).await);
+    let mut later = consent(json!({"type": "deny"}));
+    later["dateTime"] = "2026-03-06T11:00:00Z".into();
+    hospital.create(&later).await.is(201);
+    assert!(!names(&mara).await, "the latest counts");
+    mara.read(&format!("List/{list}")).await.ok();
+}
+
+async fn stay_of(client: &Client, list: &str) -> String {
+    let list = client.read(&format!("List/{list}")).await.ok().body;
+    list["encounter"]["reference"].as_str().expect("a stay").trim_start_matches("Encounter/").to_owned()
 }
 
 /// A label that comes when lists and problems are made.

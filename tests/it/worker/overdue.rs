@@ -44,10 +44,8 @@ async fn settle_at(node: &Node, now: Instant) {
     panic!("the worker does not come to an end");
 }
 
-both_nodes!(an_overdue_review_and_a_prescription_that_nobody_collects_are_found_by_the_clock);
-async fn an_overdue_review_and_a_prescription_that_nobody_collects_are_found_by_the_clock(settings: Settings) {
-    let node = Node::start(&settings).await;
-    node.settle().await;
+/// A patient with two medicines leaves Lakeside, whose one pharmacy is Elm; when that is.
+async fn discharged(node: &Node) -> Instant {
     let candidate = json!({"url": "http://baton.example/fhir/StructureDefinition/candidate-pharmacy",
         "valueReference": {"reference": "Organization/elm"}});
     let role = json!({"resourceType": "PractitionerRole", "id": "jonas", "practitioner": {"reference": "Practitioner/jonas"},
@@ -80,9 +78,17 @@ async fn an_overdue_review_and_a_prescription_that_nobody_collects_are_found_by_
                 "period": {"start": "2026-03-01T08:00:00Z", "end": "2026-03-06T15:00:00Z"}}},
         order(1, "lisinopril 10 MG Oral Tablet"), order(2, "simvastatin 20 MG Oral Tablet")]});
     let hospital = (Role::HospitalSystem, "lakeside");
-    let (status, body) = ask_as(&node, hospital, left, Verb::Post, "", Some(&bundle)).await;
+    let (status, body) = ask_as(node, hospital, left, Verb::Post, "", Some(&bundle)).await;
     assert_eq!(status, 200, "{body}");
-    settle_at(&node, left).await;
+    settle_at(node, left).await;
+    left
+}
+
+both_nodes!(an_overdue_review_and_a_prescription_that_nobody_collects_are_found_by_the_clock);
+async fn an_overdue_review_and_a_prescription_that_nobody_collects_are_found_by_the_clock(settings: Settings) {
+    let node = Node::start(&settings).await;
+    node.settle().await;
+    let left = discharged(&node).await;
     let all = (Role::SuperUser, "");
     let find = async |query: &str, now: Instant| {
         let (_, body) = ask_as(&node, all, now, Verb::Get, query, None).await;
@@ -123,5 +129,56 @@ async fn an_overdue_review_and_a_prescription_that_nobody_collects_are_found_by_
     let told = find("Communication?recipient=Organization/lakeside", end).await;
     let text = |c: &Value| c["topic"]["text"].as_str().unwrap_or_default().to_string();
     assert!(told.iter().any(|c| text(c).contains("Nobody closed the follow-up in time")), "{told:#?}");
+    node.stop().await;
+}
+
+both_nodes!(a_consent_with_a_provision_inside_that_begins_and_ends_is_heeded_by_the_clock);
+/// security A67: A provision inside another that begins, or ends, keeps a pharmacy out, or lets it in, within a minute.
+async fn a_consent_with_a_provision_inside_that_begins_and_ends_is_heeded_by_the_clock(settings: Settings) {
+    let node = Node::start(&settings).await;
+    node.settle().await;
+    let left = discharged(&node).await;
+    let find = async |query: &str, now: Instant| {
+        let (status, body) = ask_as(&node, (Role::SuperUser, ""), now, Verb::Get, query, None).await;
+        assert_eq!(status, 200, "{query}: {body}");
+        let entries = body["entry"].as_array().cloned().unwrap_or_default();
+        entries.into_iter().map(|e| e["resource"].clone()).collect::<Vec<_>>()
+    };
+    let patient = find("Patient", left).await[0]["id"].as_str().expect("an id").to_owned();
+    let (begins, ends) = (left.plus_seconds(3_600), left.plus_seconds(7_200));
+    let role =
+        json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]});
+    let denial = json!({"type": "deny", "period": {"start": begins.to_string(), "end": ends.to_string()},
+        "actor": [{"role": role, "reference": {"reference": "Organization/elm"}}]});
+    // The outer ones have periods, too: what has begun long ago is no news.
+    let middle = json!({"type": "permit", "period": {"start": "2026-01-01"}, "provision": [denial]});
+    let consent = json!({"resourceType": "Consent", "status": "active", "dateTime": "2026-03-06",
+        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "patient": {"reference": format!("Patient/{patient}")}, "policy": [{"uri": "http://lakeside.example/privacy"}],
+        "provision": {"type": "permit", "period": {"start": "2026-01-01"}, "provision": [middle]}});
+    let hospital = (Role::HospitalSystem, "lakeside");
+    let (status, body) = ask_as(&node, hospital, left, Verb::Post, "Consent", Some(&consent)).await;
+    assert_eq!(status, 201, "{body}");
+    let id = body["id"].as_str().expect("an id").to_owned();
+    let elm = async |now: Instant| {
+        settle_at(&node, now).await;
+        let (_, body) =
+            ask_as(&node, (Role::PharmacySystem, "elm"), now, Verb::Get, "Task?code=first-call", None).await;
+        body["entry"].as_array().map_or(0, Vec::len)
+    };
+    for (now, seen, what) in [
+        (left, 1, "not yet"),
+        (begins.plus_seconds(-60), 1, "not yet, a minute before"),
+        (begins.plus_seconds(60), 0, "begun"),
+        (ends.plus_seconds(-60), 0, "still"),
+        (ends.plus_seconds(60), 1, "over"),
+        (ends.plus_seconds(3_600), 1, "over"),
+    ] {
+        assert_eq!(elm(now).await, seen, "{what}");
+    }
+    let deeds = find(&format!("Consent?_id={id}&provision-period=sa2026-03-06T15:30:00Z"), ends).await;
+    assert_eq!(deeds.len(), 1, "found by the innermost");
+    assert!(find(&format!("Consent?_id={id}&period=sa2026-03-06T15:30:00Z"), ends).await.is_empty(), "as R4 has it");
     node.stop().await;
 }

@@ -153,6 +153,11 @@ fn walk<'a>(steps: &'a [Step], resource: &'a Json, item: Item<'a>, found: Found<
                 elements(value, "", &mut |item| walk(rest, resource, item, found));
             }
         }
+        // As deep as the JSON goes, which has an end.
+        Step::Repeat(name) => members(item, name, &mut |inner| {
+            walk(rest, resource, inner, found);
+            walk(steps, resource, inner, found);
+        }),
         Step::Choice(name, json_name, rtype) => {
             let Item::Node { json, .. } = item else { return };
             if let Some(value) = json.get(json_name) {

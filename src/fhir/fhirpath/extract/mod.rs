@@ -65,6 +65,8 @@ pub enum Step {
     Choice(Box<str>, Box<str>, Box<str>),
     /// `as T`, `.ofType(T)` after something else than a member.
     As(Box<str>),
+    /// `.repeat(name)`: the member, that member of it, and so on.
+    Repeat(Box<str>),
     /// `[n]`.
     Index(usize),
     /// `.where(…)`.

@@ -192,6 +192,7 @@ impl Parser {
             }
             "exists" if matches!(self.peek(), Some(Word::Sign(")"))) => step(left, Step::Exists(None)),
             "exists" => step(left, Step::Exists(Some(Box::new(self.or()?)))),
+            "repeat" => step(left, Step::Repeat(self.name()?.into())),
             "empty" => step(left, Step::Empty),
             "not" => step(left, Step::Not),
             "first" => step(left, Step::Index(0)),

@@ -30,6 +30,7 @@ fn every_form_that_r4_parameters_use_gives_its_values() {
         "link": [{"other": {"reference": "Patient/2"}}, {"other": {"reference": "http://x/fhir/RelatedPerson/3/_history/1"}}],
         "extension": [{"url": "u", "valueCode": "x"}],
         "contained": [{"resourceType": "Device", "id": "d"}], "managing": {"reference": "#d"},
+        "part": [{"n": 1, "part": [{"n": 2, "part": [{"n": 4}]}, {"n": 3}]}],
         "useContext": [{"valueQuantity": {"value": 5}}, {"valueRange": {"low": {}}}],
     }));
     for (expression, wanted) in [
@@ -54,6 +55,9 @@ fn every_form_that_r4_parameters_use_gives_its_values() {
         ("Patient.where(hasExtension('u')).id", vec![r#""p""#]),
         ("%resource.id", vec![r#""p""#]),
         ("Patient.name.exists(family = 'A')", vec!["true"]),
+        ("Patient.part.repeat(part).n", vec!["2", "4", "3"]),
+        ("Patient.repeat(part).n", vec!["1", "2", "4", "3"]),
+        ("Patient.repeat(nope).n", vec![]),
         ("Patient.photo.empty()", vec!["true"]),
         ("Patient.name.empty().not()", vec!["true"]),
     ] {
