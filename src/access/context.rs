@@ -1,6 +1,7 @@
 //! The caller of one request: [`Principal`], its [`Role`], and the clock, id and base of the request.
 
 use super::Sieve;
+use super::scope::Scopes;
 use crate::clock::Instant;
 use crate::fhir::Target;
 use std::sync::Arc;
@@ -74,10 +75,12 @@ pub struct Principal {
     pub user: Option<String>,
     /// OAuth client id.
     pub client: String,
-    /// SMART scopes, space-separated; `None` when scopes do not apply (`--auth off`).
-    pub scopes: Option<String>,
+    /// SMART scopes, read once; `None` when scopes do not apply (`--auth off`).
+    pub scopes: Option<Arc<Scopes>>,
     /// Logical id of the patient in context, where the token is bound to one.
     pub patient: Option<String>,
+    /// `iss` of the access token, where another issuer gave it.
+    pub issuer: Option<String>,
     /// `jti` of the access token, for the audit; never the token.
     pub token: Option<String>,
     /// What the user allowed the app, by its id: taken back, it ends what is under way.
@@ -100,6 +103,7 @@ impl Principal {
             client: "auth-off".into(),
             scopes: None,
             patient: None,
+            issuer: None,
             token: None,
             grant: None,
             jurisdiction: None,

@@ -246,7 +246,7 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Takes a user's links away, of one issuer or (empty) of all, and signs the user out.
+    /// Takes a user's links away, of one issuer or (empty) of all, and signs the user and the user's apps out.
     ///
     /// # Errors
     /// [`Refused::Unknown`]; what the store says.

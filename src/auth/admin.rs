@@ -14,12 +14,13 @@ use super::password::Passwords;
 use super::register::metadata;
 use super::standing::role_id;
 use super::{AuthState, page};
-use crate::access::scope::{ACCOUNTS, Scopes};
+use crate::access::scope::ACCOUNTS;
 use crate::access::{Principal, Role};
 use crate::clock::Instant;
 use crate::error::{Error, Kind};
 use crate::store::Audit;
 use crate::store::audit::Happening;
+use crate::store::glass::{Broken, Held};
 use crate::store::oauth::{Client, Kind as Shows, User};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -27,12 +28,14 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Paths and their methods.
-pub const PATHS: [(&str, &str); 5] = [
+pub const PATHS: [(&str, &str); 7] = [
     ("/auth/register", "GET, HEAD, POST"),
     ("/auth/register/{id}", "GET, HEAD, PUT, DELETE"),
     ("/auth/register/{id}/secret", "POST"),
     ("/auth/users", "GET, HEAD, POST"),
     ("/auth/users/{id}", "GET, HEAD, PUT, DELETE"),
+    ("/auth/glass", "GET, HEAD"),
+    ("/auth/glass/{id}", "DELETE"),
 ];
 
 /// Answers a request at one of [`PATHS`] by a method that it has.
@@ -119,6 +122,20 @@ async fn carry_out(
             desk.disable_user(name).await.map_err(of_user)?;
             empty()
         }
+        (_, ["glass"]) => {
+            let all: Vec<Value> = state.store.broken_now(now).await?.iter().map(held).collect();
+            OAuthAnswer::new(200, &json!({ "held": all }))
+        }
+        (_, ["glass", id]) => {
+            let ended = state.store.mend(Held::One((*id).to_owned()), now).await?;
+            let Some(one) = ended.first() else {
+                return Err(of_user(Refused::Unknown("broken glass of that id that holds".into())));
+            };
+            let mut row = row(state, &principal, Happening::GlassMended, 200, now).because(format!("of {}", one.usr));
+            row.detail.on = format!("Patient/{}", one.patient);
+            state.note(request.scene, row);
+            empty()
+        }
         (_, ["users", name]) => OAuthAnswer::new(200, &desk.shown(name).await.map_err(of_user)?),
         (_, _) => OAuthAnswer::new(200, &json!({"users": desk.users().await?})),
     };
@@ -140,7 +157,7 @@ async fn administrator(
         Err(error) if error.kind.status() < 500 => return Err(OAuthError::invalid_token()),
         Err(error) => return Err(error.into()),
     };
-    let has_scope = principal.scopes.as_deref().is_some_and(|s| Scopes::parse(s).has(ACCOUNTS));
+    let has_scope = principal.scopes.as_ref().is_some_and(|s| s.has(ACCOUNTS));
     // An organisation's administrator has no business with the accounts of others.
     if has_scope && principal.role == Role::Admin && principal.org.is_none() {
         return Ok(principal);
@@ -190,6 +207,8 @@ struct Metadata {
     role: Option<String>,
     first_party: bool,
     active: Option<bool>,
+    dpop_bound_access_tokens: bool,
+    tls_client_certificate_bound_access_tokens: bool,
 }
 
 impl Metadata {
@@ -214,6 +233,11 @@ impl Metadata {
         }
         if kind != Shows::Asymmetric && (self.jwks.is_some() || self.jwks_uri.is_some()) {
             return Err(metadata_error("jwks and jwks_uri go with private_key_jwt"));
+        }
+        // Who relies on bound tokens would get others (RFC 9449 5.2, RFC 8705 3.4).
+        if self.dpop_bound_access_tokens || self.tls_client_certificate_bound_access_tokens {
+            let text = "access tokens are bearer tokens here: neither DPoP nor certificates bind them";
+            return Err(metadata_error(text));
         }
         Ok(Client {
             name: self.client_name.unwrap_or_else(|| id.clone()),
@@ -307,6 +331,12 @@ fn of_user(refused: Refused) -> OAuthError {
         Refused::Other(error) => error.into(),
         wrong @ Refused::Wrong(_) => OAuthError::new(400, "invalid_request", Error::from(wrong).to_string()),
     }
+}
+
+/// Broken glass as JSON. The note stays out: it may say what ails a patient.
+fn held(one: &Broken) -> Value {
+    json!({"grant": one.id, "user": one.usr, "role": one.role, "organization": one.org, "patient": one.patient,
+        "reason": one.reason, "begun": one.begun.to_string(), "until": one.until.to_string()})
 }
 
 fn described(state: &AuthState, client: &Client) -> Value {

@@ -9,9 +9,11 @@ use super::standing;
 use crate::access::scope::{Level, Scopes};
 use crate::access::{Policy, Principal, Role, Sieve};
 use crate::clock::Instant;
+use crate::config::{AuthMode, Issuer, Settings};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::oauth::User;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What was asked for by a caller who may not act any more.
@@ -19,19 +21,65 @@ fn refuse(why: &str) -> Error {
     Error::forbidden(format!("who asked for this may not act any more: {why}"))
 }
 
-/// The caller of before as of `now`: client and user enabled and as they were, the role backed, the grant not taken back, the
-/// scopes still registered. `has_auth`: whether tokens are asked for.
+/// Whose tokens are taken, by the settings.
+#[derive(Debug, Clone)]
+pub struct Door {
+    mode: AuthMode,
+    issuers: Vec<Issuer>,
+}
+
+impl Door {
+    /// Of these settings.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self { mode: settings.auth, issuers: settings.issuers.clone() }
+    }
+
+    /// Whether tokens are asked for.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.mode != AuthMode::Off
+    }
+
+    /// Whether tokens are given here, and not by another issuer.
+    #[must_use]
+    pub fn gives(&self) -> bool {
+        self.mode == AuthMode::Embedded
+    }
+
+    /// Whether a token of this caller would be taken: of an issuer that is listed still, and whose tables still know the organisation
+    /// and the role here.
+    fn takes(&self, before: &Principal) -> Result<()> {
+        let Some(name) = &before.issuer else {
+            return if self.gives() { Ok(()) } else { Err(refuse("tokens of Baton's own are not taken any more")) };
+        };
+        let Some(issuer) = self.issuers.iter().find(|i| i.issuer == *name) else {
+            return Err(refuse("the issuer of the token is not listed any more"));
+        };
+        let knows = |table: &BTreeMap<String, String>, what: &str| table.values().any(|known| known == what);
+        if !before.org.as_ref().is_some_and(|org| knows(&issuer.organizations, org)) {
+            return Err(refuse("the issuer of the token speaks for that organisation no more"));
+        }
+        if !knows(&issuer.roles, before.role.as_str()) {
+            return Err(refuse("the issuer of the token gives that role no more"));
+        }
+        Ok(())
+    }
+}
+
+/// The caller of before as of `now`: the issuer listed, client and user enabled and as they were, the role backed, the grant not taken
+/// back, the scopes still registered.
 ///
 /// # Errors
 /// `Forbidden` with the reason; what the store says.
 pub async fn look(
     store: &Store,
     policy: &Policy,
+    door: &Door,
     before: &Arc<Principal>,
-    has_auth: bool,
     now: Instant,
 ) -> Result<Arc<Principal>> {
-    let still = still(store, policy, before, has_auth, now).await?;
+    let still = still(store, policy, door, before, now).await?;
     let jurisdiction = standing::jurisdiction(store, policy, before.org.as_deref()).await?;
     if jurisdiction == still.jurisdiction {
         return Ok(still);
@@ -42,18 +90,21 @@ pub async fn look(
 async fn still(
     store: &Store,
     policy: &Policy,
+    door: &Door,
     before: &Arc<Principal>,
-    has_auth: bool,
     now: Instant,
 ) -> Result<Arc<Principal>> {
     if matches!(before.role, Role::SuperUser | Role::RuleEngine) {
         // Nobody has these roles by a token: a job of a time without tokens does not outlive it.
-        return if has_auth { Err(refuse("tokens are asked for now")) } else { Ok(Arc::clone(before)) };
+        return if door.asks() { Err(refuse("tokens are asked for now")) } else { Ok(Arc::clone(before)) };
     }
     // Without tokens a caller is named, and has no scopes.
     let is_trusted = before.scopes.is_none();
-    if is_trusted && has_auth {
+    if is_trusted && door.asks() {
         return Err(refuse("tokens are asked for now"));
+    }
+    if !is_trusted && door.asks() {
+        door.takes(before)?;
     }
     if let Some(name) = &before.user {
         user(store, policy, before, name, now).await?;
@@ -84,10 +135,10 @@ async fn still(
     }
     let Some(scopes) = &before.scopes else { return Ok(cleared()) };
     let levels: &[Level] = if before.user.is_some() { &[Level::Patient, Level::User] } else { &[Level::System] };
-    let held = Scopes::parse(scopes).within(&Scopes::parse(&client.scopes), levels);
+    let held = scopes.within(&Scopes::parse(&client.scopes), levels);
     let who = Who { scopes: &held, patient: before.patient.as_deref(), is_patient: before.role == Role::Patient };
     let sieve = sieve::of(who, &store.keys(), hidden);
-    Ok(Arc::new(Principal { sieve, scopes: Some(held.to_string()), ..Principal::clone(before) }))
+    Ok(Arc::new(Principal { sieve, scopes: Some(held.into()), ..Principal::clone(before) }))
 }
 
 /// Whether login and role are as they were.
@@ -97,7 +148,7 @@ async fn user(store: &Store, policy: &Policy, before: &Principal, name: &str, no
         Some(user) if !user.is_active => return Err(refuse("the user is disabled")),
         Some(user) => user,
         // Who comes by another issuer has no login here; the role is in the directory.
-        None if name.contains('#') => User {
+        None if before.issuer.is_some() => User {
             name: name.into(),
             sub: String::new(),
             org: before.org.clone(),
@@ -134,9 +185,7 @@ pub fn reaches(now: &Principal, before: &Principal) -> Result<bool> {
     if now.patient != before.patient || hidden(now) & !hidden(before) != 0 {
         return Ok(false);
     }
-    let had = before.scopes.as_deref().map(Scopes::parse);
-    let has = now.scopes.as_deref().map(Scopes::parse);
-    let is_within = match (&had, &has) {
+    let is_within = match (&before.scopes, &now.scopes) {
         (_, None) => true,
         (None, Some(_)) => false,
         (Some(had), Some(has)) => {
@@ -148,4 +197,46 @@ pub fn reaches(now: &Principal, before: &Principal) -> Result<bool> {
     }
     let why = "the token's scopes reach less far than those that this was asked with; ask for the same".to_owned();
     crate::access::Decision::Deny(crate::access::policy::Deny { why, is_scope: true }).ok().map(|()| false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ClaimNames;
+
+    /// security A67: A job of a token of another issuer asks the issuer list again.
+    #[test]
+    fn a_token_of_before_is_asked_for_by_the_door_of_now() {
+        let issuer = |organization: &str, role: &str| Issuer {
+            issuer: "https://idp.example".into(),
+            jwks_uri: None,
+            audience: None,
+            algorithms: Vec::new(),
+            max_age_seconds: 600,
+            capabilities: Vec::new(),
+            claims: ClaimNames::default(),
+            organizations: BTreeMap::from([("a".into(), organization.into())]),
+            roles: BTreeMap::from([("b".into(), role.into())]),
+        };
+        let who = |issuer: Option<&str>| Principal {
+            role: Role::Pharmacist,
+            org: Some("corner".into()),
+            issuer: issuer.map(Into::into),
+            ..Principal::super_user()
+        };
+        let (idp, other) = (Some("https://idp.example"), Some("https://idp.example/"));
+        for (mode, issuers, before, takes) in [
+            (AuthMode::Embedded, vec![], None, true),
+            (AuthMode::External, vec![issuer("corner", "pharmacist")], None, false),
+            (AuthMode::Embedded, vec![], idp, false),
+            (AuthMode::Embedded, vec![issuer("corner", "pharmacist")], idp, true),
+            (AuthMode::External, vec![issuer("corner", "pharmacist")], idp, true),
+            (AuthMode::Embedded, vec![issuer("corner", "pharmacist")], other, false),
+            (AuthMode::Embedded, vec![issuer("river", "pharmacist")], idp, false),
+            (AuthMode::Embedded, vec![issuer("corner", "technician")], idp, false),
+        ] {
+            let said = Door { mode, issuers }.takes(&who(before));
+            assert_eq!(said.is_ok(), takes, "{mode:?} {before:?}: {said:?}");
+        }
+    }
 }

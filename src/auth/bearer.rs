@@ -95,6 +95,12 @@ struct Verified {
 
 const SHARDS: usize = 16;
 
+/// Of a token that a proof goes with.
+const NO_PROOF: &str = "Baton takes bearer tokens (Authorization: Bearer …), and no proofs of possession (DPoP)";
+/// Of a token that says that a proof goes with it.
+const BOUND: &str = "the access token is bound to a key or a certificate (cnf), so it is no bearer token; Baton knows neither DPoP nor mTLS: \
+                     ask for a token that is not bound";
+
 impl AuthState {
     /// For a server: as [`AuthState::local`], and leaves its address in the database for `baton token`.
     ///
@@ -262,8 +268,24 @@ impl AuthState {
         };
         let token = match header.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            // RFC 6750 3.1: to a way that is not known the challenge has no error.
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("dpop") => return Err(Error::unauthenticated(NO_PROOF)),
             _ => return Err(invalid_token("no bearer token")),
         };
+        let (claims, principal) = self.holder(token, now).await?;
+        // RFC 9449 7.2: a token that is bound to a key opens nothing without the proof, which nobody here asks for.
+        if claims.cnf.is_some() {
+            tracing::debug!(why = "cnf", "an access token was refused");
+            return Err(Error::unauthenticated(BOUND).code("security"));
+        }
+        Ok(principal)
+    }
+
+    /// Whose an access token is, and what it says, however it was shown.
+    ///
+    /// # Errors
+    /// As [`AuthState::authenticate`].
+    pub async fn holder(&self, token: &str, now: Instant) -> Result<(Arc<Claims>, Arc<Principal>)> {
         if token.len() > token::MAX_BYTES {
             return Err(invalid_token("too long"));
         }
@@ -271,7 +293,9 @@ impl AuthState {
         let cached = self.shard(&hash).lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
         let claims = match cached {
             Some(v) if now.0 >= v.claims.exp.saturating_mul(1_000_000) => return Err(invalid_token(token::EXPIRED)),
-            Some(v) if now.0 - v.looked < LOOK_BACK * 1_000_000 && now.0 >= v.looked => return Ok(v.principal),
+            Some(v) if now.0 - v.looked < LOOK_BACK * 1_000_000 && now.0 >= v.looked => {
+                return Ok((v.claims, v.principal));
+            }
             Some(v) => v.claims,
             None => Arc::new(self.verify(token, now).await?),
         };
@@ -283,8 +307,9 @@ impl AuthState {
         match result {
             Ok(principal) => {
                 let principal = Arc::new(principal);
-                shard.put(hash, Verified { claims, principal: Arc::clone(&principal), looked: now.0 });
-                Ok(principal)
+                let known = Verified { claims: Arc::clone(&claims), principal: Arc::clone(&principal), looked: now.0 };
+                shard.put(hash, known);
+                Ok((claims, principal))
             }
             Err(error) => {
                 shard.pop(&hash);
@@ -376,8 +401,9 @@ impl AuthState {
         if client.org.is_some() && client.org != claims.org {
             return Err(invalid_token("the client is of another organisation"));
         }
+        let issuer = Some(claims.iss.clone());
         if matches!(role, Role::HospitalSystem | Role::PharmacySystem) {
-            return self.look_at_client(claims, client, role).await;
+            return Ok(Principal { issuer, ..self.look_at_client(claims, client, role).await? });
         }
         let practitioner_role = claims.practitioner.as_ref().zip(claims.org.as_ref());
         let user = User {
@@ -399,7 +425,7 @@ impl AuthState {
         let patient = claims.patient.clone();
         let hidden = self.hidden(role, &format!("user:{}", user.name)).await?;
         let client = claims.client_id.clone();
-        Ok(Principal { token, ..self.principal((&user, role, hidden), client, Some(granted), patient) })
+        Ok(Principal { token, issuer, ..self.principal((&user, role, hidden), client, Some(granted), patient) })
     }
 
     /// A user as a caller, with the role and [`AuthState::hidden`]. `patient`: in context; of a patient who logs in always the own record.
@@ -423,9 +449,10 @@ impl AuthState {
             practitioner: user.practitioner.as_ref().map(|id| format!("Practitioner/{id}")),
             user: Some(user.name.clone()),
             client,
-            scopes: scopes.map(|s| s.to_string()),
+            scopes: scopes.map(Arc::new),
             patient,
             sieve,
+            issuer: None,
             token: None,
             grant: None,
             jurisdiction: None,
@@ -457,8 +484,9 @@ impl AuthState {
             user: None,
             client: client.id.clone(),
             sieve: sieve::of(who, &self.store.keys(), hidden),
-            scopes: Some(scopes.to_string()),
+            scopes: Some(scopes.into()),
             patient: None,
+            issuer: None,
             token: Some(claims.jti.clone()),
             grant: None,
             jurisdiction: None,
@@ -479,7 +507,8 @@ impl AuthState {
         standing::person(&self.store, &self.policy, &user, role, now).await?;
         let scope = granted(scopes.unwrap_or(&client.scopes), &client, Level::User)?;
         let (sub, practitioner) = (user.sub, user.practitioner);
-        let grant = Grant { sub, client_id: client.id, scope, org: user.org, role, practitioner, seconds, id: None };
+        let (org, client_id) = (user.org, client.id);
+        let grant = Grant { sub, client_id, scope, org, role, practitioner, seconds, id: None, cnf: None };
         Ok(token::mint(&*self.keys()?, &self.parties, &grant, now)?.0)
     }
 
@@ -497,7 +526,8 @@ impl AuthState {
         }
         let scope = granted(scopes.unwrap_or(&client.scopes), &client, Level::System)?;
         let (sub, client_id) = (client.id.clone(), client.id);
-        let grant = Grant { sub, client_id, scope, org: client.org, role, practitioner: None, seconds, id: None };
+        let org = client.org;
+        let grant = Grant { sub, client_id, scope, org, role, practitioner: None, seconds, id: None, cnf: None };
         Ok(token::mint(&*self.keys()?, &self.parties, &grant, now)?.0)
     }
 }

@@ -304,6 +304,7 @@ async fn credentials(
         role,
         practitioner: None,
         id: None,
+        cnf: None,
         seconds: state.limits.system_token_seconds,
     };
     let (token, claims) = mint(&*state.keys()?, &state.parties, &grant, now)?;

@@ -191,12 +191,13 @@ async fn answer(
         practitioner: made.user.practitioner.clone(),
         seconds,
         id: Some(made.grant.id.clone()),
+        cnf: bound(made.grant),
     };
     let (access_token, claims) = mint(&*state.keys()?, &state.parties, &grant, now)?;
     let mut body = context(made.grant);
     for (name, value) in [
         ("access_token", json!(access_token)),
-        ("token_type", json!("Bearer")),
+        ("token_type", json!(token::kind(grant.cnf.as_ref()))),
         ("expires_in", json!(seconds)),
         ("scope", json!(scope)),
     ] {
@@ -215,6 +216,12 @@ async fn answer(
     row.detail.on = about(&made.grant.patient);
     state.note(scene, row);
     Ok(OAuthAnswer::new(200, &Value::Object(body)))
+}
+
+/// What the tokens of a grant are bound to. Nothing here binds one yet; what is bound stays so.
+#[must_use]
+pub fn bound(grant: &Grant) -> Option<Value> {
+    (!grant.cnf.is_empty()).then(|| serde_json::from_str(&grant.cnf).unwrap_or(Value::Null))
 }
 
 /// `Patient/id` of the patient in context, or "".

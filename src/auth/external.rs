@@ -8,7 +8,7 @@
 use super::client;
 use super::jws::Jws;
 use super::remote::RemoteKeys;
-use super::token::{Claims, MAX_BYTES, hash};
+use super::token::{self, Claims, MAX_BYTES, hash};
 use crate::clock::Instant;
 use crate::config::Issuer;
 use crate::error::{Error, Kind, Result};
@@ -33,6 +33,12 @@ impl External {
     #[must_use]
     pub fn new(issuers: Vec<Issuer>) -> Self {
         Self { issuers, keys: RemoteKeys::new(Reach::Operator) }
+    }
+
+    /// Those of the settings.
+    #[must_use]
+    pub fn issuers(&self) -> &[Issuer] {
+        &self.issuers
     }
 
     /// The issuer that a token names, before anything of it is believed.
@@ -111,6 +117,7 @@ impl External {
             practitioner: is_of("Practitioner").then(|| id.to_owned()),
             grant: None,
             patient: patient.filter(|p| is_id(p)),
+            cnf: token::cnf(&jws),
         })
     }
 
@@ -186,7 +193,7 @@ fn times(jws: &Jws<'_>, issuer: &Issuer, now: Instant) -> Result<(i64, i64), &'s
     let exp = jws.seconds("exp").ok().flatten().ok_or("exp")?;
     let iat = jws.seconds("iat").ok().flatten().ok_or("iat")?;
     if exp <= now {
-        return Err(super::token::EXPIRED);
+        return Err(token::EXPIRED);
     }
     if iat > now + SKEW || now - iat > issuer.max_age_seconds || exp - iat > issuer.max_age_seconds {
         return Err("older, or for longer, than is taken");

@@ -7,7 +7,7 @@ use super::AuthState;
 use super::bearer::Asked;
 use super::client;
 use super::endpoint::{Form, OAuthAnswer, OAuthError, TokenRequest};
-use super::exchange::{about, context};
+use super::exchange::{about, bound, context};
 use super::people::fhir_user;
 use super::token::{self, Claims, hash};
 use crate::access::scope::{Level, Scopes};
@@ -102,18 +102,22 @@ async fn look(state: &AuthState, token: &str, asker: &str, now: Instant) -> Resu
     }
     let Some(claims) = verified(state, token, now)?.filter(|c| c.client_id == asker) else { return Ok(None) };
     // What the door would say of it: client, user, role and grant are looked at.
-    let header = format!("Bearer {token}");
-    let asked = Asked { authorization: vec![&header], ..Asked::default() };
-    match state.bearer(&asked, now).await {
+    match state.holder(token, now).await {
         Ok(_) => {}
         Err(error) if error.kind.status() < 500 => return Ok(None),
         Err(error) => return Err(error.into()),
     }
     match &claims.grant {
-        None => Ok(Some(json!({
-            "active": true, "scope": claims.scope, "client_id": claims.client_id, "exp": claims.exp, "iat": claims.iat,
-            "iss": claims.iss, "sub": claims.sub, "aud": claims.aud, "token_type": "Bearer",
-        }))),
+        None => {
+            let mut body = json!({
+                "active": true, "scope": claims.scope, "client_id": claims.client_id, "exp": claims.exp, "iat": claims.iat,
+                "iss": claims.iss, "sub": claims.sub, "aud": claims.aud, "token_type": token::kind(claims.cnf.as_ref()),
+            });
+            if let Some(cnf) = claims.cnf {
+                body["cnf"] = cnf;
+            }
+            Ok(Some(body))
+        }
         Some(id) => match state.store.grant(id).await? {
             None => Ok(None),
             Some(grant) => {
@@ -138,16 +142,20 @@ async fn of_user(
     let scopes = Scopes::parse(scope);
     let mut held = scopes.within(&Scopes::parse(&client.scopes), &[Level::Patient, Level::User]);
     held.others = scopes.others;
-    let mut body = context(grant);
+    let (mut body, cnf) = (context(grant), bound(grant));
     for (name, value) in [
         ("active", json!(true)),
         ("scope", json!(held.to_string())),
         ("client_id", json!(grant.client)),
         ("exp", json!(exp)),
         ("aud", json!(state.parties.audience)),
-        ("token_type", json!("Bearer")),
+        ("token_type", json!(token::kind(cnf.as_ref()))),
     ] {
         body.insert(name.into(), value);
+    }
+    // Whoever takes the token must know what to ask for beside it (RFC 9449 6.2, RFC 8705 3.2).
+    if let Some(cnf) = cnf {
+        body.insert("cnf".into(), cnf);
     }
     if held.has("openid") {
         body.insert("iss".into(), json!(state.parties.issuer));

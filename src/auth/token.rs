@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Header};
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Longest access token that is looked at.
@@ -53,6 +54,9 @@ pub struct Claims {
     /// The patient in context, where another issuer says so; of our own the grant does.
     #[serde(skip)]
     pub patient: Option<String>,
+    /// What it is bound to (RFC 7800): then it is no bearer token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Value>,
 }
 
 /// What a token is to say, but for its times and names.
@@ -74,6 +78,8 @@ pub struct Grant {
     pub seconds: u64,
     /// See [`Claims::grant`].
     pub id: Option<String>,
+    /// See [`Claims::cnf`].
+    pub cnf: Option<Value>,
 }
 
 /// For whom tokens are made, and by whom.
@@ -126,6 +132,7 @@ pub fn mint(ring: &KeyRing, parties: &Parties, grant: &Grant, now: Instant) -> R
         practitioner: grant.practitioner.clone(),
         grant: grant.id.clone(),
         patient: None,
+        cnf: grant.cnf.clone(),
     };
     let header = Header { typ: Some("at+jwt".into()), kid: Some(key.kid.clone()), ..Header::new(Algorithm::ES256) };
     let token = jsonwebtoken::encode(&header, &claims, &key.encoding)
@@ -180,7 +187,20 @@ pub fn verify(ring: &KeyRing, parties: &Parties, token: &str, now: Instant) -> R
         practitioner: optional("practitioner")?,
         grant: optional("grant")?,
         patient: None,
+        cnf: cnf(&jws),
     })
+}
+
+/// What a token is bound to; one that does not read binds all the same.
+#[must_use]
+pub fn cnf(jws: &Jws<'_>) -> Option<Value> {
+    jws.claims.get("cnf").map(|cnf| serde_json::from_str(&cnf.to_string()).unwrap_or(Value::Null))
+}
+
+/// How a token that is bound to this is called: RFC 9449 5, RFC 8705 3.
+#[must_use]
+pub fn kind(cnf: Option<&Value>) -> &'static str {
+    if cnf.is_some_and(|cnf| cnf.get("jkt").is_some()) { "DPoP" } else { "Bearer" }
 }
 
 /// SHA-256 in hex: how codes, refresh tokens and cookies are kept.

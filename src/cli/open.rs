@@ -1,9 +1,10 @@
 //! From settings to an open database and the engine on it: what `serve`, `seed` and `demo` have in common.
 
 use crate::access::{Labels, Policy};
+use crate::auth::again::Door;
 use crate::auth::bearer::LOCAL_CLIENT;
 use crate::clock::Instant;
-use crate::config::{AuthMode, Limits, Programme, Settings};
+use crate::config::{Limits, Programme, Settings};
 use crate::error::Result;
 use crate::interaction::{Declared, Engine, Parts, Sources, declare, in_force};
 use crate::search::{Caps, Env, Live, registry};
@@ -108,8 +109,7 @@ async fn open(settings: &Settings, root: &str, declared: Option<Declared>) -> Re
         references: settings.references,
         delete_referenced: settings.delete_referenced,
         terminology_server: settings.terminology_server.as_deref().map(crate::outbound::fhir_base).transpose()?,
-        has_auth: settings.auth != AuthMode::Off,
-        gives_tokens: settings.auth == AuthMode::Embedded,
+        door: Door::of(settings),
     };
     Ok(Opened { store, policy, engine: Engine::new(parts).await? })
 }

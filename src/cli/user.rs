@@ -15,7 +15,7 @@ use crate::config::{ServeArgs, Settings, StoreArgs};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::audit::Happening;
-use crate::store::glass::Broken;
+use crate::store::glass::{Broken, Held};
 use crate::store::oauth::{Link, User};
 
 /// Arguments of `baton user`.
@@ -52,7 +52,7 @@ pub enum Command {
         #[arg(long)]
         sub: String,
     },
-    /// Take that away, of one provider or of all; the user is signed out
+    /// Take that away, of one provider or of all; the user is signed out, and apps that were let in are out
     Unlink {
         /// Login name
         name: String,
@@ -155,7 +155,9 @@ async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Resu
         }
         Command::Unlink { name, issuer } => {
             desk.unlink(&name, issuer.as_deref().unwrap_or_default()).await?;
-            Ok(format!("user {name} is unlinked and signed out\n"))
+            Ok(format!(
+                "user {name} is unlinked and signed out, and so are the user's apps; tokens end within a minute\n"
+            ))
         }
         Command::Clear { name, labels } => {
             desk.user(&name).await?;
@@ -165,9 +167,11 @@ async fn carry_out(store: &Store, settings: &Settings, command: Command) -> Resu
             Ok(cleared(&format!("user {name}"), &store.labels().names(set)))
         }
         Command::Glass { name: Some(name), end: true } => {
-            let ended = store.mend(&name, Instant::now()).await?;
-            open::note(store, Happening::AccountsChanged, format!("user {name}"), "broken glass ended");
-            Ok(format!("{ended} ended; this holds within ten seconds\n"))
+            let ended = store.mend(Held::By(name.clone()), Instant::now()).await?;
+            for one in &ended {
+                open::note(store, Happening::GlassMended, format!("Patient/{}", one.patient), &format!("of {name}"));
+            }
+            Ok(format!("{} ended; this holds within ten seconds\n", ended.len()))
         }
         Command::Glass { name, .. } => {
             let all = store.broken(name.as_deref()).await?;

@@ -65,7 +65,7 @@ pub(super) async fn any(request: HttpRequest, payload: web::Payload) -> HttpResp
 }
 
 /// The paths that are no interaction's.
-const OWN: [Own; 23] = [
+const OWN: [Own; 25] = [
     Own::document("/livez", "text/plain", "Whether the process lives."),
     Own::document("/readyz", "text/plain", "Whether the database answers."),
     Own::document("/metrics", "text/plain", "Counters for Prometheus."),
@@ -84,6 +84,8 @@ const OWN: [Own; 23] = [
     Own::admin("/auth/users/{id}", "GET", "200", "A login."),
     Own::admin("/auth/users/{id}", "PUT", "200", "Changes a login."),
     Own::admin("/auth/users/{id}", "DELETE", "204", "Refuses a login from now on."),
+    Own::admin("/auth/glass", "GET", "200", "Whose broken glass holds."),
+    Own::admin("/auth/glass/{id}", "DELETE", "204", "Ends one."),
     Own::document("/.well-known/openid-configuration", JSON, "What OpenID clients need to know."),
     Own::document("/.well-known/oauth-authorization-server", JSON, "What OAuth clients need to know (RFC 8414)."),
     Own::document("/auth/jwks", JSON, "The keys that access tokens are signed with."),

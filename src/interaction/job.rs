@@ -52,6 +52,8 @@ struct Caller {
     address: Option<String>,
     #[serde(default)]
     grant: Option<String>,
+    #[serde(default)]
+    issuer: Option<String>,
     /// Security labels that the caller was not cleared for.
     #[serde(default)]
     hidden: i64,
@@ -69,7 +71,7 @@ impl Caller {
             practitioner: p.practitioner.clone(),
             user: p.user.clone(),
             client: p.client.clone(),
-            scopes: p.scopes.clone(),
+            scopes: p.scopes.as_ref().map(ToString::to_string),
             patient: p.patient.clone(),
             now: ctx.now.0,
             request_id: ctx.request_id.to_string(),
@@ -78,6 +80,7 @@ impl Caller {
             token: p.token.clone(),
             address: ctx.address.as_deref().map(Into::into),
             grant: p.grant.clone(),
+            issuer: p.issuer.clone(),
             hidden: p.sieve.as_ref().map_or(0, |s| s.hidden),
         }
     }
@@ -96,9 +99,10 @@ impl Caller {
             practitioner: self.practitioner,
             user: self.user,
             client: self.client,
-            scopes: self.scopes,
+            scopes: self.scopes.is_some().then(|| scopes.into()),
             patient: self.patient,
             token: self.token,
+            issuer: self.issuer,
             grant: self.grant,
             // Looked for when the job is carried out.
             jurisdiction: None,
@@ -208,7 +212,7 @@ impl Engine {
                 let result = format!("{}/_async/{id}/result", ctx.base);
                 let manifest = serde_json::json!({
                     "transactionTime": job.ended.to_string(), "request": ctx.base.as_ref(),
-                    "requiresAccessToken": house.has_auth,
+                    "requiresAccessToken": house.door.asks(),
                     "output": [{"type": "Bundle", "url": result}], "error": [],
                 });
                 Ok(Answer { done: Done::Manifest(expires), ..Answer::of(Json::from(manifest).to_bytes()) })
@@ -252,7 +256,7 @@ impl Engine {
             Ok(principal) => ctx.principal = principal,
             Err(error) => return ended(&job.id, error),
         }
-        if self.house().has_auth {
+        if self.house().door.asks() {
             // What was shared then may not be shared any more.
             ctx.now = Instant::now();
         }
@@ -285,7 +289,7 @@ impl Engine {
     /// Who asked, as of now.
     async fn still(&self, before: &Arc<Principal>) -> Result<Arc<Principal>> {
         let house = self.house();
-        again::look(&house.store, &house.policy, before, house.has_auth, Instant::now()).await
+        again::look(&house.store, &house.policy, &house.door, before, Instant::now()).await
     }
 }
 

@@ -41,6 +41,7 @@ pub use route::{Line, Verb, Wire, allowed, map, route, unknown as unknown_path};
 use crate::access::Ctx;
 use crate::access::policy::Policy;
 use crate::access::scope::Action;
+use crate::auth::again::Door;
 use crate::config::{DeleteReferenced, Limits, References};
 use crate::conformance::Conformance;
 use crate::error::{Error, Result};
@@ -82,10 +83,8 @@ pub struct Parts {
     pub delete_referenced: DeleteReferenced,
     /// FHIR base of a terminology server that is asked for what is not here.
     pub terminology_server: Option<String>,
-    /// Whether tokens are asked for: `metadata` says so.
-    pub has_auth: bool,
-    /// Whether they are given here, and not by another issuer.
-    pub gives_tokens: bool,
+    /// Whose tokens are taken: `metadata` says whether any are asked for.
+    pub door: Door,
 }
 
 /// What the interactions share.
@@ -108,8 +107,7 @@ pub(crate) struct House {
     /// Those of [`Limits`] that the reader of JSON takes.
     pub(crate) json: json::Limits,
     remote: Option<Arc<terminology::Remote>>,
-    has_auth: bool,
-    gives_tokens: bool,
+    door: Arc<Door>,
     pages: Arc<page::Signer>,
     /// A job was added by this process.
     job_added: Arc<tokio::sync::Notify>,
@@ -141,8 +139,7 @@ impl Engine {
             references,
             delete_referenced,
             terminology_server,
-            has_auth,
-            gives_tokens,
+            door,
         } = parts;
         let pages = page::Signer::new(&store.secret("page-links").await?, limits.page_seconds);
         let keys = store.keys();
@@ -165,8 +162,7 @@ impl Engine {
             delete_referenced,
             json,
             remote,
-            has_auth,
-            gives_tokens,
+            door: Arc::new(door),
             pages: Arc::new(pages),
             job_added: Arc::default(),
             glasses: Arc::default(),

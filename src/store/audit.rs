@@ -109,6 +109,8 @@ pub enum Happening {
     Denied,
     /// Somebody took access that their role does not give, for a reason that they gave.
     BreakGlass,
+    /// That access was given back, or taken, before its time was over.
+    GlassMended,
     /// A user, client, role or share was changed by an operator.
     AccountsChanged,
     /// A signing key was made or retired.
@@ -119,7 +121,7 @@ pub enum Happening {
 
 impl Happening {
     /// All, with the names that rows hold.
-    pub const ALL: [(Self, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::Login, "login"),
         (Self::LoginFailed, "login-failed"),
         (Self::Logout, "logout"),
@@ -131,6 +133,7 @@ impl Happening {
         (Self::ConsentGiven, "consent-given"),
         (Self::Denied, "denied"),
         (Self::BreakGlass, "break-glass"),
+        (Self::GlassMended, "glass-mended"),
         (Self::AccountsChanged, "accounts-changed"),
         (Self::KeyRotated, "key-rotated"),
         (Self::AuditUsed, "audit-used"),

@@ -55,21 +55,41 @@ impl Store {
 }
 
 impl Store {
-    /// Ends what a user has broken and still holds at `now`; answers how many.
+    /// What anybody has broken and holds at `now`.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn mend(&self, usr: &str, now: Instant) -> Result<u64> {
-        self.write(Mend(usr.to_owned(), now)).await
+    pub async fn broken_now(&self, now: Instant) -> Result<Vec<Broken>> {
+        let sql = format!("SELECT {COLUMNS} FROM glass WHERE until > $1 ORDER BY begun");
+        self.fetch(&sql, vec![now.0.into()]).await?.iter().map(read).collect()
+    }
+
+    /// Ends what holds at `now`; answers what that was.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn mend(&self, what: Held, now: Instant) -> Result<Vec<Broken>> {
+        self.write(Mend(what, now)).await
     }
 }
 
-struct Mend(String, Instant);
+/// Which broken glass.
+#[derive(Debug, Clone)]
+pub enum Held {
+    /// By its id.
+    One(String),
+    /// All that a user holds.
+    By(String),
+    /// What a user holds of a patient, by the logical id.
+    Of(String, String),
+}
+
+struct Mend(Held, Instant);
 
 impl Work for Mend {
-    type Out = u64;
+    type Out = Vec<Broken>;
 
-    fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<u64>> {
+    fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Vec<Broken>>> {
         Box::pin(tx.mend_glass(&self.0, self.1))
     }
 }
@@ -87,9 +107,22 @@ impl Tx {
         self.execute(&sql, args).await.map(|_| ())
     }
 
-    async fn mend_glass(&mut self, usr: &str, now: Instant) -> Result<u64> {
-        let sql = "UPDATE glass SET until = $1 WHERE usr = $2 AND until > $3";
-        self.execute(sql, vec![now.0.into(), usr.into(), now.0.into()]).await
+    /// See [`Store::mend`].
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn mend_glass(&mut self, what: &Held, now: Instant) -> Result<Vec<Broken>> {
+        let (id, usr, patient) = match what {
+            Held::One(id) => (id.as_str(), "", ""),
+            Held::By(usr) => ("", usr.as_str(), ""),
+            Held::Of(usr, patient) => ("", usr.as_str(), patient.as_str()),
+        };
+        let sql = format!(
+            "UPDATE glass SET until = $1 WHERE until > $2 AND (id = $3 OR (usr = $4 AND (patient = $5 OR $6 = ''))) RETURNING {COLUMNS}"
+        );
+        let mut args: Vec<_> = vec![now.0.into(), now.0.into()];
+        args.extend([id, usr, patient, patient].map(Into::into));
+        self.fetch(&sql, args).await?.iter().map(read).collect()
     }
 }
 

@@ -248,6 +248,7 @@ pub async fn grant(
         used: now.0,
         expires,
         revoked: 0,
+        cnf: String::new(),
     };
     let secret = random_text::<32>()?;
     let code = Code {

@@ -144,6 +144,7 @@ fn line(event: &Json, names: &BTreeMap<String, String>) -> Line {
             format!("disclosed it to {to}")
         }
         ("110113", "110127") => "broke the glass".into(),
+        ("110113", "110138") => "ended the broken glass".into(),
         ("110113", _) => "was refused".into(),
         (_, "create") => "wrote it".into(),
         (_, "read" | "vread") => "read it".into(),

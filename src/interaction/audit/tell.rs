@@ -213,8 +213,9 @@ impl<'a> Teller<'a> {
     }
 }
 
+/// Whether it is about the glass of a patient: then the patient's own hear of it.
 fn is_breaking(row: &Recorded) -> bool {
-    row.audit.action == Happening::BreakGlass.as_str()
+    [Happening::BreakGlass, Happening::GlassMended].iter().any(|h| row.audit.action == h.as_str())
 }
 
 /// Each patient; once nobody where there is none.

@@ -88,7 +88,7 @@ fn statement(house: &House, active: &Active) -> Value {
         "operation": operations(Row::is_of_server),
         "compartment": super::published::compartments(),
     });
-    if house.has_auth
+    if house.door.asks()
         && let Some(rest) = rest.as_object_mut()
     {
         let root = house.env.base.strip_suffix("/fhir").unwrap_or(&house.env.base);
@@ -105,7 +105,7 @@ fn statement(house: &House, active: &Active) -> Value {
                 }]
             }),
         );
-        if house.gives_tokens {
+        if house.door.gives() {
             // Superseded by smart-configuration; the Python library of SMART reads nothing else.
             rest["security"]["extension"] = json!([{
                 "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",

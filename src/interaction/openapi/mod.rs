@@ -34,7 +34,7 @@ fn document(house: &House, active: &Active, own: &[Own]) -> Value {
         let item = paths.entry(path).or_insert_with(|| json!({}));
         item[verb.to_ascii_lowercase()] = call;
     };
-    for own in own.iter().filter(|own| house.gives_tokens || !own.is_of_issuer()) {
+    for own in own.iter().filter(|own| house.door.gives() || !own.is_of_issuer()) {
         add(own.path.into(), own.method, plain(own));
     }
     for route in ROUTES.iter().filter(|r| r.code != "operation") {
@@ -97,10 +97,10 @@ fn document(house: &House, active: &Active, own: &[Own]) -> Value {
             "schemas": schema::all(),
         },
     });
-    if house.has_auth {
+    if house.door.asks() {
         let scopes = json!({"system/*.cruds": "all that the client is registered for", "user/*.cruds": "all that the user may do"});
         out["components"]["securitySchemes"] = json!({
-            "smart": match house.gives_tokens {
+            "smart": match house.door.gives() {
                 true => json!({"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": format!("{root}/auth/token"), "scopes": scopes}}}),
                 // Whose they are says smart-configuration.
                 false => json!({"type": "http", "scheme": "bearer"}),

@@ -6,7 +6,7 @@
 
 use super::Input;
 use super::report::HTML;
-use crate::access::scope::{Action, Scopes};
+use crate::access::scope::Action;
 use crate::access::{Ctx, Limit, Role};
 use crate::error::{Error, Issue, Result, Severity};
 use crate::fhir::resource::known;
@@ -30,8 +30,7 @@ impl Engine {
         let is_patient = ctx.principal.role == Role::Patient;
         let limit = if is_patient {
             self.permit(ctx, Action::Read, Some(at.rtype))?;
-            let scopes = ctx.principal.scopes.as_deref().map(Scopes::parse);
-            if scopes.is_some_and(|s| !s.allows(Action::SearchType, Some(known("AuditEvent")))) {
+            if ctx.principal.scopes.as_ref().is_some_and(|s| !s.allows(Action::SearchType, Some(known("AuditEvent")))) {
                 let text = "the token's scopes do not reach the audit; ask for patient/AuditEvent.rs";
                 return Err(Error::forbidden(text));
             }

@@ -1,6 +1,8 @@
 //! `Patient/{id}/$break-glass`: a person sees, for a time and for a reason that is put on record, more of one patient than role,
 //! organisation and clearance give.
 //!
+//! `$end-break-glass` ends it before its time, for who broke it; an administrator does so at `/auth/glass` (`auth/admin.rs`).
+//!
 //! Who may, why, how long and what for is data (`profiles/policy/labels.json`). It widens reading alone: writes are judged as ever,
 //! and so are searches that another of the same request makes for a write. Whoever asks must know the patient: by their
 //! organisation or a share; labels of the Patient do not count.
@@ -21,7 +23,7 @@ use crate::interaction::request::{Operation, Request, Scope};
 use crate::interaction::{Engine, House, unknown};
 use crate::search::Keys;
 use crate::store::audit::Happening;
-use crate::store::glass::Broken;
+use crate::store::glass::{Broken, Held};
 use crate::store::{Audit, Tx, Work};
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -174,6 +176,51 @@ impl Engine {
         house.store.write(Breaks { house: Arc::clone(&self.0), ctx: ctx.clone(), broken }).await?;
         house.glasses.forget(&usr);
         Ok(Answer::of(Json::from(answer).to_bytes()))
+    }
+
+    /// To give back what one has needs no right but to be who has it; of whom one has none nothing is told, whoever it is.
+    pub(super) async fn end_break_glass(&self, ctx: &Ctx, call: Operation) -> Result<Answer> {
+        let row = table::find(&call.name, &call.on).ok_or_else(|| super::no_such(&call.name))?;
+        let Scope::Instance(at) = call.on else { return Err(super::no_such(&call.name)) };
+        if call.is_get {
+            return Err(Error::method_not_allowed("$end-break-glass ends something: call it by POST"));
+        }
+        Input::read(row, call.body, &call.query, &self.house().json)?;
+        let nothing = || Error::not_found(format!("you have broken no glass of {at} that holds"));
+        let usr = ctx.principal.user.clone().ok_or_else(nothing)?;
+        let held = Held::Of(usr.clone(), at.id.clone());
+        let ends = Ends { house: Arc::clone(&self.0), ctx: ctx.clone(), held, at: at.clone() };
+        let ended = self.house().store.write(ends).await?;
+        self.house().glasses.forget(&usr);
+        if ended == 0 {
+            return Err(nothing());
+        }
+        let answer = json!({"resourceType": "Parameters", "parameter": [{"name": "ended", "valueInteger": ended}]});
+        Ok(Answer::of(Json::from(answer).to_bytes()))
+    }
+}
+
+/// What a caller holds of a patient ends, with a row of the audit, in one transaction.
+struct Ends {
+    house: Arc<House>,
+    ctx: Ctx,
+    held: Held,
+    at: Target,
+}
+
+impl Work for Ends {
+    type Out = usize;
+
+    fn run<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<usize>> {
+        Box::pin(async move {
+            let ended = tx.mend_glass(&self.held, self.ctx.now).await?.len();
+            if ended > 0 {
+                let mut row = Audit::of(&self.ctx, self.house.keys, Happening::GlassMended.as_str(), 200);
+                row.detail.on = self.at.to_string();
+                tx.audit(row);
+            }
+            Ok(ended)
+        })
     }
 }
 

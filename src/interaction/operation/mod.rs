@@ -49,6 +49,7 @@ impl Engine {
             Kind::Write(Write::Message) => self.process_message(ctx, call).await,
             Kind::Write(Write::Reload) => self.reload_profiles(ctx, call).await,
             Kind::Write(Write::BreakGlass) => self.break_glass(ctx, call).await,
+            Kind::Write(Write::EndBreakGlass) => self.end_break_glass(ctx, call).await,
             Kind::Write(_) => {
                 let prefer = call.prefer;
                 let call = self.call(ctx, call, "")?;
@@ -106,8 +107,8 @@ impl Engine {
                 let text = "$reload-profiles stores nothing that a transaction could hold together; POST it by itself";
                 return Err(Error::invalid(text).code("not-supported"));
             }
-            (Kind::Write(Write::BreakGlass), _) => {
-                let text = "$break-glass is a request of its own, not an entry of another; POST it by itself";
+            (Kind::Write(Write::BreakGlass | Write::EndBreakGlass), _) => {
+                let text = format!("${} is a request of its own, not an entry of another; POST it by itself", row.name);
                 return Err(Error::invalid(text).code("not-supported"));
             }
             (Kind::Write(kind), Scope::Instance(target)) => (kind, target),
@@ -351,9 +352,12 @@ impl Call {
             Write::Escalate => workflow::escalate(ctx, tx, programme, &self.target, params).await,
             Write::Screen => workflow::screen_stay(ctx, tx, programme, &self.target, params).await,
             Write::Resolve => workflow::resolve(ctx, tx, programme, id, params, self.if_match).await,
-            Write::MetaAdd | Write::MetaDelete | Write::Message | Write::Reload | Write::BreakGlass => {
-                Err(Error::fault("operation() and transaction() carry these out themselves"))
-            }
+            Write::MetaAdd
+            | Write::MetaDelete
+            | Write::Message
+            | Write::Reload
+            | Write::BreakGlass
+            | Write::EndBreakGlass => Err(Error::fault("operation() and transaction() carry these out themselves")),
         }
     }
 

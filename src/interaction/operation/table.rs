@@ -123,6 +123,8 @@ pub(in crate::interaction) enum Write {
     Reload,
     /// A grant, and no resource.
     BreakGlass,
+    /// The end of such a grant.
+    EndBreakGlass,
     /// With `preview` it answers what it would find.
     Screen,
     Escalate,

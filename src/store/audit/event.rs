@@ -85,6 +85,7 @@ impl Event {
             Happening::KeyRotated => ("110131", "Security Configuration", None),
             Happening::AuditUsed => ("110101", "Audit Log Used", None),
             Happening::BreakGlass => ("110113", "Security Alert", Some((DCM, "110127", "Emergency Override Started"))),
+            Happening::GlassMended => ("110113", "Security Alert", Some((DCM, "110138", "Emergency Override Stopped"))),
             Happening::Denied | Happening::Lockout | Happening::Replay => ("110113", "Security Alert", None),
         };
         let mut subtypes: Vec<Value> = subtype.iter().map(|(s, c, d)| coding(s, c, d)).collect();

@@ -35,6 +35,8 @@ pub struct Grant {
     pub expires: i64,
     /// When it was taken back; 0: it holds.
     pub revoked: i64,
+    /// What its tokens are bound to: `cnf` of RFC 7800 as JSON; empty: whoever bears one may use it.
+    pub cnf: String,
 }
 
 /// An authorization code, by its hash.
@@ -92,8 +94,8 @@ pub struct Launch {
     pub used: i64,
 }
 
-const GRANT: &str = "SELECT id, client, usr, scope, patient, encounter, context, session, made, used, expires, revoked \
-                     FROM oauth_grant";
+const GRANT: &str = "SELECT id, client, usr, scope, patient, encounter, context, session, made, used, expires, revoked, \
+                     cnf FROM oauth_grant";
 
 impl Store {
     /// Adds a grant and the code that gives it.
@@ -113,7 +115,7 @@ impl Store {
             c.expires.into(),
         ];
         let grant = "INSERT INTO oauth_grant (id, client, usr, scope, patient, encounter, context, session, made, used, \
-                     expires, revoked, cnf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, '')";
+                     expires, revoked, cnf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12)";
         let grant_args: Vec<Arg> = vec![
             g.id.as_str().into(),
             g.client.as_str().into(),
@@ -126,6 +128,7 @@ impl Store {
             g.made.into(),
             g.used.into(),
             g.expires.into(),
+            g.cnf.as_str().into(),
         ];
         // A code stays for a day after its end, so that one that is played again is known.
         let old = now.0.saturating_sub(86_400_000_000);
@@ -270,6 +273,7 @@ fn grant(row: &Row) -> Result<Grant> {
         used: row.int(9)?,
         expires: row.int(10)?,
         revoked: row.int(11)?,
+        cnf: row.text(12)?,
     })
 }
 

@@ -65,13 +65,14 @@ impl Store {
         self.write(Steps(vec![Step::must(sql, args)])).await
     }
 
-    /// Takes a user's links away, those of one issuer or all; the user's browsers are signed out. False: there was none.
+    /// Takes a user's links away, those of one issuer or all; the user's browsers are signed out, and what the user allowed apps is
+    /// over: it may hang on a login there. False: there was none.
     ///
     /// # Errors
     /// What the database says.
     pub async fn unlink(&self, user: &str, issuer: &str, now: Instant) -> Result<bool> {
         let links = "DELETE FROM oauth_link WHERE usr = $1 AND (issuer = $2 OR $3 = '')";
-        let grants = "UPDATE oauth_grant SET revoked = $1 WHERE usr = $2 AND session <> '' AND revoked = 0";
+        let grants = "UPDATE oauth_grant SET revoked = $1 WHERE usr = $2 AND revoked = 0";
         let steps = vec![
             Step::must(links, vec![user.into(), issuer.into(), issuer.into()]),
             Step::may(grants, vec![now.0.into(), user.into()]),

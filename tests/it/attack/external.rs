@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 both_databases_with_auth!(tokens_of_other_issuers_let_in_who_is_known_here);
 
 const ISSUER: &str = "https://idp.example/realms/care";
-const HEADER: &str = r#"{"alg":"RS256","typ":"JWT","kid":"rsa"}"#;
+pub const HEADER: &str = r#"{"alg":"RS256","typ":"JWT","kid":"rsa"}"#;
 
-async fn with_issuer(auth: &mut Auth, jwks_uri: &str) {
+pub async fn with_issuer(auth: &mut Auth, jwks_uri: &str) {
     let table = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
     let issuer = Issuer {
         issuer: ISSUER.into(),
@@ -37,7 +37,7 @@ async fn with_issuer(auth: &mut Auth, jwks_uri: &str) {
     .await;
 }
 
-fn claims(auth: &Auth) -> Value {
+pub fn claims(auth: &Auth) -> Value {
     let now = auth.now.0 / 1_000_000;
     json!({"iss": ISSUER, "sub": "f3b1", "aud": ["account", format!("{ROOT}/fhir")], "azp": "workbench", "iat": now, "exp": now + 300,
         "scope": "openid user/Task.cruds user/Patient.rs", "organization": "Corner",
@@ -65,7 +65,9 @@ async fn tokens_of_other_issuers_let_in_who_is_known_here(mut auth: Auth) {
     );
     assert_eq!(caller.practitioner.as_deref(), Some("Practitioner/phil"));
     assert_eq!(caller.user.as_deref(), Some(&*format!("{ISSUER}#f3b1")), "no login here has that name");
-    assert_eq!(caller.scopes.as_deref(), Some("user/Task.cruds user/Patient.rs"));
+    let scopes = caller.scopes.as_ref().map(ToString::to_string);
+    assert_eq!(scopes.as_deref(), Some("user/Task.cruds user/Patient.rs"));
+    assert_eq!(caller.issuer.as_deref(), Some(ISSUER));
     let ec = r#"{"alg":"ES384","typ":"at+jwt","kid":"ec"}"#;
     let signed = sign(ec, &claims(&auth).to_string(), &auth.keys.ec, Algorithm::ES384);
     assert_eq!(auth.who(&signed).await, Ok(Role::Pharmacist));

@@ -127,6 +127,25 @@ async fn who_breaks_the_glass_sees_more_of_one_patient_for_a_time(mut settings: 
     let told = auditor.read(&format!("{patient}/$access-report?_format=html")).await.ok();
     assert!(String::from_utf8_lossy(&told.bytes).contains("broke the glass"));
 
+    // Who broke it ends it: of that patient, by POST, once; to nobody else it says more than of a patient who never was.
+    let ends = async |client: &Client, patient: &str| {
+        client.send("POST", &format!("/fhir/{patient}/$end-break-glass"), String::new(), &[]).await
+    };
+    doctor.read(&format!("{patient}/$end-break-glass")).await.is(405);
+    let nothing = ends(&mara, &patient).await.is(404).body.to_string();
+    assert_eq!(nothing.replace(&patient, never), ends(&mara, never).await.is(404).body.to_string());
+    ends(&doctor, &other).await.is(404);
+    ends(&server.user("northgate-ehr"), &patient).await.is(404);
+    let ended = ends(&doctor, &patient).await.is(200).body;
+    assert_eq!(ended["parameter"][0], json!({"name": "ended", "valueInteger": 1}), "{ended}");
+    doctor.read(&medicine).await.is(404);
+    ends(&doctor, &patient).await.is(404);
+    jonas.read(&medicine).await.is(200);
+    let is_end =
+        |e: &Value| e["subtype"].to_string().contains("110138") && e["agent"].to_string().contains("\"doctor\"");
+    found_by(&auditor, &of, |all| all.iter().filter(|e| is_end(e)).count() == 1).await;
+    breaks(&doctor, &patient, &good).await.is(200);
+
     // What a user holds ends when an operator says so, or by itself.
     server.kill();
     let (done, said) = server.settings.run(&["user", "glass", "jonas", "--end"]);

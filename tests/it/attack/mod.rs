@@ -5,6 +5,7 @@
 
 mod absent;
 mod bearer;
+mod bound;
 mod client;
 mod external;
 mod flood;

@@ -1,8 +1,11 @@
 //! The story of an episode, as each of those who take part may read it.
 
 use super::{TASK_CODE, discharge};
+use crate::audit::found_by;
 use crate::harness::client::reference;
 use crate::harness::{Answer, TestServer};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 fn sentences(answer: &Answer) -> Vec<String> {
@@ -20,6 +23,7 @@ fn sentences(answer: &Answer) -> Vec<String> {
 }
 
 both_databases!(an_episode_tells_its_story_to_those_who_take_part);
+/// security audit read: A story that is told is on record with its patient, also where it is told to an auditor.
 async fn an_episode_tells_its_story_to_those_who_take_part(server: TestServer) {
     let sample = discharge("04-duplicate-therapy", server.now());
     let answer = server.user(sample.hospital).post(&sample.bundle).await.ok();
@@ -76,7 +80,18 @@ async fn an_episode_tells_its_story_to_those_who_take_part(server: TestServer) {
     let page = String::from_utf8(page.bytes).expect("UTF-8");
     assert!(page.contains("<td>A problem was reported (moderate): two kinds of metoprolol</td>"), "{page}");
     pharmacist.send("GET", &story, "", &[("Accept", "application/pdf")]).await.is(406);
-    // An auditor is told the story, and reads nothing that it is made of; an administrator is not.
+    // Whoever is told it is on record with the patient, an auditor too, who reads nothing that it is made of; an administrator is not told.
+    let of = format!("patient=Patient/{patient}&agent-name=audit");
+    let asked = STANDARD.encode(&story);
+    let is_it = |e: &Value| e["entity"].to_string().contains(&asked) && e["entity"].to_string().contains(&episode);
+    let events = found_by(&auditor, &of, |all| all.iter().any(is_it)).await;
+    assert!(
+        events
+            .iter()
+            .filter(|e| is_it(e))
+            .all(|e| e["outcome"] == "0" && e["agent"].to_string().contains("\"auditor\"")),
+        "{events:#?}"
+    );
     auditor.read(&episode).await.is(403);
     server.user("root").read(&story).await.is(403);
     // Who has no part in it does not learn that there is one.

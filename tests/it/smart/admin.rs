@@ -34,7 +34,7 @@ impl Site {
 /// security R10: A redirect address that is none is invalid_redirect_uri when it is registered.
 /// security A65: A secret is told once, a password never.
 /// security A67: A client or user that is disabled is out at once; an old secret is over.
-/// security audit alert: Who changed accounts by HTTP is on record, and who was not let.
+/// security audit alert: Who changed accounts by HTTP, or ended somebody's broken glass, is on record, and who was not let.
 async fn programs_and_people_are_registered_by_http(site: Site) {
     let token = site
         .post("/auth/token", "registrar", &[("grant_type", "client_credentials"), ("scope", "__accounts system/*.rs")])
@@ -75,7 +75,7 @@ async fn programs_and_people_are_registered_by_http(site: Site) {
 
     // RFC 7591: what is wrong with a registration.
     type Change = fn(&mut Value);
-    let table: [(&str, &str, Change); 17] = [
+    let table: [(&str, &str, Change); 19] = [
         ("no redirect_uris", "invalid_redirect_uri", |c| c["redirect_uris"] = json!([])),
         ("http elsewhere", "invalid_redirect_uri", |c| c["redirect_uris"] = json!(["http://app.example/cb"])),
         ("a fragment", "invalid_redirect_uri", |c| c["redirect_uris"] = json!(["https://app.example/cb#x"])),
@@ -98,6 +98,10 @@ async fn programs_and_people_are_registered_by_http(site: Site) {
         }),
         ("an id that is taken", "invalid_client_metadata", |c| c["client_id"] = json!("public")),
         ("the name of a user", "invalid_client_metadata", |c| c["client_id"] = json!("drew")),
+        ("tokens bound by DPoP", "invalid_client_metadata", |c| c["dpop_bound_access_tokens"] = json!(true)),
+        ("tokens bound by mTLS", "invalid_client_metadata", |c| {
+            c["tls_client_certificate_bound_access_tokens"] = json!(true);
+        }),
     ];
     for (what, error, change) in table {
         let mut changed = app.clone();
@@ -214,6 +218,30 @@ async fn programs_and_people_are_registered_by_http(site: Site) {
     assert_eq!(site.admin(token, "DELETE", "users/newt", None).await.status, 204);
     assert!(browser.open("/auth/manage").await.html.contains("<h1>Sign in</h1>"), "disabled");
 
+    // Whose broken glass holds, and its end: the doctor's own, and the administrator's.
+    let (doctor, patient) = (drew["access_token"].as_str().unwrap(), format!("Patient/{}", site.patient));
+    let breaks = async |name: &str, params: Value| {
+        let request = site.http.post(format!("{}/fhir/{patient}/${name}", site.root)).bearer_auth(doctor);
+        let request = request.header("Content-Type", "application/fhir+json").body(params.to_string());
+        Answer::of(request.send().await.expect("an answer")).await
+    };
+    let reason = json!({"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "ETREAT"});
+    let params = json!({"resourceType": "Parameters", "parameter": [
+        {"name": "reason", "valueCoding": reason}, {"name": "note", "valueString": "found lying on the floor"}]});
+    assert_eq!(breaks("break-glass", params).await.status, 200);
+    let held = site.admin(token, "GET", "glass", None).await.body["held"].clone();
+    let is_it =
+        held[0]["user"] == "drew" && held[0]["patient"] == site.patient.as_str() && held[0]["reason"] == "ETREAT";
+    assert!(is_it && held[1].is_null() && !held.to_string().contains("floor"), "{held}");
+    let path = format!("glass/{}", held[0]["grant"].as_str().expect("an id"));
+    for (what, wrong, status) in [("nobody", "", 401), ("a prescriber", doctor, 403)] {
+        assert_eq!(site.admin(wrong, "DELETE", &path, None).await.status, status, "{what}");
+        assert_eq!(site.admin(wrong, "GET", "glass", None).await.status, status, "{what}");
+    }
+    assert_eq!(site.admin(token, "DELETE", &path, None).await.status, 204);
+    site.admin(token, "DELETE", &path, None).await.refuses(404, "not_found", "ended before");
+    assert_eq!(site.admin(token, "GET", "glass", None).await.body, json!({"held": []}));
+
     // An administrator who signed in at an app may, too, where the app is registered for it.
     let root = json!({"role": "admin", "password": password});
     assert_eq!(site.admin(token, "PUT", "users/root", Some(&root)).await.status, 200);
@@ -236,6 +264,7 @@ async fn programs_and_people_are_registered_by_http(site: Site) {
         ("accounts-changed", "", "registrar", "0", "new password", "user newt"),
         ("accounts-changed", "root", "secret", "0", "disabled", "client small"),
         ("denied", "drew", "secret", "4", "accounts", ""),
+        ("glass-mended", "", "registrar", "0", "of drew", &patient),
     ] {
         super::record::has(&all, [what, person, program, outcome, why, on]);
     }

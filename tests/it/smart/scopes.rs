@@ -236,15 +236,16 @@ async fn long_scopes_stand_in_the_grant(site: Site) {
     assert_eq!(seen.body["scope"], granted);
 }
 
-/// security R26: Each entry is judged by the scopes of its own interaction, and one that is refused refuses the transaction.
+/// security R26: Each entry is judged by the scopes of its own interaction, and one that is refused refuses the transaction; of a batch it is
+/// refused alone, whatever it asks.
 async fn each_entry_of_a_bundle_is_judged_by_itself(site: Site) {
     let form = "grant_type=client_credentials&scope=system/Patient.crs";
     let secret = "for-the-demo-on-loopback-only-lakeside-ehr-0001";
     let request = site.http.post(format!("{}/auth/token", site.root)).basic_auth("lakeside-ehr", Some(secret));
     let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(form);
     let token = super::Answer::of(request.send().await.unwrap()).await.text("access_token").to_owned();
-    let send = async |entries: Vec<Value>| {
-        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+    let send = async |kind: &str, entries: Vec<Value>| {
+        let bundle = json!({"resourceType": "Bundle", "type": kind, "entry": entries});
         let request = site.http.post(format!("{}/fhir", site.root)).bearer_auth(&token);
         let request = request.header("Content-Type", "application/fhir+json").body(bundle.to_string());
         super::Answer::of(request.send().await.unwrap()).await
@@ -264,8 +265,61 @@ async fn each_entry_of_a_bundle_is_judged_by_itself(site: Site) {
     ];
     for entries in table {
         let what = json!(entries).to_string();
-        let answer = send(entries).await;
+        let answer = send("transaction", entries).await;
         assert_eq!(answer.status, 403, "{what}: {}", answer.body);
         assert_eq!(site.read(&token, "Patient?family=Entry&_summary=count").await.body["total"], 0, "{what}");
     }
+
+    // A batch: each entry for itself, in every place, by every method; what the scopes let through is done.
+    let own = format!("Patient/{}", site.patient);
+    let with = |method: &str, url: &str, resource: Value| {
+        let mut entry = json!({"request": {"method": method, "url": url}});
+        if !resource.is_null() {
+            entry["resource"] = resource;
+        }
+        entry
+    };
+    let me = json!({"resourceType": "Patient", "id": site.patient, "name": [{"family": "Changed"}]});
+    let patch = json!({"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+        {"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": "Patient.birthDate"}]}]});
+    let mut conditional = patient("Entry");
+    conditional["request"]["ifNoneExist"] = json!("family=Entry");
+    let entries = [
+        (other(), "403"),
+        (patient("Entry"), "201"),
+        (read("Observation"), "403"),
+        (read(&own), "200"),
+        (read(&format!("{own}/_history")), "200"),
+        (read(&format!("{own}/$everything")), "200"),
+        (read("Patient?_has:Observation:subject:category=laboratory"), "403"),
+        (read("Patient?_revinclude=Observation:subject"), "403"),
+        (conditional, "200"),
+        (with("PUT", &own, me.clone()), "403"),
+        (with("PUT", "Patient?family=Entry", json!({"resourceType": "Patient", "name": [{"family": "Entry"}]})), "403"),
+        (with("PATCH", &own, patch), "403"),
+        (with("DELETE", &own, Value::Null), "403"),
+        (with("DELETE", "Patient?family=Entry", Value::Null), "403"),
+        (with("POST", &format!("{own}/$break-glass"), json!({"resourceType": "Parameters"})), "403"),
+        (read("metadata"), "200"),
+        (read("_history"), "403"),
+        (patient("Entry"), "201"),
+    ];
+    let answer = send("batch", entries.iter().map(|(entry, _)| entry.clone()).collect()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let answers = answer.body["entry"].as_array().expect("entries");
+    assert_eq!(answers.len(), entries.len());
+    for ((entry, status), answer) in entries.iter().zip(answers) {
+        let said = answer["response"]["status"].as_str().unwrap_or_default();
+        assert!(said.starts_with(status), "{entry}: {answer}");
+        if *status == "403" {
+            assert_eq!(answer["response"]["outcome"]["issue"][0]["code"], "forbidden", "{answer}");
+        }
+    }
+    let shown = answer.body.to_string();
+    assert!(
+        !shown.contains("laboratory") && !shown.contains("valueString"),
+        "nothing of a type without scope: {shown}"
+    );
+    assert_eq!(site.read(&token, "Patient?family=Entry&_summary=count").await.body["total"], 2);
+    assert_eq!(site.read(&token, "Patient?family=Changed&_summary=count").await.body["total"], 0);
 }

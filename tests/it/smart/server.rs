@@ -144,6 +144,7 @@ async fn alone(mut settings: crate::harness::Settings) {
         "/auth/jwks",
         "/auth/register",
         "/auth/users",
+        "/auth/glass",
         "/auth/elsewhere",
         "/auth/callback/care",
         "/auth/style.css",

@@ -3,6 +3,7 @@
 
 use super::*;
 use baton::access::Role;
+use baton::access::scope::Scopes;
 use baton::cli::seed::{Seed, apply, directory};
 use baton::fhir::Target;
 use baton::store::oauth::{Code, Grant};
@@ -40,12 +41,34 @@ async fn apply_seed(node: &Node, change: impl FnOnce(&mut Value)) {
     apply::accounts(&node.store, &seed).await.expect("accounts");
 }
 
+fn scopes(text: &str) -> Option<std::sync::Arc<Scopes>> {
+    Some(Scopes::parse(text).into())
+}
+
+const ISSUER: &str = "https://idp.example/a#b";
+
+/// One that knows an organisation and a role of ours.
+fn issuer(organization: &str, role: &str) -> baton::config::Issuer {
+    let table = |to: &str| std::iter::once(("x".to_owned(), to.to_owned())).collect();
+    baton::config::Issuer {
+        issuer: ISSUER.into(),
+        jwks_uri: None,
+        audience: None,
+        algorithms: vec!["RS256".into()],
+        max_age_seconds: 600,
+        capabilities: Vec::new(),
+        claims: baton::config::ClaimNames::default(),
+        organizations: table(organization),
+        roles: table(role),
+    }
+}
+
 fn system() -> Principal {
     Principal {
         role: Role::HospitalSystem,
         org: Some("st-anna".into()),
         client: "ehr".into(),
-        scopes: Some("system/*.cruds".into()),
+        scopes: scopes("system/*.cruds"),
         ..Principal::super_user()
     }
 }
@@ -57,7 +80,7 @@ fn pharmacist() -> Principal {
         practitioner: Some("Practitioner/phil".into()),
         user: Some("phil".into()),
         client: "app".into(),
-        scopes: Some("user/*.cruds".into()),
+        scopes: scopes("user/*.cruds"),
         grant: Some("the-grant".into()),
         ..Principal::super_user()
     }
@@ -126,6 +149,7 @@ async fn grant(node: &Node) {
         used: now.0,
         expires: now.plus_seconds(3_600).0,
         revoked: 0,
+        cnf: text(),
     };
     let code = Code {
         hash: "a-code".into(),
@@ -142,7 +166,7 @@ async fn grant(node: &Node) {
 
 both_nodes!(a_job_of_who_may_not_act_any_more_is_not_carried_out_and_not_answered);
 /// security leak 14: Client, user, role, grant and scopes are looked at again when a job is carried out and when its answer is fetched; a share that was taken back since is heeded.
-/// security A67: A job that waits does not outlive the right of who started it.
+/// security A67: A job that waits does not outlive the right of who started it, nor the issuer's place in the settings.
 async fn a_job_of_who_may_not_act_any_more_is_not_carried_out_and_not_answered(settings: Settings) {
     let node = Node::start(&settings).await;
     node.settle().await;
@@ -214,9 +238,9 @@ async fn a_job_of_who_may_not_act_any_more_is_not_carried_out_and_not_answered(s
     let result = format!("{job}/result");
     let (status, text) = get(&node, &phil, &result).await;
     assert!(status == 200 && text.contains("Zebrowski"), "{status} {text}");
-    let less = Principal { scopes: Some("user/Task.rs".into()), ..phil.clone() };
+    let less = Principal { scopes: scopes("user/Task.rs"), ..phil.clone() };
     assert_eq!(get(&node, &less, &result).await.0, 403, "less scope");
-    let more = Principal { scopes: Some("user/*.cruds patient/*.rs".into()), ..phil.clone() };
+    let more = Principal { scopes: scopes("user/*.cruds patient/*.rs"), ..phil.clone() };
     assert_eq!(get(&node, &more, &result).await.0, 200, "more scope");
     let other = Principal { patient: Some("other".into()), ..phil.clone() };
     for path in [&job, &result] {
@@ -227,6 +251,24 @@ async fn a_job_of_who_may_not_act_any_more_is_not_carried_out_and_not_answered(s
     assert!(status == 410 && !text.contains("Zebrowski"), "{status} {text}");
     node.store.write(Sharing(corner, target, true)).await.expect("a share");
     assert_eq!(get(&node, &phil, &result).await.0, 200, "shared again");
+
+    // Of another issuer: while the settings list it, and no longer. Tokens of Baton's own are not taken where they are not given.
+    let foreign =
+        Principal { user: Some(format!("{ISSUER}#f3b1")), issuer: Some(ISSUER.into()), grant: None, ..phil.clone() };
+    let program = Principal { issuer: Some(ISSUER.into()), ..ehr.clone() };
+    let unlisted = start(&node, &foreign, read()).await;
+    assert!(node.engine.run_job("test").await.expect("a job"));
+    assert!(get(&node, &foreign, &unlisted).await.1.contains("not listed any more"));
+    let node = {
+        node.stop().await;
+        Node::start(&Settings { issuers: vec![issuer("corner", "pharmacist")], ..settings.clone() }).await
+    };
+    for (who, says) in [(&foreign, ""), (&program, "speaks for that organisation no more")] {
+        let job = start(&node, who, read()).await;
+        assert!(node.engine.run_job("test").await.expect("a job"));
+        let (status, text) = get(&node, who, &job).await;
+        assert_eq!((status, text.contains(says)), (if says.is_empty() { 200 } else { 403 }, true), "{text}");
+    }
 
     // The grant of a token that is taken back takes along what waits.
     let job = start(&node, &phil, read()).await;

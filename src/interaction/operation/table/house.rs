@@ -179,6 +179,18 @@ pub(super) const ROWS: &[Row] = &[
         kind: Kind::Write(Write::BreakGlass),
     },
     Row {
+        name: "end-break-glass",
+        on: On::Type("Patient"),
+        levels: &[Level::Instance],
+        base: "",
+        is_whole: false,
+        text: "Ends before its time what the caller sees more of this patient by $break-glass. It is put on record.",
+        takes: &[],
+        is_search: false,
+        gives: &[Param::must("ended", "integer", "How many grants were ended: one at least.")],
+        kind: Kind::Write(Write::EndBreakGlass),
+    },
+    Row {
         name: "resolve",
         on: On::Type("DetectedIssue"),
         levels: &[Level::Instance],

@@ -11,7 +11,7 @@ use baton::auth::page::{self, PageRequest};
 use baton::auth::totp::code_at;
 use baton::clock::Instant;
 use baton::config::{Provider, Settings};
-use baton::store::oauth::Link;
+use baton::store::oauth::{Code, Grant, Link};
 use jsonwebtoken::Algorithm;
 use op::Op;
 use serde_json::{Value, json};
@@ -483,7 +483,39 @@ async fn who_is_known_there_is_nobody_here_unless_said(auth: Auth) {
     assert_eq!(once(&world, "s-tess", json!([])).await.1.status, 401, "disabled");
     store.put_oauth_user(user).await.expect("done");
     assert!(world.is_in(&mut tess.tab).await, "in use again");
+    for user in ["tess", "phil"] {
+        let none = String::new;
+        let grant = Grant {
+            id: format!("of-{user}"),
+            client: "app".into(),
+            user: user.into(),
+            scope: "user/Task.rs offline_access".into(),
+            patient: none(),
+            encounter: none(),
+            context: none(),
+            session: none(),
+            made: world.now.0,
+            used: world.now.0,
+            expires: world.now.plus_seconds(3600).0,
+            revoked: 0,
+            cnf: none(),
+        };
+        let code = Code {
+            hash: format!("code-of-{user}"),
+            grant: grant.id.clone(),
+            redirect_uri: none(),
+            challenge: none(),
+            nonce: none(),
+            auth_time: world.now.0,
+            expires: world.now.0,
+            used: 0,
+        };
+        store.add_grant(&grant, &code, world.now).await.expect("a grant");
+    }
+    let holds = async |user: &str| store.grants_of(user, world.now).await.expect("grants").len();
+    assert_eq!((holds("tess").await, holds("phil").await), (1, 1));
     assert!(store.unlink("tess", &world.op.issuer, world.now).await.expect("done"));
+    assert_eq!((holds("tess").await, holds("phil").await), (0, 1), "offline_access ends with the link, of that user");
     assert!(!world.is_in(&mut tess.tab).await, "signed out with the link");
     assert_eq!(once(&world, "s-tess", json!([])).await.1.status, 401, "nobody any more");
 }
