@@ -159,6 +159,7 @@ impl Commit {
         }
         self.check_reads(tx, &limit, prepared, &mut faults).await?;
         let passed = self.check_references(tx, &limit, prepared, &steps, &mut faults).await?;
+        self.check_authors(tx, &steps, &mut faults).await?;
         faults.end()?;
         self.inherit(passed, &mut steps);
 

@@ -2,11 +2,12 @@
 //!
 //! [`ask`] what was asked for, checked without the database · [`criteria`] conditional interactions · [`resolve`] which
 //! resource each write is about, and references · [`prepare`] the costly part, outside the transaction · [`commit`] the
-//! transaction · [`judge`] whether one write may be done · [`mod@keep`] what an operation made · [`outward`] references to other resources · [`protect`] security labels · [`referrer`] references to what is deleted. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
+//! transaction · [`judge`] whether one write may be done · [`mod@keep`] what an operation made · [`author`] who is said to have done it · [`outward`] references to other resources · [`protect`] security labels · [`referrer`] references to what is deleted. What criteria find is guessed by a read, and verified inside in one statement; only a wrong guess
 //! prepares again.
 //! Source: <https://hl7.org/fhir/R4/http.html>.
 
 mod ask;
+mod author;
 mod commit;
 mod criteria;
 mod faults;

@@ -138,6 +138,22 @@ const CLIENT: &str = "SELECT id, name, secret, jwks, scopes, org, role, active, 
 const USER: &str =
     "SELECT name, sub, org, role, practitioner, practitioner_role, active, password, patient FROM oauth_user";
 
+impl Tx {
+    /// Whether somebody or something of one of these Organizations (logical ids) may log in here.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn has_account(&mut self, orgs: &[&str]) -> Result<bool> {
+        let sql = "SELECT 1 FROM oauth_client WHERE org = $1 UNION ALL SELECT 1 FROM oauth_user WHERE org = $1 LIMIT 1";
+        for org in orgs {
+            if !self.fetch(sql, vec![(*org).into()]).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 impl Store {
     /// A client by id, active or not.
     ///

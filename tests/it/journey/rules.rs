@@ -265,3 +265,101 @@ async fn sixteen_claims_on_different_tasks_of_one_episode_end_with_one_pharmacy(
     owners.dedup();
     assert_eq!(owners.len(), 1, "no episode has two pharmacies: {owners:?}");
 }
+
+both_databases!(nobody_says_what_others_did);
+/// security A58: Who did it is the caller, or of the caller's organisation, in Communications, answers, dispenses, Provenances and Tasks; another's person, role or organisation is 403, a time of long ago or to come 422; the element is named and nothing is stored.
+async fn nobody_says_what_others_did(server: TestServer) {
+    let issue = reported(&server).await;
+    let patient = issue["patient"].clone();
+    let at = |path: &str| json!({"reference": path});
+    let role_of = async |person: &str| {
+        let found = server.everyone().search(&format!("PractitionerRole?practitioner=Practitioner/{person}")).await;
+        at(&reference(&found[0]))
+    };
+    let (of_mara, of_ines) = (role_of("mara-lind").await, role_of("ines-moreau").await);
+    let hospital = server.other_hospital();
+    let named = json!({"resourceType": "Practitioner", "name": [{"family": "Amsel"}]});
+    let doctor = at(&hospital.create(&named).await.is(201).reference());
+    let now = server.now().strftime("%FT%TZ").to_string();
+    let letter = |sender: Value| {
+        json!({"resourceType": "Communication", "status": "completed", "subject": patient, "sent": now, "sender": sender,
+            "recipient": [at("Organization/elm-street")]})
+    };
+    let about = |sender: Value| {
+        let mut heard = letter(sender);
+        heard["about"] = json!([at(&reference(&issue))]);
+        heard
+    };
+    let dispense = |who: Value| {
+        json!({"resourceType": "MedicationDispense", "status": "preparation", "subject": patient,
+            "medicationCodeableConcept": {"text": "metoprolol"}, "performer": [{"actor": who}]})
+    };
+    let answers = |who: Value| {
+        json!({"resourceType": "QuestionnaireResponse", "status": "in-progress", "subject": patient, "author": who,
+            "questionnaire": "http://baton.example/fhir/Questionnaire/first-call|1"})
+    };
+    let provenance = |who: Value, recorded: &str| json!({"resourceType": "Provenance", "recorded": recorded, "target": [patient.clone()], "agent": [{"who": who}]});
+    let order = |who: Value, authored: &str| json!({"resourceType": "Task", "status": "requested", "intent": "order", "for": patient, "requester": who, "authoredOn": authored});
+    let dated = |sent: &str| {
+        let mut letter = letter(at("Practitioner/mara-lind"));
+        letter["sent"] = sent.into();
+        letter
+    };
+    let (mara, jonas, pharmacy) = (server.technician(), server.pharmacist(), server.pharmacy());
+    let before = server.versions().await;
+    let (jonas_is, mara_is, ines_is) =
+        (at("Practitioner/jonas-adler"), at("Practitioner/mara-lind"), at("Practitioner/ines-moreau"));
+    for (client, said, status, element) in [
+        (&mara, letter(jonas_is.clone()), 403, "Communication.sender"),
+        (&mara, letter(ines_is.clone()), 403, "Communication.sender"),
+        (&mara, letter(of_ines.clone()), 403, "Communication.sender"),
+        (&mara, letter(at("Organization/northgate")), 403, "Communication.sender"),
+        (&mara, letter(patient.clone()), 403, "Communication.sender"),
+        (&mara, letter(json!({"display": "Jonas"})), 403, "Communication.sender"),
+        (&mara, dated("2020"), 422, "Communication.sent"),
+        (&mara, dated("2090-01-01T00:00:00Z"), 422, "Communication.sent"),
+        (&mara, dispense(jonas_is.clone()), 403, "MedicationDispense.performer[0].actor"),
+        (&mara, answers(jonas_is.clone()), 403, "QuestionnaireResponse.author"),
+        (&jonas, letter(mara_is.clone()), 403, "Communication.sender"),
+        (&jonas, letter(doctor.clone()), 403, "Communication.sender"),
+        (&jonas, about(mara_is.clone()), 403, "Communication.sender"),
+        (&pharmacy, letter(ines_is.clone()), 403, "Communication.sender"),
+        (&pharmacy, letter(of_ines.clone()), 403, "Communication.sender"),
+        (&pharmacy, dispense(ines_is.clone()), 403, "MedicationDispense.performer[0].actor"),
+        (&pharmacy, provenance(ines_is, &now), 403, "Provenance.agent[0].who"),
+        (&pharmacy, provenance(jonas_is.clone(), "2001-01-01T00:00:00Z"), 422, "Provenance.recorded"),
+        (&hospital, order(at("Organization/lakeside"), &now), 403, "Task.requester"),
+        (&hospital, order(at("Organization/northgate"), "2001-01-01T00:00:00Z"), 422, "Task.authoredOn"),
+    ] {
+        let code = if status == 403 { "forbidden" } else { "business-rule" };
+        client.create(&said).await.refuses(status, code, element);
+        let kind = said["resourceType"].clone();
+        let entry = json!({"resource": said, "request": {"method": "POST", "url": kind}});
+        let place = element.replacen(kind.as_str().expect("a type"), "Bundle.entry[0].resource", 1);
+        client.post(&bundle("transaction", vec![entry])).await.refuses(status, code, &place);
+    }
+    assert_eq!(server.versions().await, before, "nothing of it was stored");
+    for (client, said) in [
+        (&mara, letter(mara_is.clone())),
+        (&mara, letter(of_mara)),
+        (&mara, letter(at("Organization/elm-street"))),
+        (&mara, dispense(mara_is.clone())),
+        (&jonas, about(doctor.clone())),
+        (&pharmacy, letter(jonas_is.clone())),
+        (&pharmacy, letter(json!({"display": "Counter 2"}))),
+        (&pharmacy, dispense(mara_is)),
+        (&pharmacy, provenance(jonas_is, &now)),
+        (&hospital, provenance(doctor.clone(), "2001-01-01T00:00:00Z")),
+        (&hospital, order(doctor, &now)),
+    ] {
+        client.create(&said).await.is(201);
+    }
+    // What is stored already is not said again; what takes its place is.
+    let made = hospital.create(&order(at("Organization/northgate"), &now)).await.is(201).reference();
+    server.advance(std::time::Duration::from_secs(3 * 86_400));
+    let patch = |element: &str, value: Value| json!([{"op": "replace", "path": format!("/{element}"), "value": value}]);
+    hospital.patch(&made, &patch("status", json!("cancelled"))).await.is(200);
+    let forged = patch("requester", at("Organization/lakeside"));
+    hospital.patch(&made, &forged).await.refuses(403, "forbidden", "Task.requester");
+    hospital.patch(&made, &patch("authoredOn", json!("2001"))).await.refuses(422, "business-rule", "Task.authoredOn");
+}
