@@ -18,6 +18,7 @@ mod opening;
 mod outreach;
 mod question;
 mod readmission;
+mod returned;
 mod review;
 mod screen;
 mod stay;
@@ -182,6 +183,10 @@ impl<R: Records> Round<'_, R> {
             self.spoken(change).await?;
             self.outreach(change).await?;
             self.replied(change).await?;
+            self.addressed(change).await?;
+        }
+        for change in of("MedicationDispense") {
+            self.handed_out(change).await?;
         }
         for change in of("QuestionnaireResponse") {
             self.answers_given(change).await?;

@@ -232,3 +232,47 @@ async fn the_digits_of_a_dose_stay_what_they_were(server: TestServer) {
     shows(&hospital.read(&path).await.ok());
     shows(&hospital.read(&format!("{path}/_history")).await.ok());
 }
+
+both_databases!(what_a_pharmacy_hands_out_and_says_goes_back_to_the_hospital);
+/// What a pharmacy hands out is seen by the hospital that discharged, and a message by those it is addressed to who take part; by nobody else.
+async fn what_a_pharmacy_hands_out_and_says_goes_back_to_the_hospital(server: TestServer) {
+    let discharge = discharge("04-duplicate-therapy", server.now());
+    let hospital = server.user(discharge.hospital);
+    let answer = hospital.post(&discharge.bundle).await.ok();
+    let location = answer.body["entry"][0]["response"]["location"].as_str().expect("a location");
+    let id = location.split("/_history").next().and_then(|l| l.rsplit('/').next()).expect("an id");
+    let (pharmacy, mara, jonas) = (server.pharmacy(), server.technician(), server.pharmacist());
+    let call = first_call(&pharmacy, id).await;
+    pharmacy.operation(&format!("{}/$claim", reference(&call)), &Value::Null, Some(version(&call))).await.ok();
+    let patient = call["for"].clone();
+    let dispense = json!({"resourceType": "MedicationDispense", "status": "completed", "subject": patient,
+        "medicationCodeableConcept": {"text": "metoprolol"}, "performer": [{"actor": {"reference": "Practitioner/jonas-adler"}}]});
+    let message = |to: &str| {
+        json!({"resourceType": "Communication", "status": "completed", "subject": patient, "recipient": [{"reference": to}],
+            "sender": {"reference": "Practitioner/mara-lind"}, "payload": [{"contentString": "Please send the list."}]})
+    };
+    let made = [
+        (jonas.create(&dispense).await.is(201).reference(), true),
+        (pharmacy.create(&dispense).await.is(201).reference(), true),
+        (mara.create(&message("Organization/northgate")).await.is(201).reference(), true),
+        (mara.create(&message("Organization/harbour")).await.is(201).reference(), false),
+        (mara.create(&message("Organization/lakeside")).await.is(201).reference(), false),
+        (mara.create(&message("Practitioner/jonas-adler")).await.is(201).reference(), false),
+    ];
+    for (at, goes_back) in &made {
+        assert_eq!(hospital.read(at).await.status, if *goes_back { 200 } else { 404 }, "{at}");
+        for other in [server.other_pharmacy(), server.hospital()] {
+            other.read(at).await.is(404);
+        }
+        jonas.read(at).await.is(200);
+    }
+    let patient = patient["reference"].as_str().expect("a patient");
+    assert_eq!(hospital.search(&format!("MedicationDispense?patient={patient}")).await.len(), 2);
+    // The answer goes to whom it is addressed.
+    let answer = json!({"resourceType": "Communication", "status": "completed", "subject": {"reference": patient},
+        "sender": {"reference": "Organization/northgate"}, "recipient": [{"reference": "Organization/elm-street"}],
+        "inResponseTo": [{"reference": made[2].0}]});
+    let answer = hospital.create(&answer).await.is(201).reference();
+    mara.read(&answer).await.is(200);
+    server.other_pharmacy().read(&answer).await.is(404);
+}
