@@ -7,6 +7,7 @@ pub mod context;
 pub mod label;
 pub mod limit;
 pub mod policy;
+pub mod redaction;
 pub mod scope;
 
 pub use context::{Ctx, Principal, Role};

@@ -9,6 +9,7 @@
 mod file;
 mod print;
 
+use super::redaction::Redactions;
 use super::scope::{Action, Rights, Scopes};
 use super::{Principal, Role};
 use crate::error::{Error, Kind, Result};
@@ -30,6 +31,7 @@ pub struct Policy {
     roles: Vec<(Role, Vec<Cell>)>,
     codes: Vec<(Role, Vec<String>)>,
     laws: Vec<Law>,
+    redactions: Redactions,
 }
 
 /// Where the law of a jurisdiction differs from the matrix.
@@ -114,9 +116,16 @@ pub struct Judge<'a> {
     role: Role,
     cells: Option<&'a [Cell]>,
     scopes: Option<Arc<Scopes>>,
+    redactions: &'a Redactions,
 }
 
 impl Judge<'_> {
+    /// The elements of a type that what is permitted does not show: nothing is found by them either.
+    #[must_use]
+    pub fn hides(&self, rtype: ResourceType) -> &[String] {
+        self.redactions.of(self.role, rtype)
+    }
+
     /// See [`decide`].
     #[must_use]
     pub fn decide(&self, action: Action, rtype: Option<ResourceType>) -> Decision {
@@ -181,6 +190,7 @@ impl Policy {
             role: principal.role,
             cells: if is_unbound(principal.role) { None } else { Some(row.unwrap_or(NOTHING)) },
             scopes: principal.scopes.clone(),
+            redactions: &self.redactions,
         }
     }
 

@@ -7,6 +7,7 @@ use super::audit::shown;
 use super::bundle::{Link, Writer};
 use super::page::{PARAMETER, query_text};
 use super::request::Scope;
+use super::subset::redact;
 use super::{Engine, unknown};
 use crate::access::policy::Decision;
 use crate::access::scope::Action;
@@ -77,7 +78,7 @@ impl Engine {
             asked.from = Some(house.pages.read(ctx, &link, token)?);
         }
         asked.total |= asked.count == 0;
-        let page = house.store.history(&limit, &asked).await?;
+        let mut page = house.store.history(&limit, &asked).await?;
         if let store::Scope::Instance(target) = &asked.scope
             && page.rows.is_empty()
             && token.is_none()
@@ -85,6 +86,7 @@ impl Engine {
         {
             return Err(unknown(target));
         }
+        redact(&judge, &mut page.rows)?;
         let mut links = vec![Link { relation: "self", path: path.clone(), query: used.clone() }];
         if let Some(next) = &page.next {
             let token = house.pages.sign(ctx, &link, next);

@@ -6,7 +6,7 @@ use super::answer::{Answer, Done, Stamp};
 use super::audit::shown;
 use super::published;
 use super::request::Unless;
-use super::subset::Subset;
+use super::subset::{Subset, redact};
 use super::{Engine, unknown};
 use crate::access::scope::Action;
 use crate::access::{Ctx, Limit};
@@ -23,7 +23,7 @@ impl Engine {
         let Some(version) = self.house().store.get(&Limit::of(ctx), &target).await? else {
             let (house, active) = (self.house(), self.house().active());
             let published = published::at(house, &active, &target).ok_or_else(|| unknown(&target))?;
-            return self.resource(published::version(published), query);
+            return self.resource(ctx, published::version(published), query);
         };
         if version.is_deleted() {
             return Err(gone(&version));
@@ -32,11 +32,11 @@ impl Engine {
             let seen = shown([&version]);
             return Ok(Answer { stamp: Some(stamp(&version)), seen, ..Answer::empty(Done::NotModified) });
         }
-        self.resource(version, query)
+        self.resource(ctx, version, query)
     }
 
     pub(super) async fn vread(&self, ctx: &Ctx, target: Target, version: &str, query: &str) -> Result<Answer> {
-        self.resource(self.version(ctx, &target, version).await?, query)
+        self.resource(ctx, self.version(ctx, &target, version).await?, query)
     }
 
     /// A version of a resource, by its number as sent.
@@ -53,7 +53,8 @@ impl Engine {
         Ok(found)
     }
 
-    fn resource(&self, version: Version, query: &str) -> Result<Answer> {
+    fn resource(&self, ctx: &Ctx, mut version: Version, query: &str) -> Result<Answer> {
+        redact(&self.house().policy.judge(&ctx.principal), std::slice::from_mut(&mut version))?;
         let (stamp, seen) = (Some(stamp(&version)), shown([&version]));
         let body = if query.is_empty() { version.body } else { Subset::of_query(query)?.apply(version.body)? };
         Ok(Answer { done: Done::Ok, body, stamp, location: None, media: None, seen })

@@ -12,7 +12,7 @@ use super::change::type_of;
 use super::page::{PARAMETER, query_text};
 use super::published::{self, Beyond};
 use super::request::Scope;
-use super::subset::Subset;
+use super::subset::{Subset, no_look_behind, redact};
 use super::{Engine, unknown};
 use crate::access::scope::Action;
 use crate::access::{Ctx, Limit};
@@ -27,9 +27,13 @@ impl Engine {
     pub(super) async fn search(&self, ctx: &Ctx, of: Scope, raw: &str, lenient: bool) -> Result<Answer> {
         let house = self.house();
         let (pairs, token) = split(raw)?;
-        let types = self.types(ctx, &of)?;
-        let mut query = self.query(ctx, &types, &pairs, lenient, &Terms::new())?;
+        let mut types = self.types(ctx, &of)?;
         let judge = house.policy.judge(&ctx.principal);
+        if types.len() > 1 {
+            let registry = &house.active().registry;
+            types.retain(|t| no_look_behind(&judge, registry, [*t], &pairs).is_ok());
+        }
+        let mut query = self.query(ctx, &types, &pairs, lenient, &Terms::new())?;
         let limit = Limit::of(ctx);
         let path = path(&of);
         // The link that a token belongs to is made of what was asked, so that the next page asks the same.
@@ -71,11 +75,13 @@ impl Engine {
             let own = published::matching(house, &limit, *rtype, &query.plan).await?;
             add(&mut page, own, beyond, query.plan.count);
         }
-        let included = if page.rows.is_empty() {
+        let mut included = if page.rows.is_empty() {
             Vec::new()
         } else {
             include::include(house, &limit, &judge, &query, &page.rows).await?
         };
+        redact(&judge, &mut page.rows)?;
+        redact(&judge, &mut included)?;
 
         let mut used = query.used.clone();
         let mut links = vec![Link { relation: "self", path: path.clone(), query: used.clone() }];
@@ -151,6 +157,7 @@ impl Engine {
         for touched in &query.touched {
             judge.decide(Action::SearchType, Some(*touched)).ok()?;
         }
+        no_look_behind(&judge, &active.registry, types.iter().chain(&query.touched).copied(), pairs)?;
         Ok(query)
     }
 

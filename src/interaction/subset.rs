@@ -2,11 +2,14 @@
 //!
 //! Source: <https://hl7.org/fhir/R4/search.html#summary>, `#elements`.
 
+use crate::access::policy::Judge;
 use crate::error::{Error, Result};
 use crate::fhir::definition::{self, Structure};
 use crate::fhir::resource::printable;
 use crate::fhir::{Json, ResourceType, json};
+use crate::search::Registry;
 use crate::search::query::{self, Summary};
+use crate::store::Version;
 use bytes::Bytes;
 
 /// Which part of a resource is asked for.
@@ -97,6 +100,59 @@ impl Subset {
             Summary::False | Summary::Count => true,
         }
     }
+}
+
+/// Versions as the caller's role sees them: without the elements that the matrix keeps from it, and marked so whether there were any.
+///
+/// # Errors
+/// `Fault`: what is stored was parsed before.
+pub(super) fn redact(judge: &Judge<'_>, versions: &mut [Version]) -> Result<()> {
+    for version in versions.iter_mut().filter(|v| !v.is_deleted()) {
+        let hidden = judge.hides(version.target.rtype);
+        if hidden.is_empty() {
+            continue;
+        }
+        let mut tree = version.json()?;
+        if let Some(members) = tree.as_object_mut() {
+            members.0.retain(|(key, _)| !hidden.iter().any(|h| h == key.trim_start_matches('_')));
+        }
+        tag(&mut tree);
+        version.body = tree.to_bytes().into();
+    }
+    Ok(())
+}
+
+/// Refuses a search by what the caller's role does not see of these types.
+///
+/// # Errors
+/// `Forbidden`.
+pub(super) fn no_look_behind(
+    judge: &Judge<'_>,
+    registry: &Registry,
+    types: impl IntoIterator<Item = ResourceType>,
+    pairs: &[(String, String)],
+) -> Result<()> {
+    for rtype in types {
+        let hidden = judge.hides(rtype);
+        if hidden.is_empty() {
+            continue;
+        }
+        for (name, value) in pairs {
+            let sorted = if name == "_sort" { value.as_str() } else { "" };
+            for code in name.split(['.', ':']).chain(sorted.split(',').map(|s| s.trim_start_matches('-'))) {
+                let is_words = matches!(code, "_content" | "_text");
+                let element = hidden.iter().find(|h| registry.param(rtype, code).is_some_and(|p| p.reads(h)));
+                if is_words || element.is_some() {
+                    let text = format!(
+                        "the role reads a {rtype} without {}, and finds none by it: leave '{code}' out",
+                        hidden.join(", ")
+                    );
+                    return Err(Error::forbidden(text));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Marks a resource as incomplete, so that nobody stores it back.

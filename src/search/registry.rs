@@ -117,6 +117,14 @@ impl Param {
             || !self.parts.is_empty()
     }
 
+    /// Whether it finds by an element of the resource.
+    #[must_use]
+    pub fn reads(&self, element: &str) -> bool {
+        let step = format!(".{element}");
+        let names = |slot: &str| slot.split(&step).skip(1).any(|rest| !rest.starts_with(char::is_alphanumeric));
+        self.uses.iter().any(|u| names(&u.slot))
+    }
+
     /// How far the rows are, while they are being made.
     #[must_use]
     pub fn building(&self) -> Option<&Building> {

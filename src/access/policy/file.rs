@@ -5,6 +5,7 @@
 
 use super::{Cell, Law, Policy, is_unbound};
 use crate::access::Role;
+use crate::access::redaction::{self, Redactions};
 use crate::access::scope::Rights;
 use crate::error::{Error, Result};
 use crate::fhir::resource::RESOURCE_TYPES;
@@ -27,6 +28,8 @@ struct File {
     person_codes: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     jurisdictions: BTreeMap<String, LawFile>,
+    #[serde(default)]
+    redactions: redaction::File,
 }
 
 #[derive(Deserialize)]
@@ -97,7 +100,8 @@ impl Policy {
             laws.push(Law { code, title: law.title, countries, states, roles: rows });
         }
         let codes = file.person_codes.into_iter().filter_map(|(n, c)| Some((Role::parse(&n)?, c))).collect();
-        Ok(Self { roles, codes, laws })
+        let redactions = Redactions::read(&file.redactions)?;
+        Ok(Self { roles, codes, laws, redactions })
     }
 }
 

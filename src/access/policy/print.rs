@@ -21,7 +21,12 @@ impl Policy {
         for (row, types) in lines {
             out.push_str(&format!("| {} | {} |\n", types.join(", "), row.join(" | ")));
         }
-        out + &self.laws_to_markdown()
+        let hidden = format!(
+            "\n## What is read without\n\nLeft out in every answer, which is marked SUBSETTED; no search finds by it (`_content` and `_text` of the type are 403).\n\n\
+             | role | type | elements |\n|---|---|---|\n{}",
+            self.redactions.to_markdown()
+        );
+        out + &hidden + &self.laws_to_markdown()
     }
 
     /// Each jurisdiction, with the cells that differ there.

@@ -12,6 +12,7 @@ use crate::fhir::bundle::references;
 use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
 use crate::interaction::answer::Answer;
+use crate::interaction::subset::redact;
 use crate::interaction::{Engine, House, unknown};
 use crate::store::Version;
 use serde_json::json;
@@ -59,6 +60,7 @@ pub(in crate::interaction) async fn assembled(
     let mut found = follow.all(shelf, &parts, seen).await?;
     found.retain(|v| is_common(v.target.rtype));
     parts.extend(found);
+    redact(&judge, &mut parts)?;
     let mut bundle = Json::from(json!({
         "resourceType": "Bundle",
         "identifier": {"system": "urn:ietf:rfc:3986", "value": uuid::Uuid::new_v4().urn().to_string()},

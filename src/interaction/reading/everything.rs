@@ -17,6 +17,7 @@ use crate::interaction::bundle::{Link, Writer};
 use crate::interaction::operation::Input;
 use crate::interaction::page::{PARAMETER, query_text};
 use crate::interaction::request::Scope;
+use crate::interaction::subset::redact;
 use crate::interaction::{Engine, unknown};
 use crate::search::registry::sources;
 use crate::search::{Active, Cond, Keys, Plan, query};
@@ -135,6 +136,8 @@ impl Engine {
         let follow = Follow { house, active: &active, limit: &limit, judge: &judge, patient: patient.as_ref() };
         let mut included = follow.all(&mut Shelf::Store(&house.store), &page.rows, seen).await?;
         included.retain(|v| shows(v.target.rtype) && since.is_none_or(|s| v.pk >= s));
+        redact(&judge, &mut page.rows)?;
+        redact(&judge, &mut included)?;
 
         let mut links = vec![Link { relation: "self", path: path.clone(), query: asked.clone() }];
         if let (Some(token), Some(link)) = (&input.page, links.first_mut()) {

@@ -15,6 +15,7 @@ mod handoff;
 mod load;
 mod message;
 mod order;
+mod patient;
 mod protocol;
 pub mod reconcile;
 mod reload;

@@ -23,11 +23,12 @@ fn token(body: &Value) -> &str {
 /// security R28: A scope never adds a right: what is not registered, or not the role's, is not granted.
 async fn a_user_grants_a_part(site: Site) {
     let mut browser = site.browser();
-    let asked = "launch/patient openid offline_access patient/Observation.rs patient/Condition.rs patient/Task.rs";
+    let asked =
+        "launch/patient openid offline_access patient/Observation.rs patient/Condition.rs patient/DetectedIssue.rs";
     let page = browser.ask(&site.request("public", asked, &[])).await;
     let page = browser.sign_in(&page, "amira").await;
     assert!(page.html.contains("See diagnoses and health problems of this patient"), "{}", page.html);
-    assert!(!page.html.contains("patient/Task.rs"), "R28: a patient's role has no Tasks");
+    assert!(!page.html.contains("patient/DetectedIssue.rs"), "R28: a patient's role has no problems");
     let condition = page.box_of("patient/Condition.rs");
     let code = browser.allow(&page, &[&condition, "offline_access"]).await.sent("code");
     let answer = site.redeem("public", &code, &[]).await;
