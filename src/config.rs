@@ -6,6 +6,7 @@
 
 mod args;
 mod auth;
+mod database;
 mod file;
 mod issuer;
 mod limits;
@@ -14,6 +15,7 @@ mod provider;
 
 pub use args::{DeleteReferenced, Programme, References, ServeArgs, StoreArgs, UnknownProfile};
 pub use auth::AuthMode;
+pub use database::{AccountArgs, DatabaseArgs};
 pub use file::nearest;
 pub use issuer::{ClaimNames, Issuer};
 pub use limits::{LimitArgs, Limits};

@@ -105,9 +105,9 @@ impl Desk<'_> {
             _ => {}
         }
         let mut problems = register::problems(&client);
-        let systems = [Role::HospitalSystem, Role::PharmacySystem, Role::Analyst, Role::Admin];
+        let systems = [Role::HospitalSystem, Role::PharmacySystem, Role::Analyst, Role::Auditor, Role::Admin];
         if client.may("client_credentials") && !Role::parse(&client.role).is_some_and(|r| systems.contains(&r)) {
-            problems.push(("role", "is hospital-system, pharmacy-system, analyst or admin".into()));
+            problems.push(("role", "is hospital-system, pharmacy-system, analyst, auditor or admin".into()));
         }
         if !problems.is_empty() {
             return Err(Refused::Wrong(problems));
@@ -187,9 +187,17 @@ impl Desk<'_> {
         if !crate::fhir::resource::is_id(&user.name) {
             return wrong("name", "has 1 to 64 letters, digits, '-' and '.'");
         }
-        let people = [Role::Technician, Role::Pharmacist, Role::Prescriber, Role::Patient, Role::Analyst, Role::Admin];
+        let people = [
+            Role::Technician,
+            Role::Pharmacist,
+            Role::Prescriber,
+            Role::Patient,
+            Role::Analyst,
+            Role::Auditor,
+            Role::Admin,
+        ];
         let Some(role) = Role::parse(&user.role).filter(|r| people.contains(r)) else {
-            return wrong("role", "is technician, pharmacist, prescriber, patient, analyst or admin");
+            return wrong("role", "is technician, pharmacist, prescriber, patient, analyst, auditor or admin");
         };
         if self.store.oauth_client(&user.name).await?.is_some() {
             return wrong("name", format!("is '{}', the id of a client", user.name));

@@ -3,15 +3,17 @@
 //! Both read beside a running server. Exit codes: 0 whole, 1 it could not be read, 3 broken.
 
 use crate::access::Limit;
+use crate::auth::bearer::LOCAL_CLIENT;
 use crate::clock::Instant;
-use crate::config::{Settings, StoreArgs};
+use crate::config::{DatabaseArgs, Settings};
 use crate::error::{Error, Result};
 use crate::fhir::Target;
 use crate::fhir::resource::{is_id, known};
 use crate::interaction::audit::report;
 use crate::search::{Cond, Plan, Registry};
+use crate::store::audit::Happening;
 use crate::store::audit::chain::event_id;
-use crate::store::{self, Store};
+use crate::store::{self, Audit, Store};
 use clap::Subcommand;
 use std::io::Write;
 use std::process::ExitCode;
@@ -24,6 +26,9 @@ const BATCH: usize = 500;
 /// Arguments of `baton audit`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
+    /// Which database.
+    #[command(flatten)]
+    pub store: DatabaseArgs,
     #[command(subcommand)]
     what: What,
 }
@@ -40,9 +45,6 @@ enum What {
 
 #[derive(Debug, Clone, clap::Args)]
 struct Report {
-    /// Which database
-    #[command(flatten)]
-    store: StoreArgs,
     /// Whose: the logical id of a Patient
     #[arg(long, value_name = "ID")]
     patient: String,
@@ -69,9 +71,6 @@ enum Format {
 
 #[derive(Debug, Clone, clap::Args)]
 struct Verify {
-    /// Which database
-    #[command(flatten)]
-    store: StoreArgs,
     /// A last hash that was kept elsewhere, as an earlier run printed it: the chain must still go through it
     #[arg(long, value_name = "SEQ:HASH")]
     through: Option<String>,
@@ -79,9 +78,6 @@ struct Verify {
 
 #[derive(Debug, Clone, clap::Args)]
 struct Export {
-    /// Which database
-    #[command(flatten)]
-    store: StoreArgs,
     /// Go on after this place of the chain, as an earlier run printed it
     #[arg(long, default_value_t = 0, value_name = "SEQ")]
     after: i64,
@@ -98,21 +94,29 @@ struct Export {
 /// # Errors
 /// One sentence for the operator.
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let store = arguments.store;
     match arguments.what {
-        What::Verify(arguments) => verify(arguments).await,
-        What::Export(arguments) => export(arguments).await,
-        What::Report(arguments) => report_of(arguments).await,
+        What::Verify(arguments) => verify(store, arguments).await,
+        What::Export(arguments) => export(store, arguments).await,
+        What::Report(arguments) => report_of(store, arguments).await,
     }
 }
 
-async fn open(arguments: StoreArgs) -> Result<Store> {
+async fn open(arguments: DatabaseArgs) -> Result<Store> {
     let settings = Settings::load(&arguments.into())?;
     Store::open_to_read(&store::Settings::new(&settings.database_url)).await
 }
 
-async fn verify(arguments: Verify) -> Result<ExitCode> {
+/// Puts on record that somebody looks at the audit on the machine itself, before they do.
+async fn note(store: &Store, on: &str, what: &str) -> Result<()> {
+    let mut row = Audit::happening(Happening::AuditUsed, Instant::now(), LOCAL_CLIENT, "", 200).because(what);
+    row.detail.on = on.into();
+    store.record_first(row).await
+}
+
+async fn verify(database: DatabaseArgs, arguments: Verify) -> Result<ExitCode> {
     let through = arguments.through.as_deref().map(place).transpose()?;
-    let store = open(arguments.store).await?;
+    let store = open(database).await?;
     let found = store.verify_audit().await?;
     if let Some(broken) = &found.broken {
         let row = broken.pk.map(|pk| format!(" (audit.pk {pk}, stored {})", Instant(pk))).unwrap_or_default();
@@ -150,13 +154,14 @@ fn instant(name: &str, text: Option<&String>) -> Result<Option<Instant>> {
     text.map(read).transpose()
 }
 
-async fn report_of(arguments: Report) -> Result<ExitCode> {
+async fn report_of(database: DatabaseArgs, arguments: Report) -> Result<ExitCode> {
     let from = instant("from", arguments.from.as_ref())?;
     let until = instant("until", arguments.until.as_ref())?;
     if !is_id(&arguments.patient) {
         return Err(Error::invalid("--patient is the logical id of a Patient, without Patient/"));
     }
-    let store = open(arguments.store).await?;
+    let store = open(database).await?;
+    note(&store, &format!("Patient/{}", arguments.patient), "report").await?;
     let (patient, event) = (Target::new(known("Patient"), arguments.patient), known("AuditEvent"));
     let keys = Registry::builtin().reference_keys(&store.keys(), event, "patient", &patient);
     let plan = Plan { types: vec![event], cond: Cond::Exact(keys), sort: Vec::new(), count: BATCH, total: false };
@@ -187,10 +192,11 @@ async fn report_of(arguments: Report) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn export(arguments: Export) -> Result<ExitCode> {
+async fn export(database: DatabaseArgs, arguments: Export) -> Result<ExitCode> {
     let from = instant("from", arguments.from.as_ref())?;
     let until = instant("until", arguments.until.as_ref())?;
-    let store = open(arguments.store).await?;
+    let store = open(database).await?;
+    note(&store, "AuditEvent", "export").await?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let broken = |e: std::io::Error| Error::fault(format!("the output takes no more: {e}")).caused_by(e);
     let (mut after, mut lines) = (arguments.after, 0_u64);

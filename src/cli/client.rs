@@ -7,7 +7,7 @@ use super::open;
 use crate::access::Policy;
 use crate::auth::accounts::{Desk, Expect};
 use crate::auth::register::metadata;
-use crate::config::{ServeArgs, Settings, StoreArgs};
+use crate::config::{AccountArgs, ServeArgs, Settings};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::audit::Happening;
@@ -17,9 +17,9 @@ use std::path::PathBuf;
 /// Arguments of `baton client`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
-    /// Which database.
+    /// Which database, and whose rules.
     #[command(flatten)]
-    pub store: StoreArgs,
+    pub store: AccountArgs,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -97,7 +97,7 @@ pub struct Add {
     /// Organisation that it acts for; of an app: whose users alone may use it
     #[arg(long, value_name = "ID")]
     pub organization: Option<String>,
-    /// Role of a program: hospital-system, pharmacy-system, analyst, admin
+    /// Role of a program: hospital-system, pharmacy-system, analyst, auditor, admin
     #[arg(long)]
     pub role: Option<String>,
     /// Of the house itself: users are not asked, and it may start other apps

@@ -3,7 +3,7 @@
 use super::open;
 use crate::auth::key::SigningKey;
 use crate::clock::Instant;
-use crate::config::{ServeArgs, Settings, StoreArgs};
+use crate::config::{DatabaseArgs, ServeArgs, Settings};
 use crate::error::Result;
 use crate::store::Store;
 use crate::store::audit::Happening;
@@ -13,7 +13,7 @@ use crate::store::audit::Happening;
 pub struct Arguments {
     /// Which database.
     #[command(flatten)]
-    pub store: StoreArgs,
+    pub store: DatabaseArgs,
     /// What to do
     #[command(subcommand)]
     pub command: Command,

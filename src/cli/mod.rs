@@ -130,4 +130,39 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn the_database_is_named_before_or_behind_what_is_to_be_done() {
+        for (command, action) in [
+            ("client", "list"),
+            ("client", "add x --kind public --scopes openid"),
+            ("user", "add audra --role auditor"),
+            ("user", "glass mara --end"),
+            ("key", "rotate"),
+            ("audit", "verify"),
+            ("audit", "report --patient 1"),
+        ] {
+            for line in [
+                format!("baton {command} --database-url sqlite:x.db {action}"),
+                format!("baton {command} {action} --database-url sqlite:x.db --config x.toml"),
+            ] {
+                let read = Cli::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));
+                let database = match read.command {
+                    Command::Client(a) => a.store.database,
+                    Command::User(a) => a.store.database,
+                    Command::Key(a) => a.store,
+                    Command::Audit(a) => a.store,
+                    other => panic!("{line}: {other:?}"),
+                };
+                assert_eq!(database.database_url.as_deref(), Some("sqlite:x.db"), "{line}");
+            }
+            let mut cli = Cli::command();
+            cli.build();
+            let name = action.split(' ').next().unwrap();
+            let said =
+                cli.find_subcommand_mut(command).unwrap().find_subcommand_mut(name).unwrap().render_help().to_string();
+            assert!(said.contains("--database-url") && said.contains("--config"), "{command} {name}: {said}");
+            assert!(!said.contains("--zone") && !said.contains("--unknown-profile"), "{command} {name}: {said}");
+        }
+    }
 }

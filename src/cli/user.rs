@@ -11,7 +11,7 @@ use crate::auth::standing::role_id;
 use crate::auth::token::{random_bytes, random_text};
 use crate::auth::totp;
 use crate::clock::Instant;
-use crate::config::{ServeArgs, Settings, StoreArgs};
+use crate::config::{AccountArgs, ServeArgs, Settings};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::audit::Happening;
@@ -21,9 +21,9 @@ use crate::store::oauth::{Link, User};
 /// Arguments of `baton user`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
-    /// Which database.
+    /// Which database, and whose rules.
     #[command(flatten)]
-    pub store: StoreArgs,
+    pub store: AccountArgs,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -98,7 +98,7 @@ pub enum Command {
 pub struct Add {
     /// Login name
     pub name: String,
-    /// technician, pharmacist, prescriber, patient, analyst or admin
+    /// technician, pharmacist, prescriber, patient, analyst, auditor or admin
     #[arg(long)]
     pub role: String,
     /// Id of the Organization
