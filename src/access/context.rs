@@ -73,6 +73,8 @@ pub struct Principal {
     pub practitioner: Option<String>,
     /// Login name, for the audit and the log.
     pub user: Option<String>,
+    /// Issuer of the login, and what it calls the user there (`sub`): for the audit.
+    pub subject: Option<(String, String)>,
     /// OAuth client id.
     pub client: String,
     /// SMART scopes, read once; `None` when scopes do not apply (`--auth off`).
@@ -100,6 +102,7 @@ impl Principal {
             org: None,
             practitioner: None,
             user: None,
+            subject: None,
             client: "auth-off".into(),
             scopes: None,
             patient: None,

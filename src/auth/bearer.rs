@@ -448,6 +448,7 @@ impl AuthState {
             org: user.org.clone(),
             practitioner: user.practitioner.as_ref().map(|id| format!("Practitioner/{id}")),
             user: Some(user.name.clone()),
+            subject: Some(self.subject(user)),
             client,
             scopes: scopes.map(Arc::new),
             patient,
@@ -457,6 +458,14 @@ impl AuthState {
             grant: None,
             jurisdiction: None,
         }
+    }
+
+    /// Issuer of a login, and its `sub`.
+    #[must_use]
+    pub fn subject(&self, user: &User) -> (String, String) {
+        // Of those who log in elsewhere the name says where.
+        let issuer = user.name.strip_suffix(&format!("#{}", user.sub)).unwrap_or(&self.parties.issuer);
+        (issuer.to_owned(), user.sub.clone())
     }
 
     /// Forgets the verified tokens: what was taken back holds at once, here.
@@ -482,6 +491,7 @@ impl AuthState {
             org: client.org.clone(),
             practitioner: None,
             user: None,
+            subject: None,
             client: client.id.clone(),
             sieve: sieve::of(who, &self.store.keys(), hidden),
             scopes: Some(scopes.into()),

@@ -44,6 +44,7 @@ impl AuthState {
         row.org = user.org.as_ref().map_or(0, |id| self.store.org_key(id));
         row.detail.org.clone_from(&user.org);
         row.detail.role.clone_from(&user.role);
+        row.detail.subject = Some(self.subject(user));
         let person = user.practitioner.as_ref().map(|id| format!("Practitioner/{id}"));
         row.detail.person = person.or_else(|| user.patient.as_ref().map(|id| format!("Patient/{id}")));
         row

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::fhir::ResourceType;
 use crate::interaction::{self, Answer, Own, Verb};
 use crate::store::Audit;
-use crate::store::audit::Happening;
+use crate::store::audit::{Happening, NO_CALLER};
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -203,7 +203,7 @@ async fn ctx(shared: &Shared, request: &HttpRequest, face: &Face) -> Result<Ctx>
         Ok(caller) => caller,
         Err(error) => {
             let row = Audit::happening(Happening::Denied, Instant::now(), "", "", i64::from(error.kind.status()));
-            let row = row.from_address(address(shared, request).as_deref()).because("no caller");
+            let row = row.from_address(address(shared, request).as_deref()).because(NO_CALLER);
             shared.house.store.note_often(Audit { request_id: face.request_id.to_string(), ..row });
             return Err(error);
         }

@@ -47,6 +47,8 @@ struct Caller {
     base: String,
     prefer: Option<String>,
     #[serde(default)]
+    subject: Option<(String, String)>,
+    #[serde(default)]
     token: Option<String>,
     #[serde(default)]
     address: Option<String>,
@@ -77,6 +79,7 @@ impl Caller {
             request_id: ctx.request_id.to_string(),
             base: ctx.base.to_string(),
             prefer: PREFERS.iter().find(|(_, p)| Some(*p) == prefer).map(|(name, _)| (*name).to_owned()),
+            subject: p.subject.clone(),
             token: p.token.clone(),
             address: ctx.address.as_deref().map(Into::into),
             grant: p.grant.clone(),
@@ -98,6 +101,7 @@ impl Caller {
             org: self.org,
             practitioner: self.practitioner,
             user: self.user,
+            subject: self.subject,
             client: self.client,
             scopes: self.scopes.is_some().then(|| scopes.into()),
             patient: self.patient,

@@ -202,8 +202,11 @@ impl Engine {
         }
         let wider = self.widen(ctx, &request).await?;
         let ctx = wider.as_ref().unwrap_or(ctx);
-        let answer = self.carry_out(ctx, request).await;
+        let mut answer = self.carry_out(ctx, request).await;
         if let Some(asked) = asked {
+            if let Ok(answer) = &mut answer {
+                self.with_context(ctx, &asked, answer).await?;
+            }
             self.witness(ctx, asked, &answer);
         }
         match (answer, text) {

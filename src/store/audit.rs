@@ -55,6 +55,9 @@ pub struct Detail {
     /// `Practitioner/id` of a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
+    /// Issuer of the person's login, and what it calls them (`sub`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<(String, String)>,
     /// Network address of the client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
@@ -73,13 +76,35 @@ pub struct Detail {
     /// A reason: a code or a rule, never what a resource says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Of a refusal: the interaction or operation that was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// `Patient/id` of whom the caller had broken the glass: of an AuditEvent, of whom it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub glass: Vec<String>,
-    /// Organisations that a handoff was opened to: hash, and name of the share.
+    /// What a handoff opened to other organisations.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub disclosed: Vec<(i64, String)>,
+    pub disclosed: Vec<Disclosed>,
 }
+
+/// What one write lets an organisation see by one handoff.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disclosed(
+    /// Hash of the organisation.
+    pub i64,
+    /// Name of the share.
+    pub String,
+    /// `Type/id` of each; none in rows of before they were kept.
+    #[serde(default)]
+    pub Vec<String>,
+);
+
+/// Why something was refused: the token has no scope for it (RFC 6750).
+pub const NO_SCOPE: &str = "insufficient_scope";
+/// The role may not.
+pub const NO_RIGHT: &str = "role";
+/// It has no caller.
+pub const NO_CALLER: &str = "no caller";
 
 /// What happens beside the interactions of FHIR.
 ///
@@ -115,7 +140,7 @@ pub enum Happening {
     AccountsChanged,
     /// A signing key was made or retired.
     KeyRotated,
-    /// The audit was exported or checked, or a part of it whose time was over was taken away.
+    /// The audit was exported, or a part of it whose time was over was taken away.
     AuditUsed,
 }
 
@@ -169,6 +194,7 @@ impl Audit {
                 role: who.role.as_str().into(),
                 org: who.org.clone(),
                 person: who.practitioner.clone(),
+                subject: who.subject.clone(),
                 address: ctx.address.as_deref().map(Into::into),
                 token: who.token.clone(),
                 glass: who.sieve.iter().flat_map(|s| &s.glass).map(|g| g.of.clone()).collect(),

@@ -13,6 +13,7 @@ use crate::fhir::ResourceType;
 use crate::search::{Keys, keys};
 use sqlx::PgPool;
 use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -196,6 +197,17 @@ impl Store {
     }
 
     /// `last`: the last stamp on disk (SQLite).
+    /// The file that another process may hold: of a store that was opened to read.
+    pub(super) fn read_beside(&self) -> Option<&Path> {
+        match &self.inner.backend {
+            Backend::Sqlite { readers, lock, .. } => {
+                let is_ours = lock.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+                (!is_ours).then(|| readers.path())
+            }
+            Backend::Postgres { .. } => None,
+        }
+    }
+
     fn build(settings: &Settings, dialect: Dialect, keys: Keys, (node, last): (i64, i64), backend: Backend) -> Self {
         let cache = if dialect == Dialect::Sqlite { settings.cache_bytes } else { 0 };
         let shared = Shared {

@@ -7,7 +7,7 @@ use crate::clock::Instant;
 use crate::error::{Error, Result};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -68,6 +68,11 @@ pub struct Reading<'a> {
 }
 
 impl Readers {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// At most `size` of them.
     pub fn new(path: PathBuf, size: u32) -> Self {
         let size = usize::try_from(size).unwrap_or(8).max(1);

@@ -74,7 +74,7 @@ impl Tx {
         for row in self.fetch(shared, vec![handoff.into()]).await? {
             targets.insert(read::target(&row, 0, 1)?);
         }
-        self.disclose(org, handoff);
+        self.disclose(org, handoff, targets.iter().cloned());
         let share = |target| Share { org, target, handoff: handoff.into(), until };
         self.buffer.shares.extend(targets.into_iter().map(share));
         Ok(())
@@ -85,10 +85,10 @@ impl Tx {
         self.buffer.shares.push(Share { org, target, handoff: name.into(), until: Instant(i64::MAX) });
     }
 
-    /// For the audit: each organisation and handoff once. Nobody has the organisation 0.
-    pub(super) fn disclose(&mut self, org: i64, handoff: &str) {
-        if org != 0 && !self.disclosed.iter().any(|(o, h)| *o == org && h == handoff) {
-            self.disclosed.push((org, handoff.to_owned()));
+    /// For the audit: what each organisation sees by which handoff. Nobody has the organisation 0.
+    pub(super) fn disclose(&mut self, org: i64, handoff: &str, what: impl IntoIterator<Item = Target>) {
+        if org != 0 {
+            self.disclosed.entry((org, handoff.to_owned())).or_default().extend(what);
         }
     }
 }

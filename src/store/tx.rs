@@ -1,6 +1,7 @@
 //! The open write transaction of one `Work`: reads see what was put before; puts are buffered and written in a handful
 //! of multi-row statements.
 
+use super::audit::Disclosed;
 use super::buffer::{AuditRow, Buffer, Mark};
 use super::conn::{Arg, Conn, Row, Sql, again};
 use super::db::Shared;
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::fhir::Target;
 use crate::fhir::meta::Stampable;
 use crate::search::{Keys, Plan, Rows};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -47,8 +48,8 @@ pub struct Tx {
     /// Versions of this work: first and last pk, how many.
     made: Option<(i64, i64)>,
     audit: Option<Audit>,
-    /// Organisations that this work opened a handoff to: for its audit row.
-    pub(super) disclosed: Vec<(i64, String)>,
+    /// What this work opened to other organisations, by organisation and handoff: for its audit row.
+    pub(super) disclosed: BTreeMap<(i64, String), BTreeSet<Target>>,
     /// Where this work's part of the buffer begins.
     mark: Mark,
     /// Works before this one in the same transaction (SQLite).
@@ -75,7 +76,7 @@ impl Tx {
             end: i64::MAX,
             made: None,
             audit: None,
-            disclosed: Vec::new(),
+            disclosed: BTreeMap::new(),
             mark: Mark::default(),
             before: 0,
             has_written: false,
@@ -301,7 +302,7 @@ impl Tx {
 
     /// Lets an organisation see a resource until a time; a second call for the same handoff moves the time.
     pub async fn share(&mut self, share: Share) -> Result<()> {
-        self.disclose(share.org, &share.handoff);
+        self.disclose(share.org, &share.handoff, [share.target.clone()]);
         self.buffer.shares.push(share);
         Ok(())
     }
@@ -420,7 +421,10 @@ impl Tx {
     /// The end of a work: its audit row; on PostgreSQL everything is written.
     pub(super) async fn finish(&mut self) -> Result<()> {
         if let Some(mut audit) = self.audit.take() {
-            audit.detail.disclosed = std::mem::take(&mut self.disclosed);
+            let row = |((org, handoff), what): ((i64, String), BTreeSet<Target>)| {
+                Disclosed(org, handoff, what.iter().map(ToString::to_string).collect())
+            };
+            audit.detail.disclosed = std::mem::take(&mut self.disclosed).into_iter().map(row).collect();
             let pk = self.stamp()?;
             self.buffer.audits.push(AuditRow { pk, audit, versions: self.made.unwrap_or((0, 0)) });
         }

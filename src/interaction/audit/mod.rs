@@ -1,11 +1,12 @@
 //! The audit of the one door: what is put on record of each interaction, and the AuditEvents that are made of it.
 //!
-//! [`Asked`] what a request is about, noted before it is carried out · [`tell`] a row as AuditEvents (BALP) · [`index`] what they are found by · [`seal`] the
+//! [`Asked`] what a request is about, noted before it is carried out · [`context`] whose record a query is about that finds nothing · [`tell`] a row as AuditEvents (BALP) · [`index`] what they are found by · [`seal`] the
 //! worker's step that chains rows and stores their AuditEvents · [`report`] who saw what of a patient · [`prune`] what becomes of rows whose time is over.
 //! A write's row is stored by the write's own transaction (`write/commit.rs`); here is what changes nothing: reads, searches
 //! and what was refused. The directory is no patient's and is not put on record when it is read.
 //! Source: security contract section 4; IHE BALP, <https://profiles.ihe.net/ITI/BALP/>.
 
+mod context;
 mod index;
 mod prune;
 pub(crate) mod report;
@@ -17,10 +18,11 @@ use super::operation;
 use super::request::{At, Request, Scope};
 use super::{Engine, change};
 use crate::access::limit::DIRECTORY;
+use crate::access::policy::is_scope_shortage;
 use crate::access::{Ctx, Role};
 use crate::error::{Error, Kind};
 use crate::fhir::ResourceType;
-use crate::store::audit::Happening;
+use crate::store::audit::{Happening, NO_CALLER, NO_RIGHT, NO_SCOPE};
 use crate::store::{Audit, Version};
 
 /// What a request is about.
@@ -109,6 +111,17 @@ pub(super) fn shown<'a>(versions: impl IntoIterator<Item = &'a Version>) -> Vec<
     versions.into_iter().filter(is_patients).map(|v| v.pk).collect()
 }
 
+/// Why a request was refused, as a code: for want of scope, of a caller, of a right of the role, or by a rule about an element.
+fn reason(error: &Error) -> String {
+    let element = error.issues.first().map_or("", |issue| issue.expression.as_str());
+    match error.kind {
+        _ if is_scope_shortage(error) => NO_SCOPE.into(),
+        Kind::Unauthenticated => NO_CALLER.into(),
+        _ if element.is_empty() => NO_RIGHT.into(),
+        _ => format!("rule {}", element.chars().filter(|c| !c.is_ascii_digit()).take(64).collect::<String>()),
+    }
+}
+
 impl Engine {
     /// Puts on record how a request ended.
     pub(super) fn witness(&self, ctx: &Ctx, asked: Asked, ended: &crate::error::Result<Answer>) {
@@ -145,8 +158,10 @@ impl Engine {
             // The server was full: nothing was done and nothing shown.
             Kind::Busy | Kind::TooMany => None,
             Kind::Forbidden | Kind::Unauthenticated => {
-                let why = asked.action.clone();
-                let row = self.row(ctx, Asked { action: Happening::Denied.as_str().into(), ..asked }, status);
+                let why = reason(error);
+                let refused = Some(asked.action.clone());
+                let mut row = self.row(ctx, Asked { action: Happening::Denied.as_str().into(), ..asked }, status);
+                row.detail.refused = refused;
                 Some(row.because(why))
             }
             _ if !asked.has_row && !asked.is_of_patients() => None,

@@ -16,7 +16,7 @@ use crate::interaction::House;
 use crate::search::Active;
 use crate::store::audit::chain::Recorded;
 use crate::store::audit::said::{Deed, Said, What, target};
-use crate::store::audit::{Detail, Happening};
+use crate::store::audit::{Detail, Disclosed, Happening};
 use crate::store::{Method, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -40,6 +40,8 @@ pub(super) struct Teller<'a> {
     before: HashMap<i64, Version>,
     /// What operations that name no version were called on.
     called: HashMap<Target, Version>,
+    /// What others were let see, as it is now.
+    opened: HashMap<Target, Version>,
     /// Organizations by hash, where a row has a hash alone.
     organizations: HashMap<i64, String>,
 }
@@ -55,14 +57,23 @@ impl<'a> Teller<'a> {
         }
         let called: BTreeSet<Target> = rows
             .iter()
-            .filter(|r| r.audit.action.contains('$') || is_breaking(r))
+            .filter(|r| r.audit.action.contains('$') || is_about_one(r))
             .filter_map(|r| target(&r.audit.detail.on))
             .collect();
         let called: Vec<Target> = called.into_iter().collect();
         let found = house.store.get_many(&Limit::Everything, &called).await?;
         let called = called.into_iter().zip(found).filter_map(|(t, v)| Some((t, v?))).collect();
-        let mut teller = Self { house, active, versions, before, called, organizations: HashMap::new() };
-        if rows.iter().any(|r| !r.audit.detail.disclosed.is_empty()) {
+        let opened: BTreeSet<Target> = rows
+            .iter()
+            .flat_map(|r| &r.audit.detail.disclosed)
+            .flat_map(|Disclosed(_, _, what)| what)
+            .filter_map(|at| target(at))
+            .collect();
+        let opened: Vec<Target> = opened.into_iter().collect();
+        let found = house.store.get_many(&Limit::Everything, &opened).await?;
+        let opened = opened.into_iter().zip(found).filter_map(|(t, v)| Some((t, v?))).collect();
+        let mut teller = Self { house, active, versions, before, called, opened, organizations: HashMap::new() };
+        if !teller.opened.is_empty() {
             let all = house.store.scan(known("Organization"), 0, i64::MAX, 100_000).await?;
             teller.organizations =
                 all.into_iter().map(|o| (house.keys.org(&o.version.target.id), o.version.target.id)).collect();
@@ -78,7 +89,7 @@ impl<'a> Teller<'a> {
     fn tell(&self, row: &Recorded) -> Result<Vec<Told>> {
         if Happening::parse(&row.audit.action).is_some() {
             let on = target(&row.audit.detail.on);
-            let about = on.as_ref().filter(|_| is_breaking(row)).and_then(|on| self.called.get(on));
+            let about = on.as_ref().filter(|_| is_about_one(row)).and_then(|on| self.called.get(on));
             let (patient, about) = (about.map(|v| v.target.to_string()), about.into_iter().collect::<Vec<_>>());
             let data = on.map(|on| (on.to_string(), 0));
             return Ok(vec![self.told(
@@ -95,7 +106,9 @@ impl<'a> Teller<'a> {
         };
         made.sort_by_key(|v| v.pk);
         if !made.is_empty() {
-            return self.written(row, &made);
+            let mut told = self.written(row, &made)?;
+            told.extend(self.opened(row)?);
+            return Ok(told);
         }
         let mut shown: Vec<&Version> = row.audit.detail.seen.iter().filter_map(|pk| self.versions.get(pk)).collect();
         if shown.is_empty() && row.audit.outcome < 400 {
@@ -104,10 +117,9 @@ impl<'a> Teller<'a> {
         self.shown(row, &shown)
     }
 
-    /// What a write made: an event for each version and patient of it; what it opened to others.
+    /// What a write made: an event for each version and patient of it.
     fn written(&self, row: &Recorded, made: &[&Version]) -> Result<Vec<Told>> {
         let mut out = Vec::with_capacity(made.len());
-        let mut touched: BTreeMap<String, i64> = BTreeMap::new();
         for version in made {
             let deed = match (version.method, version.version) {
                 (Method::Post, _) => Deed::Create,
@@ -120,22 +132,32 @@ impl<'a> Teller<'a> {
             for patient in each(&patients) {
                 let data = Some((version.target.to_string(), version.version));
                 out.push(self.told(What::Deed(deed), data, patient, row, &[version]));
-                if let Some(patient) = patient {
-                    touched.entry(patient.to_owned()).or_insert(version.org);
+            }
+        }
+        Ok(out)
+    }
+
+    /// What a write let other organisations see: an event for each of them and each patient, with what it was of that patient.
+    /// It is the event of whose record it is; who got it sees it, too.
+    fn opened(&self, row: &Recorded) -> Result<Vec<Told>> {
+        let mut of: BTreeMap<(i64, i64, String), BTreeSet<&str>> = BTreeMap::new();
+        for Disclosed(to, _, what) in &row.audit.detail.disclosed {
+            for at in what {
+                let Some(version) = target(at).and_then(|at| self.opened.get(&at)) else { continue };
+                for patient in self.patients(version)?.into_iter().filter(|_| version.org != *to) {
+                    of.entry((*to, version.org, patient)).or_default().insert(at);
                 }
             }
         }
-        for (org, _) in &row.audit.detail.disclosed {
-            let Some(to) = self.organizations.get(org) else { continue };
-            for (patient, owner) in touched.iter().filter(|(_, owner)| *owner != org) {
-                let mut told = self.told(What::Disclosed(to.clone()), None, Some(patient), row, &[]);
-                for data in made.iter().map(|v| (v.target.to_string(), 0)) {
-                    if !told.said.data.contains(&data) {
-                        told.said.data.push(data);
-                    }
-                }
-                out.push(Told { org: *owner, shares: vec![*org], ..told });
-            }
+        let mut out = Vec::with_capacity(of.len());
+        for ((to, owner, patient), what) in of {
+            let Some(name) = self.organizations.get(&to) else { continue };
+            let by = self.organizations.get(&owner).cloned().unwrap_or_default();
+            let mut told = self.told(What::Opened(name.clone(), by), None, Some(&patient), row, &[]);
+            // The patient is an entity of its own.
+            let what = what.into_iter().filter(|at| *at != patient);
+            told.said.data = what.map(|at| (at.to_owned(), 0)).collect();
+            out.push(Told { org: owner, shares: vec![to], ..told });
         }
         Ok(out)
     }
@@ -213,9 +235,10 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// Whether it is about the glass of a patient: then the patient's own hear of it.
-fn is_breaking(row: &Recorded) -> bool {
-    [Happening::BreakGlass, Happening::GlassMended].iter().any(|h| row.audit.action == h.as_str())
+/// Whether what happened beside FHIR is about the resource that it names: then the patient's own hear of it.
+fn is_about_one(row: &Recorded) -> bool {
+    use Happening::{AuditUsed, BreakGlass, GlassMended};
+    matches!(Happening::parse(&row.audit.action), Some(BreakGlass | GlassMended | AuditUsed))
 }
 
 /// Each patient; once nobody where there is none.

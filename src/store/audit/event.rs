@@ -3,7 +3,7 @@
 //! It is stored as what it says, a tenth of its size, and becomes FHIR when it is read.
 
 use super::said::{Deed, Said, What, target};
-use super::{Audit, Happening};
+use super::{Audit, Happening, NO_CALLER, NO_SCOPE};
 use crate::fhir::Json;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +17,8 @@ const ENTITY_TYPE: &str = "http://terminology.hl7.org/CodeSystem/audit-entity-ty
 const OBJECT_ROLE: &str = "http://terminology.hl7.org/CodeSystem/object-role";
 const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
 const ACT_REASON: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
+const PROVENANCE_ROLE: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
+const OWN_AGENT: &str = "http://baton.example/fhir/CodeSystem/audit-agent";
 const OWN_ROLE: &str = "http://baton.example/fhir/CodeSystem/role";
 const OWN_HAPPENING: &str = "http://baton.example/fhir/CodeSystem/audit-happening";
 
@@ -38,7 +40,8 @@ impl Event {
                 Some(what) => Self::happening(said, what),
                 None => Self::asked(said),
             },
-            What::Disclosed(to) => Self::disclosure(said, to),
+            What::Disclosed(to) => Self::disclosure(said, to, ""),
+            What::Opened(to, by) => Self::disclosure(said, to, by),
         };
         for (what, version) in &said.data {
             event.data(what, *version);
@@ -89,11 +92,15 @@ impl Event {
             Happening::Denied | Happening::Lockout | Happening::Replay => ("110113", "Security Alert", None),
         };
         let mut subtypes: Vec<Value> = subtype.iter().map(|(s, c, d)| coding(s, c, d)).collect();
-        if what == Happening::Denied {
+        if what == Happening::Denied && !matches!(said.audit.detail.why.as_deref(), Some(NO_SCOPE | NO_CALLER)) {
             let system = "https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType";
             subtypes.push(coding(system, "AuthZ-Role", "Authorization Decision using only Roles"));
         }
         subtypes.push(json!({"system": OWN_HAPPENING, "code": what.as_str()}));
+        if let Some(refused) = &said.audit.detail.refused {
+            let code = if refused.contains('$') { "operation" } else { refused };
+            subtypes.push(json!({"system": REST, "code": code}));
+        }
         let mut event = Self::new(&said.audit, "E", json!({"system": DCM, "code": code, "display": display}), subtypes);
         event.agents(said, ("110150", "Application"), "IRCP");
         let system = "http://terminology.hl7.org/CodeSystem/extra-security-role-type";
@@ -107,8 +114,8 @@ impl Event {
         event
     }
 
-    /// A handoff was opened to another organisation.
-    fn disclosure(said: &Said, to: &str) -> Self {
+    /// A handoff was opened to another organisation: by whose discharge, and by whose doing now.
+    fn disclosure(said: &Said, to: &str, by: &str) -> Self {
         let subtype = coding(
             "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle",
             "disclose",
@@ -117,11 +124,20 @@ impl Event {
         let kind = json!({"system": DCM, "code": "110106", "display": "Export"});
         let mut event = Self::new(&said.audit, "R", kind, vec![subtype]);
         event.profile = Some("PrivacyDisclosure.Source");
-        let base = &said.base;
-        push(&mut event.body, "agent", role_id("110153", "Source Role ID", json!({"display": "Baton"}), base));
+        let (base, owner) = (&said.base, json!({"reference": format!("Organization/{by}")}));
+        let source = if by.is_empty() { json!({"display": "Baton"}) } else { owner.clone() };
+        push(&mut event.body, "agent", role_id("110153", "Source Role ID", source, base));
         let recipient = json!({"reference": format!("Organization/{to}")});
         push(&mut event.body, "agent", role_id("110152", "Destination Role ID", recipient, base));
-        event.user(&said.audit, "IRCP");
+        if !by.is_empty() {
+            for (system, code, display) in
+                [(PROVENANCE_ROLE, "custodian", "Custodian"), (OWN_AGENT, "authorizer", "Authorizer")]
+            {
+                let kind = json!({"coding": [coding(system, code, display)]});
+                push(&mut event.body, "agent", json!({"type": kind, "who": owner, "requestor": false}));
+            }
+        }
+        event.agents(said, ("110150", "Application"), "IRCP");
         event
     }
 
@@ -144,8 +160,7 @@ impl Event {
         let server = match roles.1 {
             Some((code, display)) => role_id(code, display, who, &said.base),
             None => {
-                let system = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
-                json!({"type": {"coding": [coding(system, "custodian", "Custodian")]}, "who": who,
+                json!({"type": {"coding": [coding(PROVENANCE_ROLE, "custodian", "Custodian")]}, "who": who,
                     "requestor": false, "network": {"address": said.base, "type": "5"}})
             }
         };
@@ -221,7 +236,10 @@ impl Event {
         if audit.usr.is_empty() {
             return;
         }
-        let mut who = json!({"identifier": {"value": audit.usr}});
+        let mut who = match &audit.detail.subject {
+            Some((issuer, sub)) => json!({"identifier": {"system": issuer, "value": sub}}),
+            None => json!({"identifier": {"value": audit.usr}}),
+        };
         if let Some(person) = &audit.detail.person {
             who["reference"] = person.as_str().into();
         }
@@ -229,6 +247,7 @@ impl Event {
         let mut agent = json!({
             "type": {"coding": [coding(PARTICIPATION, kind, display)]},
             "who": who,
+            "altId": audit.usr,
             "name": audit.usr,
             "requestor": true,
         });

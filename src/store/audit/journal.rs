@@ -8,6 +8,7 @@
 use super::Audit;
 use super::flood::{Floods, MINUTE, Verdict};
 use crate::error::{Error, Result};
+use crate::store::dialect::sqlite;
 use crate::store::{Store, Tx, Work};
 use futures_util::future::BoxFuture;
 use std::sync::{Mutex, PoisonError};
@@ -73,6 +74,17 @@ impl Store {
                     tokio::time::sleep(AGAIN).await;
                 }
             });
+        }
+    }
+
+    /// Puts a row on record before anything else is done, from a process beside the server, too.
+    ///
+    /// # Errors
+    /// What the database says: then nothing is to be shown.
+    pub async fn record_first(&self, row: Audit) -> Result<()> {
+        match self.read_beside() {
+            Some(path) => sqlite::record_beside(path, &row),
+            None => self.write(Batch(vec![row])).await,
         }
     }
 

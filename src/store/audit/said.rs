@@ -41,8 +41,10 @@ pub enum What {
     Asked,
     /// Something beside FHIR: name of a [`super::Happening`].
     Happened(String),
-    /// A handoff was opened to the Organization with this id.
+    /// A handoff was opened to the Organization with this id, as events of before have it: by whom was not said.
     Disclosed(String),
+    /// A handoff was opened to the Organization with the first id, by the one with the second, whose record it is; "": it is nobody's.
+    Opened(String, String),
 }
 
 /// What was done.
@@ -128,7 +130,9 @@ impl Said {
 
     /// Whether somebody looked at the audit.
     pub(super) fn asks_audit(&self) -> bool {
-        self.what == What::Asked && self.audit.detail.on.starts_with("AuditEvent")
+        let audit = &self.audit;
+        self.what == What::Asked
+            && (audit.detail.on.starts_with("AuditEvent") || audit.action.ends_with("$access-report"))
     }
 
     /// What tells it from others of the same caller, action and outcome: `recorded`, and each `entity.what`.

@@ -3,9 +3,11 @@
 //! Reads go through sqlx, which runs them on a thread of each connection. The writer has a thread already, and for a
 //! statement a row the way to another costs more than the row: it uses rusqlite, on the same SQLite library.
 
+use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::search::Keys;
-use crate::store::buffer::{Buffer, CURRENT, facts};
+use crate::store::Audit;
+use crate::store::buffer::{AuditRow, Buffer, CURRENT, facts};
 use crate::store::conn::{Arg, Row, Sql, again, failure, failure_of, json_list};
 use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection as Writer, params};
@@ -212,15 +214,8 @@ fn insert(conn: &Writer, buffer: &Buffer, keys: Keys) -> rusqlite::Result<()> {
     for (handoff, part, targets) in buffer.templates(keys) {
         template.execute(params![handoff, part, targets])?;
     }
-    let mut audit = prepare(
-        "INSERT INTO audit (pk, at, org, client, usr, request_id, action, outcome, first_pk, last_pk, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    )?;
     for r in &buffer.audits {
-        let a = &r.audit;
-        let (at, (first, last), detail) = (a.at.0, r.versions, a.detail_text());
-        let who = (&a.client, &a.usr, &a.request_id);
-        audit.execute(params![r.pk, at, a.org, who.0, who.1, who.2, a.action, a.outcome, first, last, detail])?;
+        record(conn, r)?;
     }
     let mut words = prepare("INSERT INTO fulltext (rowid, narrative, content) VALUES (?1, ?2, ?3)")?;
     for (pk, w) in buffer.words() {
@@ -228,5 +223,40 @@ fn insert(conn: &Writer, buffer: &Buffer, keys: Keys) -> rusqlite::Result<()> {
     }
     Ok(())
 }
+
+fn record(conn: &Writer, row: &AuditRow) -> rusqlite::Result<()> {
+    let mut audit = conn.prepare_cached(
+        "INSERT INTO audit (pk, at, org, client, usr, request_id, action, outcome, first_pk, last_pk, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?;
+    let a = &row.audit;
+    let (at, (first, last), detail) = (a.at.0, row.versions, a.detail_text());
+    let who = (&a.client, &a.usr, &a.request_id);
+    audit.execute(params![row.pk, at, a.org, who.0, who.1, who.2, a.action, a.outcome, first, last, detail])?;
+    Ok(())
+}
+
+/// Adds an audit row beside a server that holds the file. Its stamp lies a second back, where the server gives none out any more;
+/// one that is taken is left for the one before.
+///
+/// # Errors
+/// `Fault` with a sentence for the operator: the file takes nothing.
+pub fn record_beside(path: &Path, audit: &Audit) -> Result<()> {
+    let conn = Writer::open(path).map_err(|e| cannot_open(path, e))?;
+    conn.busy_timeout(Duration::from_secs(10)).map_err(|e| cannot_open(path, e))?;
+    let first = Instant::now().0 - 1_000_000;
+    let mut last = Ok(());
+    for pk in (first - STAMPS..=first).rev() {
+        last = record(&conn, &AuditRow { pk, audit: audit.clone(), versions: (0, 0) });
+        let is_taken = |e: &rusqlite::Error| e.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation);
+        if !last.as_ref().is_err_and(is_taken) {
+            break;
+        }
+    }
+    last.map_err(|e| Error::fault("the audit takes no row, so nothing is written out").caused_by(e))
+}
+
+/// Stamps that are tried.
+const STAMPS: i64 = 1_000;
 
 const _: () = assert!(CURRENT == 9_223_372_036_854_775_807, "the number in the SQL above");

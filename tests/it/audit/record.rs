@@ -16,7 +16,7 @@ both_databases!(
 /// security audit read: A read and a vread are a `PatientRead`, the data flowing to the client.
 /// security audit update: An update and a patch are a `PatientUpdate`.
 /// security audit delete: A delete is a `PatientDelete`, with the patient of what was there before.
-/// security audit query: A search is a `PatientQuery` with the raw query; histories and `$everything` are on record in the same way.
+/// security audit query: A search is a `PatientQuery` with the raw query; histories and `$everything` are on record in the same way; a count or a search that finds nothing names the patient that it asks for.
 async fn each_interaction_is_on_record(server: TestServer) {
     let hospital = server.hospital();
     let id = hospital.create(&patient(1)).await.is(201).reference();
@@ -73,6 +73,31 @@ async fn each_interaction_is_on_record(server: TestServer) {
     let raw = query["entity"].as_array().unwrap().iter().find_map(|e| e["query"].as_str()).expect("the raw query");
     let raw = base64::engine::general_purpose::STANDARD.decode(raw).unwrap();
     assert_eq!(String::from_utf8(raw).unwrap(), format!("Observation?subject={id}"));
+    asks_that_show_nobody_name_whom_they_are_about(&server, &id).await;
+}
+
+/// A count, and a search that finds nothing, are about who is asked for; not where the asker may not know of them.
+async fn asks_that_show_nobody_name_whom_they_are_about(server: &TestServer, id: &str) {
+    let bare = id.trim_start_matches("Patient/");
+    let (hospital, other) = (server.hospital(), server.other_hospital());
+    let rows = [
+        (&hospital, format!("Condition?patient={id}&_summary=count"), true),
+        (&hospital, format!("Observation?patient={bare}&code=nope"), true),
+        (&hospital, format!("Observation?subject:Patient={bare},nobody&code=nope"), true),
+        (&hospital, format!("{id}/Condition"), true),
+        (&hospital, format!("Patient?_id={bare}&_summary=count"), true),
+        (&hospital, "Observation?code=nope".to_owned(), false),
+        (&hospital, "Observation?subject=Patient/nobody".to_owned(), false),
+        (&other, format!("Condition?patient={id}&_summary=count"), false),
+    ];
+    for (n, (client, query, _)) in rows.iter().enumerate() {
+        client.send("GET", query, "", &[("X-Request-Id", &format!("asks-{n}"))]).await.is(200);
+    }
+    for (n, (_, query, is_about)) in rows.iter().enumerate() {
+        let told = found(server, &format!("entity:identifier=asks-{n}"), |e| !e.is_empty()).await;
+        let patients: Vec<&str> = told.iter().flat_map(|e| entities(e, "1")).collect();
+        assert_eq!((told.len(), patients), (1, if *is_about { vec![id] } else { vec![] }), "{query}: {told:#?}");
+    }
 }
 
 /// security audit bundle: Each entry is an event of its own, all with one X-Request-Id.
@@ -100,7 +125,7 @@ async fn entries_of_a_transaction_are_on_record_each_and_share_their_request_id(
     }
 }
 
-/// security audit alert: A refusal is a Security Alert with outcome 4; what is unknown is on record as asked for.
+/// security audit alert: A refusal is a Security Alert with outcome 4, a reason code and what was refused, by whom as issuer and `sub`; what is unknown is on record as asked for.
 async fn what_is_refused_is_on_record(server: TestServer) {
     let id = server.hospital().create(&patient(3)).await.is(201).reference();
     server.technician().delete(&id).await.is(403);
@@ -108,36 +133,84 @@ async fn what_is_refused_is_on_record(server: TestServer) {
     let denied = found(&server, "type=110113", |e| !e.is_empty()).await;
     assert_eq!(denied.len(), 1, "{denied:#?}");
     assert_eq!(denied[0]["outcome"], "4");
-    assert_eq!(denied[0]["outcomeDesc"], "delete");
+    assert_eq!(denied[0]["outcomeDesc"], "role");
+    let subtypes = denied[0]["subtype"].to_string();
+    assert!(subtypes.contains("\"delete\"") && subtypes.contains("AuthZ-Role"), "{subtypes}");
     assert_eq!(entities(&denied[0], "2"), [id.as_str()]);
     let who = denied[0]["agent"].as_array().unwrap().iter().find(|a| a["requestor"] == true).unwrap();
     assert_eq!(who["who"]["reference"], "Practitioner/mara-lind", "{}", denied[0]);
     assert_eq!(who["role"][0]["coding"][0]["code"], "technician");
+    assert_eq!((&who["altId"], &who["name"]), (&json!("mara"), &json!("mara")), "{who}");
+    let (issuer, sub) = (&who["who"]["identifier"]["system"], &who["who"]["identifier"]["value"]);
+    assert!(
+        issuer.as_str().is_some_and(|i| i.starts_with("http")) && sub.as_str().is_some_and(|s| s != "mara"),
+        "{who}"
+    );
     let query = format!("entity={id}&subtype=read&outcome=4");
     let missed = found(&server, &query, |e| !e.is_empty()).await;
     assert_eq!(missed[0]["outcomeDesc"], "not-found", "{}", missed[0]);
     assert!(entities(&missed[0], "1").is_empty(), "who may not know of a patient touched none");
+    let forged = json!({"resourceType": "Communication", "status": "completed", "sender": {"reference": "Practitioner/jonas-adler"}});
+    server.technician().create(&forged).await.is(403);
+    let denied = found(&server, "type=110113&agent-name=mara", |e| e.len() >= 2).await;
+    assert!(denied.iter().any(|e| e["outcomeDesc"] == "rule Communication.sender"), "{denied:#?}");
     // No caller at all.
     server.user("nobody-known").read(&id).await.is(401);
     found(&server, "type=110113&agent-name=unknown", |e| e.len() == 1).await;
 }
 
-/// security audit disclose: A handoff that is opened to another organisation is a disclosure of the hospital's, that both auditors see.
+/// security audit disclose: What a handoff opens to another organisation is a disclosure of the hospital's, one event for each recipient, with exactly what it lets them see, its custodian and who did it; both auditors see it.
 async fn a_claim_discloses_to_the_pharmacy(server: TestServer) {
     let discharge = discharge("04-duplicate-therapy", server.now());
     server.user(discharge.hospital).post(&discharge.bundle).await.ok();
-    let pharmacy = server.pharmacy();
-    let tasks = pharmacy.search("Task?status=requested&owner:missing=true").await;
+    let hospital = server.user("audit").search("Organization?name=Northgate").await;
+    assert_eq!(hospital[0]["id"], "northgate", "the sample is Northgate's");
+    let (elm, harbour) = (server.pharmacy(), server.other_pharmacy());
+    let to = |org: &str| format!("type=110106&subtype=disclose&agent=Organization/{org}");
+    let agent = |event: &Value, code: &str| {
+        let all = event["agent"].as_array().expect("agents").iter();
+        let mut of = all.filter(|a| a["type"]["coding"][0]["code"] == code);
+        of.next().unwrap_or_else(|| panic!("no {code}: {event}")).clone()
+    };
+    // The offer: each candidate sees the Tasks, and nothing else.
+    for (org, client) in [("elm-street", &elm), ("harbour", &harbour)] {
+        let events = found(&server, &to(org), |e| !e.is_empty()).await;
+        assert_eq!(events.len(), 1, "{events:#?}");
+        let event = &events[0];
+        assert_eq!(event["meta"]["profile"][0], format!("{BALP}PrivacyDisclosure.Source"), "{event}");
+        let mut seen: Vec<String> = client.search("Task").await.iter().map(crate::harness::client::reference).collect();
+        let mut told = entities(event, "2");
+        seen.sort();
+        told.sort_unstable();
+        assert_eq!(told, seen, "{event}");
+        assert_eq!(agent(event, "110153")["who"]["reference"], "Organization/northgate", "{event}");
+        assert_eq!(agent(event, "custodian")["who"]["reference"], "Organization/northgate", "{event}");
+        assert_eq!(agent(event, "authorizer")["who"]["reference"], "Organization/northgate", "{event}");
+        assert_eq!(agent(event, "110152")["who"]["reference"], format!("Organization/{org}"), "{event}");
+        assert_eq!(agent(event, "110150")["name"], "northgate-ehr", "{event}");
+    }
+    let tasks = elm.search("Task?status=requested&owner:missing=true").await;
     let task = tasks.first().expect("an open Task");
     let version = task["meta"]["versionId"].as_str();
     let path = format!("{}/$claim", crate::harness::client::reference(task));
-    pharmacy.operation(&path, &Value::Null, version).await.ok();
-    let query = "type=110106&subtype=disclose&agent=Organization/elm-street";
-    let events = found(&server, query, |e| !e.is_empty()).await;
-    assert_eq!(events[0]["meta"]["profile"][0], format!("{BALP}PrivacyDisclosure.Source"), "{}", events[0]);
-    assert_eq!(entities(&events[0], "1"), [task["for"]["reference"].as_str().unwrap()], "{}", events[0]);
-    found_by(&server.user("elm-street-audit"), query, |e| e.len() == events.len()).await;
-    let other = server.user("lakeside-audit").search(&format!("AuditEvent?{query}")).await;
+    server.pharmacist().operation(&path, &Value::Null, version).await.ok();
+    // The claim opens the record, to who claimed alone.
+    let events = found(&server, &to("elm-street"), |e| e.len() >= 2).await;
+    assert_eq!(events.len(), 2, "{events:#?}");
+    let patient = task["for"]["reference"].as_str().unwrap();
+    assert!(events.iter().all(|e| entities(e, "1") == [patient]), "{events:#?}");
+    let claim = events.iter().find(|e| e.to_string().contains("Encounter/")).expect("the record");
+    assert_eq!(agent(claim, "IRCP")["who"]["reference"], "Practitioner/jonas-adler", "{claim}");
+    let told = entities(claim, "2");
+    for kind in ["Encounter/", "MedicationRequest/", "Condition/", "List/"] {
+        assert!(told.iter().any(|t| t.starts_with(kind)), "{kind}: {claim}");
+    }
+    for at in told {
+        elm.read(at).await.is(200);
+    }
+    found_by(&server.user("elm-street-audit"), &to("elm-street"), |e| e.len() == events.len()).await;
+    assert_eq!(server.user("audit").search(&format!("AuditEvent?{}", to("harbour"))).await.len(), 1);
+    let other = server.user("lakeside-audit").search(&format!("AuditEvent?{}", to("elm-street"))).await;
     assert!(other.is_empty(), "Lakeside has no part in it");
 }
 

@@ -4,6 +4,7 @@ use super::*;
 
 both_databases!(an_access_report_tells_who_saw_what);
 
+/// security audit log: Who asks for a report on a patient, by HTTP or by command, is on record as a look at the audit.
 /// security audit report: `$access-report` tells an auditor, and the patient, who saw and changed what of the patient and to whom it was disclosed; nobody else, and of nobody else.
 async fn an_access_report_tells_who_saw_what(mut server: TestServer) {
     let hospital = server.hospital();
@@ -46,6 +47,9 @@ async fn an_access_report_tells_who_saw_what(mut server: TestServer) {
     assert!(!text.contains("address") && !text.contains("lakeside-ehr") && !text.contains("urn:ietf"), "{text}");
     amira.read(&format!("{other}/$access-report")).await.is(404);
     amira.read("AuditEvent").await.is(403);
+    // Whose token it is, is in context of all that it asks.
+    amira.send("GET", "Observation?code=nope", "", &[("X-Request-Id", "of-amira")]).await.is(200);
+    found(&server, "entity:identifier=of-amira", |e| e.len() == 1 && entities(&e[0], "1") == [id.as_str()]).await;
 
     let page = amira.send("GET", &path, "", &[("Accept", "text/html")]).await.is(200);
     assert!(page.header("content-type").starts_with("text/html"));
@@ -62,4 +66,8 @@ async fn an_access_report_tells_who_saw_what(mut server: TestServer) {
         server.settings.run(&["audit", "report", "--patient", number, "--disclosures", "--format", "ndjson"]);
     assert!(done && text.starts_with("0 AuditEvents"), "{text}");
     assert!(!server.settings.run(&["audit", "report", "--patient", "Patient/1"]).0);
+    // That somebody asked is on record, too, by HTTP and on the machine.
+    let looks = found(&server, &format!("type=110101&patient={id}"), |e| e.len() >= 9).await;
+    let of = |code: &str| looks.iter().filter(|e| e["subtype"].to_string().contains(&format!("\"{code}\""))).count();
+    assert_eq!((of("operation"), of("audit-used")), (7, 2), "{looks:#?}");
 }

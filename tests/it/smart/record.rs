@@ -81,6 +81,7 @@ async fn who_came_in_and_what_was_given_is_on_record(site: Site) {
         browser.try_sign_in(&page, "drew", "a wrong password").await;
     }
     let tokens = site.tokens("amira", "secret", SCOPE).await;
+    assert_eq!(site.read(tokens["access_token"].as_str().unwrap(), "Condition?code=x").await.status, 403);
     let code = site.code("amira", "public", SCOPE).await;
     let first = site.redeem("public", &code, &[]).await;
     site.redeem("public", &code, &[]).await.refuses(400, "invalid_grant", "again");
@@ -104,6 +105,7 @@ async fn who_came_in_and_what_was_given_is_on_record(site: Site) {
     has(&all, ["login-failed", "", "unknown", "4", "name or password", ""]);
     has(&all, ["login-failed", "drew", "unknown", "4", "name or password", ""]);
     has(&all, ["lockout", "drew", "unknown", "4", "too many failures", ""]);
+    has(&all, ["denied", "amira", "secret", "4", "insufficient_scope", "Condition"]);
     has(&all, ["login", "amira", "secret", "0", "", ""]);
     has(&all, ["consent-given", "amira", "secret", "0", SCOPE, patient]);
     has(&all, ["token-issued", "amira", "secret", "0", "authorization_code", patient]);
