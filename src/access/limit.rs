@@ -17,6 +17,8 @@ pub enum Limit {
     Organization {
         /// Logical id of the Organization.
         org: String,
+        /// Whose Subscriptions are seen beside that.
+        hooks: Hooks,
         /// When share rows are judged.
         now: Instant,
         /// What the token lets through of them; `None`: all.
@@ -26,14 +28,37 @@ pub enum Limit {
     Directory,
 }
 
+/// Whose Subscriptions a caller sees: they belong to a client, and not to all of an organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hooks {
+    /// Nobody's.
+    None,
+    /// Those of this client.
+    Of(String),
+    /// All of them: an administrator's.
+    All,
+}
+
 impl Limit {
     /// The limit of a request.
     #[must_use]
     pub fn of(ctx: &Ctx) -> Self {
-        match (ctx.principal.role, &ctx.principal.org) {
+        let principal = &ctx.principal;
+        let within = |org: &str, hooks| Self::Organization {
+            org: org.into(),
+            hooks,
+            now: ctx.now,
+            sieve: principal.sieve.clone(),
+        };
+        match (principal.role, &principal.org) {
             // Whose auditor has no organisation audits all of them; the matrix gives the role AuditEvent and the directory only.
             (Role::SuperUser | Role::RuleEngine, _) | (Role::Auditor, None) => Self::Everything,
-            (_, Some(org)) => Self::Organization { org: org.clone(), now: ctx.now, sieve: ctx.principal.sieve.clone() },
+            // Without an organisation: the empty name has no rows of the types that the matrix gives the role.
+            (Role::Admin, org) => within(org.as_deref().unwrap_or_default(), Hooks::All),
+            (Role::HospitalSystem | Role::PharmacySystem, Some(org)) => {
+                within(org, Hooks::Of(principal.client.clone()))
+            }
+            (_, Some(org)) => within(org, Hooks::None),
             (_, None) => Self::Directory,
         }
     }

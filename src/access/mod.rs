@@ -12,6 +12,6 @@ pub mod scope;
 
 pub use context::{Ctx, Principal, Role};
 pub use label::Labels;
-pub use limit::{Glass, Layer, Limit, Sieve};
+pub use limit::{Glass, Hooks, Layer, Limit, Sieve};
 pub use policy::{Decision, Policy, decide};
 pub use scope::Action;

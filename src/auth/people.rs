@@ -1,7 +1,7 @@
 //! What people are called on our pages and in id_tokens.
 
 use super::AuthState;
-use crate::access::{Limit, Role};
+use crate::access::{Hooks, Limit, Role};
 use crate::clock::Instant;
 use crate::error::Result;
 use crate::fhir::resource::known;
@@ -50,7 +50,9 @@ pub fn fhir_user(user: &User) -> Option<String> {
 pub async fn display(state: &AuthState, user: &User, now: Instant) -> Result<String> {
     let (rtype, id, limit) = match (&user.practitioner, &user.patient, &user.org) {
         (Some(id), _, _) => ("Practitioner", id, Limit::Directory),
-        (None, Some(id), Some(org)) => ("Patient", id, Limit::Organization { org: org.clone(), now, sieve: None }),
+        (None, Some(id), Some(org)) => {
+            ("Patient", id, Limit::Organization { org: org.clone(), hooks: Hooks::None, now, sieve: None })
+        }
         _ => return Ok(user.name.clone()),
     };
     let found = state.store.get(&limit, &Target::new(known(rtype), id)).await?.filter(|v| !v.is_deleted());

@@ -4,7 +4,7 @@
 //! Source: <https://hl7.org/fhir/R4/practitionerrole.html>; own rule: a role is code + organisation + period + `active`,
 //! in the directory, never what a request says.
 
-use crate::access::{Limit, Policy, Role};
+use crate::access::{Hooks, Limit, Policy, Role};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::resource::{is_id, known};
@@ -88,7 +88,7 @@ async fn patient(store: &Store, user: &User, now: Instant) -> Result<()> {
         return Err(Error::forbidden("the login has no Patient, which a patient needs"));
     };
     organization(store, org).await?;
-    let limit = Limit::Organization { org: org.clone(), now, sieve: None };
+    let limit = Limit::Organization { org: org.clone(), hooks: Hooks::None, now, sieve: None };
     let found = store.get(&limit, &Target::new(known("Patient"), id)).await?.filter(|v| !v.is_deleted());
     match found.map(|v| v.json()).transpose()? {
         Some(patient) if patient["active"].as_bool() != Some(false) => Ok(()),

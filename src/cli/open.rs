@@ -6,7 +6,8 @@ use crate::auth::bearer::LOCAL_CLIENT;
 use crate::clock::Instant;
 use crate::config::{Limits, Programme, Settings};
 use crate::error::Result;
-use crate::interaction::{Declared, Engine, Parts, Sources, declare, in_force};
+use crate::interaction::{Declared, Engine, Parts, Sources, Topics, declare, in_force};
+use crate::outbound::fetch::Reach;
 use crate::search::{Caps, Env, Live, registry};
 use crate::store::audit::Happening;
 use crate::store::{self, Audit, Store};
@@ -109,6 +110,8 @@ async fn open(settings: &Settings, root: &str, declared: Option<Declared>) -> Re
         references: settings.references,
         delete_referenced: settings.delete_referenced,
         terminology_server: settings.terminology_server.as_deref().map(crate::outbound::fhir_base).transpose()?,
+        topics: Topics::load(settings.profiles.as_deref())?,
+        reach: if settings.is_this_machine_only() { Reach::Local } else { Reach::Public },
         door: Door::of(settings),
     };
     Ok(Opened { store, policy, engine: Engine::new(parts).await? })

@@ -48,7 +48,7 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str, &St
     let reloading = opened.engine.clone();
     let hangups =
         signal(SignalKind::hangup()).map_err(|e| Error::fault("SIGHUP cannot be listened to").caused_by(e))?;
-    let sealing = opened.engine.clone();
+    let (sealing, telling) = (opened.engine.clone(), opened.engine.clone());
     let house = http::House {
         engine: opened.engine,
         auth,
@@ -65,11 +65,18 @@ pub async fn serve(settings: &Settings, ready: impl FnOnce(http::Stop, &str, &St
     let watching = tls.map(|tls| tokio::spawn(tls.watch(stopped.clone())));
     let jobs = tokio::spawn(worker::job::run(jobs, stopped.clone()));
     let sealing = tokio::spawn(worker::seal::run(sealing, stopped.clone()));
+    let telling = (settings.limits.subscription_seconds > 0).then(|| {
+        let teller = worker::subscription::Teller::new(telling);
+        tokio::spawn(teller.run(settings.limits.subscription_seconds, stopped.clone()))
+    });
     let worker = tokio::spawn(worker.run(stopped));
     let served = http::serve(house, listener, workers, |stop| ready(stop, &root, &opened.store)).await;
     stop.send(true).ok(); // a worker that is gone needs no telling
     worker.await.ok();
     jobs.await.ok();
+    if let Some(telling) = telling {
+        telling.await.ok();
+    }
     hangup.await.ok();
     if let Some(watching) = watching {
         watching.await.ok();

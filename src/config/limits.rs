@@ -104,6 +104,12 @@ limits! {
     reindex_batch, "reindex-batch", "BATON_REINDEX_BATCH", 100, 1..=10_000;
     /// Seconds between two looks for reviews that are overdue and claims that were not begun; 0: this node does not look
     look_seconds, "look-seconds", "BATON_LOOK_SECONDS", 60, 0..=3_600;
+    /// Subscriptions of one client that ask for something
+    subscriptions, "subscriptions", "BATON_SUBSCRIPTIONS", 100, 1..=100_000;
+    /// Resources that one notification tells of; more come with the next
+    subscription_entries, "subscription-entries", "BATON_SUBSCRIPTION_ENTRIES", 100, 1..=1_000;
+    /// Seconds between two looks for what Subscriptions are to be told; 0: this node tells none
+    subscription_seconds, "subscription-seconds", "BATON_SUBSCRIPTION_SECONDS", 2, 0..=3_600;
     /// Days that the audit is kept: never less than six years
     audit_days, "audit-days", "BATON_AUDIT_DAYS", 2_557, 2_192..=36_500;
     /// Seconds that a user's access token is good

@@ -11,116 +11,23 @@
 mod fetch;
 
 use super::answer::{Answer, Done, Progress};
+use super::caller::Caller;
 use super::request::{Body, JobAsk, Prefer, Request};
 use super::{Engine, House};
-use crate::access::scope::Scopes;
-use crate::access::{Ctx, Principal, Role};
+use crate::access::{Ctx, Principal};
 use crate::auth::again;
-use crate::auth::sieve::{self, Who};
 use crate::clock::Instant;
 use crate::error::{Error, Result};
 use crate::fhir::{Json, json, outcome};
-use crate::search::Keys;
 use crate::store::job::{HOLD_SECONDS, Job, KEPT_SECONDS, Mark, State};
 use crate::store::{Tx, Work};
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
 /// Jobs that one caller may have waiting (own limit).
 const MOST: usize = 100;
-
-/// The caller of a job, as it is stored.
-#[derive(Serialize, Deserialize)]
-struct Caller {
-    role: String,
-    org: Option<String>,
-    practitioner: Option<String>,
-    user: Option<String>,
-    client: String,
-    scopes: Option<String>,
-    patient: Option<String>,
-    now: i64,
-    request_id: String,
-    base: String,
-    prefer: Option<String>,
-    #[serde(default)]
-    subject: Option<(String, String)>,
-    #[serde(default)]
-    token: Option<String>,
-    #[serde(default)]
-    address: Option<String>,
-    #[serde(default)]
-    grant: Option<String>,
-    #[serde(default)]
-    issuer: Option<String>,
-    /// Security labels that the caller was not cleared for.
-    #[serde(default)]
-    hidden: i64,
-}
-
-const PREFERS: [(&str, Prefer); 3] =
-    [("minimal", Prefer::Minimal), ("representation", Prefer::Representation), ("OperationOutcome", Prefer::Outcome)];
-
-impl Caller {
-    fn of(ctx: &Ctx, prefer: Option<Prefer>) -> Self {
-        let p = &ctx.principal;
-        Self {
-            role: p.role.as_str().into(),
-            org: p.org.clone(),
-            practitioner: p.practitioner.clone(),
-            user: p.user.clone(),
-            client: p.client.clone(),
-            scopes: p.scopes.as_ref().map(ToString::to_string),
-            patient: p.patient.clone(),
-            now: ctx.now.0,
-            request_id: ctx.request_id.to_string(),
-            base: ctx.base.to_string(),
-            prefer: PREFERS.iter().find(|(_, p)| Some(*p) == prefer).map(|(name, _)| (*name).to_owned()),
-            subject: p.subject.clone(),
-            token: p.token.clone(),
-            address: ctx.address.as_deref().map(Into::into),
-            grant: p.grant.clone(),
-            issuer: p.issuer.clone(),
-            hidden: p.sieve.as_ref().map_or(0, |s| s.hidden),
-        }
-    }
-
-    fn into_ctx(self, keys: &Keys) -> Result<(Ctx, Option<Prefer>)> {
-        let role = Role::parse(&self.role).ok_or_else(|| Error::fault("a stored role is one of Baton's"))?;
-        let prefer = PREFERS.iter().find(|(name, _)| Some(*name) == self.prefer.as_deref()).map(|(_, p)| *p);
-        // Without a token a person may what a user may.
-        let scopes = Scopes::parse(self.scopes.as_deref().unwrap_or("user/*.cruds"));
-        let who = Who { scopes: &scopes, patient: self.patient.as_deref(), is_patient: role == Role::Patient };
-        let sieve = sieve::of(who, keys, self.hidden);
-        let principal = Principal {
-            role,
-            sieve,
-            org: self.org,
-            practitioner: self.practitioner,
-            user: self.user,
-            subject: self.subject,
-            client: self.client,
-            scopes: self.scopes.is_some().then(|| scopes.into()),
-            patient: self.patient,
-            token: self.token,
-            issuer: self.issuer,
-            grant: self.grant,
-            // Looked for when the job is carried out.
-            jurisdiction: None,
-        };
-        let ctx = Ctx {
-            principal: principal.into(),
-            now: Instant(self.now),
-            request_id: self.request_id.into(),
-            base: self.base.into(),
-            address: self.address.map(Into::into),
-        };
-        Ok((ctx, prefer))
-    }
-}
 
 /// Who may see a job: the very caller, not the organisation.
 fn owner(house: &House, ctx: &Ctx) -> i64 {
@@ -151,8 +58,7 @@ impl Engine {
         drop(bundle);
         let request =
             String::from_utf8(bytes.to_vec()).map_err(|_| Error::invalid("the body is not UTF-8").code("structure"))?;
-        let caller = serde_json::to_string(&Caller::of(ctx, prefer))
-            .map_err(|e| Error::fault("a caller is JSON").caused_by(e))?;
+        let caller = Caller::of(ctx, prefer).text()?;
         let owner = owner(house, ctx);
         if house.store.jobs_waiting(owner).await? >= MOST {
             return Err(Error::busy(format!("{MOST} of your jobs are waiting; send the next when one is over")));
@@ -291,7 +197,7 @@ impl Engine {
     }
 
     /// Who asked, as of now.
-    async fn still(&self, before: &Arc<Principal>) -> Result<Arc<Principal>> {
+    pub(super) async fn still(&self, before: &Arc<Principal>) -> Result<Arc<Principal>> {
         let house = self.house();
         again::look(&house.store, &house.policy, &house.door, before, Instant::now()).await
     }
@@ -305,7 +211,7 @@ fn ended(id: &str, error: Error) -> Result<(i64, String)> {
 
 /// Who asked, as it is stored.
 fn stored(job: &Job) -> Result<Caller> {
-    serde_json::from_str(&job.ctx).map_err(|e| Error::fault("a stored caller is JSON").caused_by(e))
+    Caller::parse(&job.ctx)
 }
 
 /// The answer of a job whose process is gone and that must not be carried out again.

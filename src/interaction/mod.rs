@@ -9,6 +9,7 @@ mod answer;
 pub(crate) mod audit;
 mod batch;
 mod bundle;
+mod caller;
 mod capability;
 mod change;
 mod history;
@@ -26,6 +27,7 @@ mod reload;
 mod request;
 mod route;
 mod search;
+mod subscription;
 mod subset;
 mod terminology;
 mod transaction;
@@ -37,21 +39,23 @@ pub use parameter::{Declared, declare};
 pub use reload::{Reloaded, Sources, in_force};
 pub use request::{At, Body, JobAsk, Match, Media, Operation, Prefer, Preference, Request, Scope, Unless, When};
 pub use route::{Line, Verb, Wire, allowed, map, route, unknown as unknown_path};
+pub use subscription::{Told, Topics};
 
-use crate::access::Ctx;
 use crate::access::policy::Policy;
 use crate::access::scope::Action;
+use crate::access::{Ctx, Principal};
 use crate::auth::again::Door;
 use crate::config::{DeleteReferenced, Limits, References};
 use crate::conformance::Conformance;
 use crate::error::{Error, Result};
 use crate::fhir::{ResourceType, Target, json};
+use crate::outbound::fetch::{Fetcher, Reach};
 use crate::search::{Active, Env, Keys, Live};
 use crate::store::Store;
 use crate::store::job::Mark;
 use crate::workflow::Programme;
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The one door. Cheap to clone. With a mark it carries out a job of the background: what it writes is part of that.
 ///
@@ -83,6 +87,10 @@ pub struct Parts {
     pub delete_referenced: DeleteReferenced,
     /// FHIR base of a terminology server that is asked for what is not here.
     pub terminology_server: Option<String>,
+    /// What Subscriptions may ask for by name.
+    pub topics: Topics,
+    /// How far notifications go.
+    pub reach: Reach,
     /// Whose tokens are taken: `metadata` says whether any are asked for.
     pub door: Door,
 }
@@ -107,6 +115,10 @@ pub(crate) struct House {
     /// Those of [`Limits`] that the reader of JSON takes.
     pub(crate) json: json::Limits,
     remote: Option<Arc<terminology::Remote>>,
+    topics: Arc<Topics>,
+    reach: Reach,
+    /// Made when it is first needed: the system's certificates take time to read.
+    caller: Arc<OnceLock<Fetcher>>,
     door: Arc<Door>,
     pages: Arc<page::Signer>,
     /// A job was added by this process.
@@ -118,6 +130,29 @@ impl House {
     /// Search parameters and zone of this moment.
     pub(crate) fn active(&self) -> Arc<Active> {
         self.live.now()
+    }
+
+    /// Who calls the endpoints of Subscriptions.
+    ///
+    /// # Errors
+    /// `Fault` when no TLS is to be had.
+    pub(crate) fn caller(&self) -> Result<&Fetcher> {
+        if let Some(caller) = self.caller.get() {
+            return Ok(caller);
+        }
+        let made = Fetcher::new(self.reach)?;
+        Ok(self.caller.get_or_init(|| made))
+    }
+
+    /// Owner of the Subscriptions that a caller makes, as `version.org` has it.
+    pub(crate) fn hooks_of(&self, principal: &Principal) -> i64 {
+        self.keys.hooks(&principal.client, principal.org.as_deref().unwrap_or_default())
+    }
+
+    /// Whether rows with this `version.org` are the caller's own: of the organisation, or of the client. Of who has no organisation
+    /// all are.
+    pub(crate) fn owns(&self, principal: &Principal, org: i64) -> bool {
+        principal.org.as_ref().is_none_or(|id| self.keys.org(id) == org) || self.hooks_of(principal) == org
     }
 }
 
@@ -139,6 +174,8 @@ impl Engine {
             references,
             delete_referenced,
             terminology_server,
+            topics,
+            reach,
             door,
         } = parts;
         let pages = page::Signer::new(&store.secret("page-links").await?, limits.page_seconds);
@@ -162,6 +199,9 @@ impl Engine {
             delete_referenced,
             json,
             remote,
+            topics: Arc::new(topics),
+            reach,
+            caller: Arc::default(),
             door: Arc::new(door),
             pages: Arc::new(pages),
             job_added: Arc::default(),

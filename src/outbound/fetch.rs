@@ -1,7 +1,9 @@
-//! JSON from addresses that a registration or the settings name: keys of clients, keys and tokens of other issuers.
+//! Addresses that a registration, a Subscription or the settings name: keys of clients, keys and tokens of other issuers, and
+//! where notifications go.
 //!
 //! Whoever may register an address must not reach our own network by it: https only, public addresses only - looked up once, and
-//! what was looked up is what is connected to -, no redirect, no proxy, three seconds, 64 kB, nothing packed.
+//! what was looked up is what is connected to -, no redirect, no proxy, three seconds, 64 kB, nothing packed. A notification may
+//! take ten seconds, and of its answer only the status is read.
 //! A server that serves its own machine only (tests, trials, `baton demo`) may ask this machine, by http as well.
 //! Source: security contract R49, A16; <https://www.iana.org/assignments/iana-ipv4-special-registry/> and its IPv6 sister.
 
@@ -37,6 +39,30 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// Whether an address may be asked at all; its host is judged again when it is connected to.
+    ///
+    /// # Errors
+    /// [`Refused::Address`], [`Refused::Inside`].
+    pub fn allows(self, address: &str) -> Result<Url, Refused> {
+        let url = Url::parse(address).map_err(|_| Refused::Address)?;
+        let host = url.host_str().unwrap_or_default();
+        if host.is_empty() || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            return Err(Refused::Address);
+        }
+        // The URL's parser has written 0x7f.1 and 2130706433 as 127.0.0.1. Numbers never come to the resolver.
+        let number: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+        let is_here = self != Reach::Public && (number.is_some_and(|ip| ip.is_loopback()) || host == "localhost");
+        match url.scheme() {
+            "https" => {}
+            "http" if is_here => {}
+            _ => return Err(Refused::Address),
+        }
+        match number {
+            Some(ip) if !self.lets(ip) => Err(Refused::Inside),
+            _ => Ok(url),
+        }
+    }
+
     fn lets(self, ip: IpAddr) -> bool {
         match self {
             Self::Public => is_public(ip),
@@ -79,7 +105,7 @@ impl fmt::Display for Refused {
         match self {
             Self::Address => f.write_str("the address is not https"),
             Self::Inside => f.write_str("the address is not public"),
-            Self::Timeout => write!(f, "no answer within {SECONDS} s"),
+            Self::Timeout => f.write_str("no answer in time"),
             Self::Unreachable => f.write_str("it cannot be reached, or has no public address"),
             Self::Status(status) => write!(f, "the answer is {status}"),
             Self::TooLarge => write!(f, "the answer is over {MOST} bytes"),
@@ -106,28 +132,12 @@ impl Fetcher {
         Ok(Self { http, reach })
     }
 
-    /// Whether an address may be asked at all; its host is judged again when it is connected to.
+    /// As [`Reach::allows`].
     ///
     /// # Errors
     /// [`Refused::Address`], [`Refused::Inside`].
     pub fn allows(&self, address: &str) -> Result<Url, Refused> {
-        let url = Url::parse(address).map_err(|_| Refused::Address)?;
-        let host = url.host_str().unwrap_or_default();
-        if host.is_empty() || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-            return Err(Refused::Address);
-        }
-        // The URL's parser has written 0x7f.1 and 2130706433 as 127.0.0.1. Numbers never come to the resolver.
-        let number: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-        let is_here = self.reach != Reach::Public && (number.is_some_and(|ip| ip.is_loopback()) || host == "localhost");
-        match url.scheme() {
-            "https" => {}
-            "http" if is_here => {}
-            _ => return Err(Refused::Address),
-        }
-        match number {
-            Some(ip) if !self.reach.lets(ip) => Err(Refused::Inside),
-            _ => Ok(url),
-        }
+        self.reach.allows(address)
     }
 
     /// Asks for JSON; that it is JSON is for the caller to see.
@@ -136,6 +146,31 @@ impl Fetcher {
     /// [`Refused`].
     pub async fn json(&self, address: &str) -> Result<Fetched, Refused> {
         read(self.http.get(self.allows(address)?)).await
+    }
+
+    /// Posts FHIR with these headers; every 2xx is good, and nothing but the status is read.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn notify(
+        &self,
+        address: &str,
+        headers: &[(String, String)],
+        body: Vec<u8>,
+        seconds: u64,
+    ) -> Result<(), Refused> {
+        let mut request = self.http.post(self.allows(address)?).body(body).timeout(Duration::from_secs(seconds));
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        // Ours is the last word about what it is.
+        let request = request.header("content-type", "application/fhir+json");
+        match request.send().await {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(Refused::Status(answer.status().as_u16())),
+            Err(error) if error.is_timeout() => Err(Refused::Timeout),
+            Err(_) => Err(Refused::Unreachable),
+        }
     }
 
     /// Posts a form, with a value of `Authorization` where there is one, and reads the JSON that comes back.

@@ -114,6 +114,12 @@ impl Keys {
         self.hash(&["org", id]).max(1)
     }
 
+    /// Key of a client in its organisation: `version.org` of its Subscriptions, which are not all of the organisation's.
+    #[must_use]
+    pub fn hooks(&self, client: &str, org: &str) -> i64 {
+        self.hash(&["hooks", client, org]).max(1)
+    }
+
     /// Key of a parameter as a whole (`idx_range`, `idx_text`, and the reference half).
     #[must_use]
     pub fn param(&self, rtype: &str, param: &str) -> i64 {

@@ -17,6 +17,7 @@ use crate::fhir::ResourceType;
 use std::cell::RefCell;
 
 pub use compartment::{compartment, compartment_is_built};
+pub use result::is_result;
 pub use text::pairs;
 
 /// `Prefer: handling=…`.

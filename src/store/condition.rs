@@ -5,8 +5,9 @@
 
 use super::conn::Sql;
 use super::dialect::Dialect;
-use crate::access::{Glass, Layer, Limit, Sieve};
+use crate::access::{Glass, Hooks, Layer, Limit, Sieve};
 use crate::fhir::ResourceType;
+use crate::fhir::resource::known;
 use crate::search::{Cond, Keys};
 
 /// Which versions count as there.
@@ -58,9 +59,18 @@ impl Sql {
         match limit {
             Limit::Everything => self,
             Limit::Directory => self.push(&format!(" AND {v}.org = 0")),
-            Limit::Organization { org, now, sieve } => {
-                let org = keys.org(org);
+            Limit::Organization { org: name, hooks, now, sieve } => {
+                let org = keys.org(name);
                 self.push(&format!(" AND ({v}.org = 0 OR {v}.org = ")).arg(org);
+                match hooks {
+                    Hooks::None => {}
+                    Hooks::Of(client) => {
+                        self.push(&format!(" OR {v}.org = ")).arg(keys.hooks(client, name));
+                    }
+                    Hooks::All => {
+                        self.push(&format!(" OR +{v}.rtype = {}", known("Subscription").0));
+                    }
+                }
                 self.push(" OR EXISTS (SELECT 1 FROM share s WHERE s.org = ").arg(org);
                 self.push(&format!(" AND s.rtype = {v}.rtype AND s.id = {v}.id AND s.until > ")).arg(now.0);
                 self.push(ONE);

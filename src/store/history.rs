@@ -56,7 +56,7 @@ impl Store {
         let who = match limit {
             Limit::Everything => "*".to_owned(),
             Limit::Directory => String::new(),
-            Limit::Organization { org, sieve, .. } => format!("{org}{}", Sieve::print(sieve.as_ref())),
+            Limit::Organization { org, hooks, sieve, .. } => format!("{org}{hooks:?}{}", Sieve::print(sieve.as_ref())),
         };
         let asked = HistoryQuery { from: None, ..query.clone() };
         let print = shared.keys.hash(&["history", &who, &format!("{asked:?}")]);

@@ -18,6 +18,7 @@ pub mod page;
 pub mod parameter;
 pub mod reindex;
 pub mod share;
+pub mod subscription;
 pub mod work;
 
 mod buffer;

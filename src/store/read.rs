@@ -4,7 +4,7 @@ use super::audit::said;
 use super::conn::{Row, Sql};
 use super::db::Shared;
 use super::{Method, Store, Version};
-use crate::access::{Limit, Sieve};
+use crate::access::{Hooks, Limit, Sieve};
 use crate::error::{Error, Result};
 use crate::fhir::{ResourceType, Target};
 use crate::search::Keys;
@@ -90,7 +90,14 @@ pub(super) fn may_see(keys: Keys, limit: &Limit, version: &Version) -> Option<bo
             if Sieve::may_lift(sieve.as_ref()) { None } else { Some(false) }
         }
         Limit::Organization { sieve: Some(sieve), .. } if !sieve.layers.is_empty() => None,
-        Limit::Organization { org, .. } => (keys.org(org) == version.org).then_some(true),
+        Limit::Organization { org, hooks, .. } => {
+            let is_seen = match hooks {
+                Hooks::None => false,
+                Hooks::Of(client) => keys.hooks(client, org) == version.org,
+                Hooks::All => version.target.rtype.as_str() == "Subscription",
+            };
+            (is_seen || keys.org(org) == version.org).then_some(true)
+        }
     }
 }
 

@@ -124,6 +124,12 @@ pub fn matches(shared: &Shared, limit: &Limit, simple: &[(usize, ResourceType, i
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moment(String);
 
+impl Moment {
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What a search sees when it has no page to go on from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen<'a> {
@@ -223,7 +229,7 @@ fn fingerprint(shared: &Shared, limit: &Limit, plan: &Plan) -> i64 {
     let who = match limit {
         Limit::Everything => "*".to_owned(),
         Limit::Directory => String::new(),
-        Limit::Organization { org, sieve, .. } => format!("{org}{}", Sieve::print(sieve.as_ref())),
+        Limit::Organization { org, hooks, sieve, .. } => format!("{org}{hooks:?}{}", Sieve::print(sieve.as_ref())),
     };
     shared.keys.hash(&["page", &who, &format!("{plan:?}")])
 }

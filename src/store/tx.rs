@@ -42,7 +42,7 @@ pub struct Tx {
     conn: Option<Conn>,
     pub(super) buffer: Buffer,
     /// The last stamp given out.
-    last: i64,
+    pub(super) last: i64,
     /// The last stamp that may be given out.
     end: i64,
     /// Versions of this work: first and last pk, how many.

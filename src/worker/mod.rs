@@ -2,7 +2,7 @@
 //!
 //! `claims` opens Tasks again whose work was not begun in time · `overdue` asks for the next step of what waits too long
 //! · [`reindex`] makes the rows of new search parameters · [`purge`] takes the rows of dead versions away · [`job`]
-//! carries Bundles of the background out · [`seal`] chains the audit. Each step is small,
+//! carries Bundles of the background out · [`seal`] chains the audit · [`subscription`] sends notifications. Each step is small,
 //! is one transaction among those of the writers, and leaves a mark, so that a crash costs one step. Of many nodes the one
 //! with the lease works.
 //! No rule of the programme lives here, and no SQL.
@@ -13,6 +13,7 @@ mod overdue;
 mod purge;
 mod reindex;
 pub mod seal;
+pub mod subscription;
 
 use crate::clock::Instant;
 use crate::error::Result;

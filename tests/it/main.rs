@@ -23,5 +23,6 @@ mod rest;
 mod search;
 mod smart;
 mod store;
+mod subscription;
 mod tidy;
 mod worker;

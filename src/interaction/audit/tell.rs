@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::fhir::Target;
 use crate::fhir::resource::known;
 use crate::interaction::House;
+use crate::interaction::subscription::NOTIFICATION;
 use crate::search::Active;
 use crate::store::audit::chain::Recorded;
 use crate::store::audit::said::{Deed, Said, What, target};
@@ -100,6 +101,9 @@ impl<'a> Teller<'a> {
                 &about,
             )]);
         }
+        if row.audit.action == NOTIFICATION {
+            return self.notified(row);
+        }
         let mut made: Vec<&Version> = match row.versions {
             (0, _) => Vec::new(),
             (first, last) => self.versions.values().filter(|v| (first..=last).contains(&v.pk)).collect(),
@@ -160,6 +164,28 @@ impl<'a> Teller<'a> {
             out.push(Told { org: owner, shares: vec![to], ..told });
         }
         Ok(out)
+    }
+
+    /// What a Subscription was told: an event for each patient of it.
+    fn notified(&self, row: &Recorded) -> Result<Vec<Told>> {
+        let to = row.audit.detail.org.clone().unwrap_or_default();
+        let mut of: BTreeMap<Option<String>, Vec<&Version>> = BTreeMap::new();
+        for version in row.audit.detail.seen.iter().filter_map(|pk| self.versions.get(pk)) {
+            let patients = self.patients(version)?;
+            for patient in each(&patients) {
+                of.entry(patient.map(Into::into)).or_default().push(version);
+            }
+        }
+        if of.is_empty() {
+            of.insert(None, Vec::new());
+        }
+        let told = of.into_iter().map(|(patient, versions)| {
+            let by = Some((row.audit.detail.on.clone(), 0));
+            let mut told = self.told(What::Disclosed(to.clone()), by, patient.as_deref(), row, &versions);
+            told.said.data.extend(versions.iter().map(|v| (v.target.to_string(), v.version)));
+            told
+        });
+        Ok(told.collect())
     }
 
     /// What a read showed, or was asked for and did not.

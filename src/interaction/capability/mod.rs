@@ -22,6 +22,9 @@ use serde_json::{Value, json};
 /// Media types of a PATCH, and the schemas of their bodies.
 pub(super) const PATCHES: [(&str, &str); 2] =
     [("application/json-patch+json", "JsonPatch"), ("application/fhir+json", "Parameters")];
+/// Names a topic that Subscriptions may ask for.
+const TOPIC: &str =
+    "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capabilitystatement-subscriptiontopic-canonical";
 /// R4's codes for interactions of a type, in its order (`TypeRestfulInteraction`).
 const OF_TYPE: [&str; 9] =
     ["read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"];
@@ -192,6 +195,10 @@ fn resource(house: &House, active: &Active, rtype: ResourceType) -> Value {
         },
         "referencePolicy": ["literal", "logical", "local"],
     });
+    if rtype.as_str() == "Subscription" {
+        let topic = |url| json!({"url": TOPIC, "valueCanonical": url});
+        out["extension"] = house.topics.addresses().map(topic).collect();
+    }
     if !includes.is_empty() {
         out["searchInclude"] = includes.into();
     }

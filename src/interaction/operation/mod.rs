@@ -87,7 +87,11 @@ impl Engine {
                     (Read::Document, Scope::Instance(at)) => self.document(ctx, at).await,
                     (Read::LastN, _) => self.lastn(ctx, &input).await,
                     (Read::RuleReport, _) => self.rule_report(ctx, &input).await,
-                    (Read::AccessReport | Read::Timeline | Read::Document | Read::Report, _) => Err(no_such(row.name)),
+                    (Read::SubscriptionStatus, Scope::Instance(at)) => self.subscription_status(ctx, at).await,
+                    (
+                        Read::AccessReport | Read::Timeline | Read::Document | Read::Report | Read::SubscriptionStatus,
+                        _,
+                    ) => Err(no_such(row.name)),
                     (_, on) => self.terminology(ctx, row, read, on, &input).await,
                 }
             }

@@ -158,6 +158,7 @@ pub(in crate::interaction) enum Read {
     Document,
     LastN,
     Validate,
+    SubscriptionStatus,
 }
 
 /// All of them, by subject.

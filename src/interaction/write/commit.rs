@@ -15,6 +15,7 @@ use super::versioned;
 use crate::access::limit::DIRECTORY;
 use crate::access::{Ctx, Limit};
 use crate::error::{Error, Issue, Kind, Result};
+use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
 use crate::interaction::answer::Done;
 use crate::interaction::operation::Call;
@@ -95,6 +96,13 @@ impl Work for Commit {
         locks.extend(self.others.calls.iter().map(|c| keys.target(c.target.rtype.as_str(), &c.target.id)));
         let bodies = self.prepared.ready.iter().flatten().map(|r| &*r.json);
         locks.extend(workflow::lock_names(keys, bodies));
+        // So that no client has more than its share.
+        locks.extend(
+            self.asks
+                .iter()
+                .find(|a| a.rtype() == known("Subscription"))
+                .map(|_| self.house.hooks_of(&self.ctx.principal)),
+        );
         locks.sort_unstable();
         locks.dedup();
         locks
@@ -288,6 +296,7 @@ impl Commit {
             Some(before) => before.org,
             None if DIRECTORY.contains(&step.target.rtype.as_str()) => 0,
             // The super-user has no organisation: the empty name is nobody's, so only a super-user sees it again.
+            None if step.target.rtype == known("Subscription") => self.house.hooks_of(&self.ctx.principal),
             None => self.house.keys.org(self.ctx.principal.org.as_deref().unwrap_or_default()),
         };
         let put = Put {

@@ -15,7 +15,7 @@ use crate::fhir::patch::meta;
 use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
 use crate::interaction::request::Match;
-use crate::interaction::unknown;
+use crate::interaction::{subscription, unknown};
 use crate::store::{Method, Tx, Version};
 use crate::workflow;
 use std::borrow::Cow;
@@ -103,6 +103,18 @@ impl Commit {
                 Some(self.keep_protection(target, before.as_ref(), was.as_ref(), ready)?)
             }
         };
+        let ready = match ready {
+            _ if target.rtype != known("Subscription") => ready,
+            None => {
+                tx.remove_hook(&target.id).await?;
+                None
+            }
+            Some(ready) => {
+                let body = subscription::keep(&self.ctx, &self.house, tx, target, was.as_ref(), &ready.json).await?;
+                let (refs, noticed) = (ready.refs.clone(), ready.noticed.clone());
+                Some(Cow::Owned(Ready { refs, noticed, ..Ready::new(&self.house, body, target) }))
+            }
+        };
         Ok(Some(Step { ask, target, before, ready, was }))
     }
 
@@ -186,8 +198,7 @@ impl Commit {
     /// Rows of another organisation that are shared with the caller are changed only where the matrix says so.
     fn may_change(&self, method: Method, before: &Version) -> Result<()> {
         let principal = &self.ctx.principal;
-        let own = principal.org.as_ref().map(|id| self.house.keys.org(id));
-        if before.org == 0 || own == Some(before.org) {
+        if before.org == 0 || (principal.org.is_some() && self.house.owns(principal, before.org)) {
             return Ok(());
         }
         let action = match method {

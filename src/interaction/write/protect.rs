@@ -37,7 +37,7 @@ impl Commit {
         if above != 0 {
             return refuse(above, "only who is cleared for it puts it on");
         }
-        let is_own = |v: &Version| principal.org.as_ref().is_none_or(|org| self.house.keys.org(org) == v.org);
+        let is_own = |v: &Version| self.house.owns(principal, v.org);
         let lost = named & !now;
         if lost != 0 && !(labels.may_take_away(principal.role) && before.is_some_and(is_own)) {
             return refuse(lost, &format!("the role '{}' may not take it away", principal.role.as_str()));

@@ -27,7 +27,7 @@ const NAMES: [&str; 14] = [
 ];
 
 /// Whether a name (with modifier) is a result parameter's.
-pub(super) fn is_result(name: &str) -> bool {
+pub fn is_result(name: &str) -> bool {
     NAMES.contains(&base(name))
 }
 

@@ -127,7 +127,14 @@ impl Event {
         let (base, owner) = (&said.base, json!({"reference": format!("Organization/{by}")}));
         let source = if by.is_empty() { json!({"display": "Baton"}) } else { owner.clone() };
         push(&mut event.body, "agent", role_id("110153", "Source Role ID", source, base));
-        let recipient = json!({"reference": format!("Organization/{to}")});
+        let mut recipient = json!({});
+        if !to.is_empty() {
+            recipient["reference"] = format!("Organization/{to}").into();
+        }
+        if said.audit.action == "notification" {
+            // It is sent to the endpoint of a client.
+            recipient["identifier"] = json!({"value": said.audit.client});
+        }
         push(&mut event.body, "agent", role_id("110152", "Destination Role ID", recipient, base));
         if !by.is_empty() {
             for (system, code, display) in

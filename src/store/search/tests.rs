@@ -81,7 +81,8 @@ async fn no_search_scans_a_table_of_sqlite() {
         vec![Sort { by: SortBy::Range(4), descending: true }, Sort { by: SortBy::Text(3), descending: false }],
     ];
     let view = View::At("9".into());
-    let limit = Limit::Organization { org: "o".into(), now: Instant(1), sieve: None };
+    let limit =
+        Limit::Organization { org: "o".into(), hooks: crate::access::Hooks::None, now: Instant(1), sieve: None };
     let sight = Sight { dialect: Dialect::Sqlite, keys: store.keys(), limit: &limit, view: &view };
     let mut looked_at = 0;
     for types in [vec![task], vec![task, patient]] {

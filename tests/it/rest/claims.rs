@@ -42,6 +42,9 @@ pub fn smallest(rtype: &str) -> Value {
     let structure = definition::structure(rtype).expect("a structure of R4");
     let mut out = Map::from_iter([("resourceType".to_owned(), rtype.into())]);
     fill(structure, &mut out);
+    if rtype == "Subscription" {
+        out.insert("status".into(), "off".into()); // one that asks for nothing
+    }
     out.into()
 }
 

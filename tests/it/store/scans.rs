@@ -47,7 +47,7 @@ fn no_search_scans_a_table_of_postgresql() {
             ]),
         ];
         let sorts = [vec![], vec![Sort { by: SortBy::Range(number), descending: true }]];
-        let own = Limit::Organization { org: "o".into(), now: now(), sieve: None };
+        let own = Limit::Organization { org: "o".into(), hooks: baton::access::Hooks::None, now: now(), sieve: None };
         // Each plan often enough for the server to settle on a plan that serves all values.
         for _ in 0..7 {
             for (cond, sort) in conditions.iter().flat_map(|c| sorts.iter().map(move |s| (c, s))) {

@@ -166,7 +166,8 @@ async fn a_deletion_is_a_version_and_a_revival_goes_on_counting(store: Store) {
 both_stores!(a_share_row_opens_one_resource_to_one_organisation_until_its_time);
 async fn a_share_row_opens_one_resource_to_one_organisation_until_its_time(store: Store) {
     let (hospital, pharmacy) = (store.org_key("h"), store.org_key("p"));
-    let limit = |org: &str, now| Limit::Organization { org: org.into(), now, sieve: None };
+    let limit =
+        |org: &str, now| Limit::Organization { org: org.into(), hooks: baton::access::Hooks::None, now, sieve: None };
     let until = now().plus_seconds(60);
     store
         .write(does(move |tx| {
@@ -188,7 +189,16 @@ async fn a_share_row_opens_one_resource_to_one_organisation_until_its_time(store
                 tx.audit(Audit { client: "test".into(), ..Audit::default() });
                 // The template opens it to nobody.
                 assert_eq!(
-                    tx.get(&Limit::Organization { org: "p".into(), now: now(), sieve: None }, &target("a")).await?,
+                    tx.get(
+                        &Limit::Organization {
+                            org: "p".into(),
+                            hooks: baton::access::Hooks::None,
+                            now: now(),
+                            sieve: None
+                        },
+                        &target("a")
+                    )
+                    .await?,
                     None
                 );
                 Ok(())

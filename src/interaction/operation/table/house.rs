@@ -355,4 +355,17 @@ pub(super) const ROWS: &[Row] = &[
         gives: &[Param::parts("event", EVENT, "One thing that happened.")],
         kind: Kind::Read(Read::Timeline),
     },
+    Row {
+        name: "status",
+        on: On::Type("Subscription"),
+        levels: &[Level::Instance],
+        base: "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-status",
+        is_whole: false,
+        text: "How a Subscription stands: its status, how many events it was told since it was asked for, and what went wrong last. For the client \
+            that asked for it.",
+        takes: &[],
+        is_search: false,
+        gives: &[Param::must("return", "Bundle", "A searchset of one Parameters resource.")],
+        kind: Kind::Read(Read::SubscriptionStatus),
+    },
 ];
