@@ -1,11 +1,13 @@
 //! Messages: what a hospital says in a Bundle of type message, read and judged before anything is stored.
 //!
-//! For: [`read`], pure. [`Event`] which kinds of news there are · `rules` what a message must be.
+//! For: [`read`], pure. [`Event`] which kinds of news there are · `rules` what a message must be · `davinci` what that guide's profiles
+//! ask beyond that.
 //! Not for: storing what it brings (`interaction/message.rs`), or what follows from it: an Encounter that comes by message is
 //! the same as one that comes by PUT (`react/`).
 //! Source: <https://hl7.org/fhir/R4/messaging.html>; Da Vinci Unsolicited Notifications 1.1.0 (`notifications-bundle`,
 //! `adt-notification-encounter`); HL7 v2 table 0003 for what that guide has no event for.
 
+mod davinci;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -84,6 +86,11 @@ impl Event {
             Self::Medicines => "medication",
         }
     }
+}
+
+/// Whether an identifier tells one thing from another.
+fn has_key(identifier: &Json) -> bool {
+    !identifier["system"].text().is_empty() && !identifier["value"].text().is_empty()
 }
 
 /// Reads a message. `bundle`: a Bundle that R4 allows. `now`: no message comes from later than that.

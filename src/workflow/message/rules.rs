@@ -1,6 +1,6 @@
 //! What a message must be: all that is wrong comes at once.
 
-use super::{ALERTS, EVENTS, Event, Message, UK, V2};
+use super::{ALERTS, EVENTS, Event, Message, UK, V2, has_key};
 use crate::clock::Instant;
 use crate::error::Issue;
 use crate::fhir::Json;
@@ -23,17 +23,17 @@ pub(super) fn judge(bundle: &Json, now: Instant) -> (Option<Message>, Vec<Issue>
     (message, judge.issues)
 }
 
-struct Judge<'a> {
-    entries: &'a [Json],
+pub(super) struct Judge<'a> {
+    pub(super) entries: &'a [Json],
     issues: Vec<Issue>,
 }
 
 impl<'a> Judge<'a> {
-    fn say(&mut self, code: &'static str, at: impl Into<String>, text: impl Into<String>) {
+    pub(super) fn say(&mut self, code: &'static str, at: impl Into<String>, text: impl Into<String>) {
         self.issues.push(Issue::error(code, at, text));
     }
 
-    fn resource(&self, n: usize) -> &'a Json {
+    pub(super) fn resource(&self, n: usize) -> &'a Json {
         self.entries.get(n).map_or(&Json::Null, |e| &e["resource"])
     }
 
@@ -55,6 +55,9 @@ impl<'a> Judge<'a> {
             && let [stay] = focus[..]
         {
             self.stay(stay, event);
+        }
+        if header["eventCoding"]["system"].text() == ALERTS {
+            self.davinci(bundle, header, focus.first().copied());
         }
         let id = self.id(bundle, header)?;
         Some(Message { id, event, sent, focus })
@@ -156,7 +159,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The entry that a reference of entry `from` leads to.
-    fn find(&self, from: usize, reference: &str) -> Option<usize> {
+    pub(super) fn find(&self, from: usize, reference: &str) -> Option<usize> {
         let url = |n: usize| self.entries.get(n).map_or("", |e| e["fullUrl"].text());
         let by_url = (0..self.entries.len()).find(|n| !reference.is_empty() && url(*n) == reference);
         by_url.or_else(|| {
@@ -222,13 +225,27 @@ impl<'a> Judge<'a> {
             );
             self.say("value", format!("{here}.status"), text);
         }
-        if event == Event::Discharge && stay["period"]["end"].text().is_empty() {
-            self.say("required", format!("{here}.period.end"), "when the patient left must be said");
+        if event == Event::Discharge {
+            self.discharge(stay, &here);
         }
     }
-}
 
-/// Whether an identifier tells one thing from another.
-fn has_key(identifier: &Json) -> bool {
-    !identifier["system"].text().is_empty() && !identifier["value"].text().is_empty()
+    /// What only a discharge says.
+    fn discharge(&mut self, stay: &Json, here: &str) {
+        for (name, what) in [("start", "when the patient came"), ("end", "when the patient left")] {
+            if stay["period"][name].text().is_empty() {
+                self.say("required", format!("{here}.period.{name}"), format!("{what} must be said"));
+            }
+        }
+        let went = &stay["hospitalization"]["dischargeDisposition"];
+        if went["text"].text().is_empty() && !went["coding"].items().iter().any(|c| !c["code"].text().is_empty()) {
+            let text = "where the patient went must be said: a code of discharge-disposition or of NUBC; where nothing fits, 'oth'";
+            self.say("required", format!("{here}.hospitalization.dischargeDisposition"), text);
+        }
+        let hospital = &stay["serviceProvider"];
+        if hospital["reference"].text().is_empty() && !has_key(&hospital["identifier"]) {
+            let text = "which hospital it was must be said: a reference to the Organization, best one in the message";
+            self.say("required", format!("{here}.serviceProvider"), text);
+        }
+    }
 }

@@ -10,7 +10,7 @@ fn now() -> Instant {
 fn discharge() -> Value {
     let entry = |url: &str, resource: Value| json!({"fullUrl": url, "resource": resource});
     json!({
-        "resourceType": "Bundle", "type": "message", "timestamp": "2026-03-10T11:00:00Z",
+        "resourceType": "Bundle", "id": "b1", "type": "message", "timestamp": "2026-03-10T11:00:00Z",
         "entry": [
             entry("urn:uuid:h", json!({"resourceType": "MessageHeader", "id": "m1",
                 "eventCoding": {"system": super::ALERTS, "code": "notification-discharge"},
@@ -18,7 +18,9 @@ fn discharge() -> Value {
             entry("urn:uuid:e", json!({"resourceType": "Encounter", "status": "finished",
                 "identifier": [{"system": "urn:visit", "value": "1"}], "class": {"code": "IMP"},
                 "subject": {"reference": "urn:uuid:p"},
-                "period": {"start": "2026-03-01T08:00:00Z", "end": "2026-03-10T10:00:00Z"}})),
+                "period": {"start": "2026-03-01T08:00:00Z", "end": "2026-03-10T10:00:00Z"},
+                "hospitalization": {"dischargeDisposition": {"coding": [{"system": "http://www.nubc.org/patient-discharge", "code": "1"}]}},
+                "serviceProvider": {"reference": "Organization/lakeside"}})),
             entry("urn:uuid:p", json!({"resourceType": "Patient", "identifier": [{"system": "urn:mrn", "value": "1"}]})),
         ]
     })
@@ -142,6 +144,128 @@ fn each_fault_of_a_message_is_named_where_it_is() {
     for (what, change, place) in rows {
         let found = faults(&change);
         assert!(found.iter().any(|f| f == place), "{what}: {found:?}");
+    }
+}
+
+/// Da Vinci davinci-alerts 1.1.0: What the profiles of a notification ask is asked element by element; of v2's events and of messages about
+/// medicines it is not.
+#[test]
+fn the_profiles_of_a_notification_are_asked_element_by_element() {
+    type Row = (&'static str, fn(&mut Value), &'static str);
+    const CONDITION: &str =
+        "http://hl7.org/fhir/us/davinci-alerts/StructureDefinition/adt-notification-condition|1.1.0";
+    let rows: [Row; 11] = [
+        ("no id of the Bundle", |b| b["id"] = Value::Null, "Bundle.id"),
+        ("no id of the header", |b| b["entry"][0]["resource"]["id"] = Value::Null, "Bundle.entry[0].resource.id"),
+        (
+            "two destinations",
+            |b| {
+                b["entry"][0]["resource"]["destination"] =
+                    json!([{"endpoint": "http://a.example/"}, {"endpoint": "http://b.example/"}]);
+            },
+            "Bundle.entry[0].resource.destination",
+        ),
+        (
+            "a sender who is not there",
+            |b| b["entry"][0]["resource"]["sender"] = json!({"reference": "Organization/lakeside"}),
+            "Bundle.entry[0].resource.sender",
+        ),
+        (
+            "an author who is not there",
+            |b| b["entry"][0]["resource"]["author"] = json!({"reference": "urn:uuid:dr"}),
+            "Bundle.entry[0].resource.author",
+        ),
+        (
+            "responsible by name alone",
+            |b| b["entry"][0]["resource"]["responsible"] = json!({"display": "Lakeside"}),
+            "Bundle.entry[0].resource.responsible",
+        ),
+        (
+            "a participant who is not there",
+            |b| {
+                b["entry"][1]["resource"]["participant"] = json!([{}, {"individual": {"reference": "Practitioner/dr"}}])
+            },
+            "Bundle.entry[1].resource.participant[1].individual",
+        ),
+        (
+            "a participant by name alone",
+            |b| b["entry"][1]["resource"]["participant"] = json!([{"individual": {"display": "Dr. Who"}}]),
+            "Bundle.entry[1].resource.participant[0].individual",
+        ),
+        (
+            "a place that is not there",
+            |b| b["entry"][1]["resource"]["location"] = json!([{"location": {"reference": "Location/ward"}}]),
+            "Bundle.entry[1].resource.location[0].location",
+        ),
+        ("a diagnosis of no stay", |b| condition(b, json!({})), "Bundle.entry[3].resource.encounter"),
+        (
+            "a diagnosis of something else",
+            |b| condition(b, json!({"reference": "urn:uuid:p"})),
+            "Bundle.entry[3].resource.encounter",
+        ),
+    ];
+    fn condition(bundle: &mut Value, encounter: Value) {
+        let condition = json!({"resourceType": "Condition", "meta": {"profile": [CONDITION]}, "encounter": encounter,
+            "subject": {"reference": "urn:uuid:p"}});
+        bundle["entry"].as_array_mut().unwrap().push(json!({"fullUrl": "urn:uuid:c", "resource": condition}));
+    }
+    for (what, change, place) in rows {
+        assert_eq!(faults(&change), [place], "{what}");
+        if place == "Bundle.entry[0].resource.id" {
+            continue; // by which a message without an id of the Bundle's would be known
+        }
+        let mut by_v2 = discharge();
+        change(&mut by_v2);
+        by_v2["entry"][0]["resource"]["eventCoding"] = json!({"system": super::V2, "code": "A03"});
+        read(&Json::from(by_v2), now()).unwrap_or_else(|e| panic!("{what}, by a v2 event: {e}"));
+    }
+    // All of it at its place is taken.
+    let whole = |b: &mut Value| {
+        condition(b, json!({"reference": "urn:uuid:e"}));
+        for (url, rtype) in [("urn:uuid:dr", "Practitioner"), ("urn:uuid:ward", "Location")] {
+            b["entry"].as_array_mut().unwrap().push(json!({"fullUrl": url, "resource": {"resourceType": rtype}}));
+        }
+        b["entry"][0]["resource"]["destination"] = json!([{"endpoint": "http://a.example/"}]);
+        b["entry"][0]["resource"]["author"] = json!({"reference": "urn:uuid:dr"});
+        b["entry"][0]["resource"]["sender"] = json!({"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/alternate-reference",
+            "valueReference": {"reference": "Device/adt"}}]});
+        b["entry"][1]["resource"]["participant"] = json!([{}, {"individual": {"reference": "urn:uuid:dr"}}]);
+        b["entry"][1]["resource"]["location"] = json!([{"location": {"reference": "urn:uuid:ward"}}]);
+    };
+    let mut good = discharge();
+    whole(&mut good);
+    read(&Json::from(good), now()).unwrap();
+}
+
+/// Own workflow 3.1: A discharge by message says when the patient came and left, where they went, and from which hospital; by whichever event.
+#[test]
+fn a_discharge_by_message_is_told_whole() {
+    type Row = (fn(&mut Value), &'static str);
+    let rows: [Row; 6] = [
+        (|e| drop(e["period"].as_object_mut().unwrap().remove("start")), "period.start"),
+        (|e| drop(e["period"].as_object_mut().unwrap().remove("end")), "period.end"),
+        (|e| drop(e.as_object_mut().unwrap().remove("hospitalization")), "hospitalization.dischargeDisposition"),
+        (
+            |e| e["hospitalization"]["dischargeDisposition"] = json!({"coding": [{"display": "Home"}]}),
+            "hospitalization.dischargeDisposition",
+        ),
+        (|e| drop(e.as_object_mut().unwrap().remove("serviceProvider")), "serviceProvider"),
+        (|e| e["serviceProvider"] = json!({"display": "Lakeside"}), "serviceProvider"),
+    ];
+    for (change, place) in rows {
+        for event in [(super::ALERTS, "notification-discharge"), (super::V2, "A03")] {
+            let found = faults(&|b| {
+                change(&mut b["entry"][1]["resource"]);
+                b["entry"][0]["resource"]["eventCoding"] = json!({"system": event.0, "code": event.1});
+            });
+            assert_eq!(found, [format!("Bundle.entry[1].resource.{place}")], "{event:?}");
+        }
+        // Who is only coming has not gone anywhere.
+        let mut admission = discharge();
+        admission["entry"][0]["resource"]["eventCoding"]["code"] = "notification-admit".into();
+        admission["entry"][1]["resource"]["status"] = "in-progress".into();
+        change(&mut admission["entry"][1]["resource"]);
+        read(&Json::from(admission), now()).unwrap();
     }
 }
 

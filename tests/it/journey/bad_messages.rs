@@ -170,6 +170,79 @@ async fn case_5_impossible_discharges_are_refused_by_message(server: TestServer)
     refused(&server, &rows).await;
 }
 
+both_databases!(a_notification_that_its_profiles_do_not_allow_is_refused);
+/// Own docs/messages.md: What Da Vinci's profiles of a notification ask is asked element by element, what a discharge says, too; the same as a
+/// transaction stays as tolerant as it was.
+async fn a_notification_that_its_profiles_do_not_allow_is_refused(server: TestServer) {
+    let at = "Bundle.entry[1].resource";
+    let rows: [Row; 11] = [
+        (
+            "no disposition",
+            |m| drop(m["entry"][1]["resource"].as_object_mut().expect("a stay").remove("hospitalization")),
+            422,
+            at,
+        ),
+        (
+            "no hospital",
+            |m| drop(m["entry"][1]["resource"].as_object_mut().expect("a stay").remove("serviceProvider")),
+            422,
+            at,
+        ),
+        (
+            "no begin",
+            |m| drop(m["entry"][1]["resource"]["period"].as_object_mut().expect("a period").remove("start")),
+            422,
+            "Bundle.entry[1].resource.period.start",
+        ),
+        (
+            "two destinations",
+            |m| {
+                m["entry"][0]["resource"]["destination"] =
+                    json!([{"endpoint": "http://a.example/"}, {"endpoint": "http://b.example/"}]);
+            },
+            422,
+            "Bundle.entry[0].resource.destination",
+        ),
+        (
+            "a participant who is not in it",
+            |m| {
+                m["entry"][1]["resource"]["participant"] =
+                    json!([{"individual": {"reference": "Practitioner/mara-lind"}}])
+            },
+            422,
+            "Bundle.entry[1].resource.participant[0].individual",
+        ),
+        ("no id", |m| drop(m.as_object_mut().expect("a Bundle").remove("id")), 422, "Bundle.id"),
+        (
+            "no id of the header",
+            |m| drop(m["entry"][0]["resource"].as_object_mut().expect("a header").remove("id")),
+            422,
+            "Bundle.entry[0].resource.id",
+        ),
+        ("a total", |m| m["total"] = 5.into(), 0, "Bundle"),
+        ("a search", |m| m["entry"][1]["search"] = json!({"mode": "match"}), 0, "Bundle"),
+        ("a request", |m| m["entry"][1]["request"] = json!({"method": "POST", "url": "Encounter"}), 0, "Bundle"),
+        ("a response", |m| m["entry"][1]["response"] = json!({"status": "200"}), 0, "Bundle"),
+    ];
+    refused(&server, &rows).await;
+    // As a transaction: without disposition, hospital and begin it is taken.
+    let mut message = News::discharge(2).message(&server);
+    for name in ["hospitalization", "serviceProvider"] {
+        message["entry"][1]["resource"].as_object_mut().expect("a stay").remove(name);
+    }
+    message["entry"][1]["resource"]["period"].as_object_mut().expect("a period").remove("start");
+    let kept = entries(&mut message)
+        .iter()
+        .filter(|e| !matches!(e["resource"]["resourceType"].as_str(), Some("MessageHeader" | "Organization")));
+    let asked = |e: &Value| {
+        let mut e = e.clone();
+        e["request"] = json!({"method": "POST", "url": e["resource"]["resourceType"]});
+        e
+    };
+    let all: Vec<Value> = kept.map(asked).collect();
+    server.hospital().post(&bundle("transaction", all)).await.ok();
+}
+
 both_databases!(case_7_a_cancellation_may_come_before_what_it_cancels);
 /// case 7: A cancellation of an unknown discharge is taken: the stay goes on; the discharge that it cancels, coming later, opens nothing, and
 /// one that is newer does.

@@ -42,14 +42,18 @@ impl News {
         if let Some(minutes) = self.ended {
             period["end"] = ago(server, minutes).into();
         }
-        json!({"resourceType": "Bundle", "type": "message", "timestamp": ago(server, self.minutes), "entry": [
+        let mut stay = json!({"resourceType": "Encounter", "id": format!("visit-{n}"), "status": self.status,
+            "identifier": [{"system": "http://lakeside.example/visit", "value": format!("{n}, or so|{n}")}],
+            "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+            "subject": to("patient"), "period": period, "serviceProvider": to("hospital")});
+        if self.ended.is_some() {
+            stay["hospitalization"] = json!({"dischargeDisposition": {"coding": [{"system": "http://www.nubc.org/patient-discharge", "code": "1"}]}});
+        }
+        json!({"resourceType": "Bundle", "id": format!("{}-{n}", self.id), "type": "message", "timestamp": ago(server, self.minutes), "entry": [
             entry("header", json!({"resourceType": "MessageHeader", "id": format!("{}-{n}", self.id),
                 "eventCoding": {"system": self.event.0, "code": self.event.1},
                 "source": {"endpoint": "http://lakeside.example/adt"}, "sender": to("hospital"), "focus": [to("stay")]})),
-            entry("stay", json!({"resourceType": "Encounter", "id": format!("visit-{n}"), "status": self.status,
-                "identifier": [{"system": "http://lakeside.example/visit", "value": format!("{n}, or so|{n}")}],
-                "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
-                "subject": to("patient"), "period": period, "serviceProvider": to("hospital")})),
+            entry("stay", stay),
             entry("patient", json!({"resourceType": "Patient", "birthDate": "1950-02-03",
                 "identifier": [{"system": "http://lakeside.example/mrn", "value": format!("m{n}")}]})),
             entry("hospital", json!({"resourceType": "Organization", "name": "Lakeside, as it calls itself",

@@ -107,19 +107,21 @@ impl News {
             (Event::Medicines, Some(first)) => json!({"reference": first["fullUrl"]}),
             _ => to(format!("e-{key}")),
         };
+        let mut encounter = json!({"resourceType": "Encounter", "status": status, "period": period,
+                    "identifier": [{"system": own("visit"), "value": format!("{key}/{stay}")}],
+                    "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+                    "subject": to(format!("p-{key}")), "serviceProvider": to("o".into())});
+        if ends {
+            let home = json!({"coding": [{"system": "http://www.nubc.org/patient-discharge", "code": "1"}]});
+            encounter["hospitalization"] = json!({"dischargeDisposition": home});
+        }
         let mut entries = vec![
             entry(
                 format!("h-{key}"),
                 json!({"resourceType": "MessageHeader", "id": self.id, "eventCoding": {"system": coding.0, "code": coding.1},
                     "source": {"endpoint": own("adt")}, "focus": [focus]}),
             ),
-            entry(
-                format!("e-{key}"),
-                json!({"resourceType": "Encounter", "status": status, "period": period,
-                    "identifier": [{"system": own("visit"), "value": format!("{key}/{stay}")}],
-                    "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
-                    "subject": to(format!("p-{key}")), "serviceProvider": to("o".into())}),
-            ),
+            entry(format!("e-{key}"), encounter),
             entry(
                 format!("p-{key}"),
                 json!({"resourceType": "Patient", "birthDate": "1950-02-03",
@@ -132,7 +134,7 @@ impl News {
             ),
         ];
         entries.extend(medicines);
-        json!({"resourceType": "Bundle", "type": "message", "timestamp": self.at.to_string(), "entry": entries})
+        json!({"resourceType": "Bundle", "id": self.id, "type": "message", "timestamp": self.at.to_string(), "entry": entries})
     }
 
     /// A medication message is about medicines: one without any is none.
