@@ -247,7 +247,9 @@ fn the_programmes_own_profiles_have_good_and_bad_samples() {
     review["code"] = code("task-code", "review-dtp");
     review["focus"] = json!({"reference": "DetectedIssue/1"});
     let problem = json!({"resourceType": "DetectedIssue", "status": "preliminary", "patient": {"reference": "Patient/1"},
-        "code": code("dtp-category", "adherence"), "author": {"reference": "Practitioner/1"}});
+        "code": code("dtp-category", "adherence"), "author": {"reference": "Practitioner/1"}, "severity": "low",
+        "identifiedDateTime": "2026-01-02T03:04:05Z", "implicated": [{"reference": "MedicationRequest/1"}],
+        "evidence": [{"detail": [{"reference": "List/1"}]}], "detail": "Forgets the evening dose."});
     let mut decided = problem.clone();
     decided["status"] = "final".into();
     decided["extension"] = json!([{"url": own("resolution"), "valueCodeableConcept": code("resolution", "resolved")}]);
@@ -281,6 +283,11 @@ fn the_programmes_own_profiles_have_good_and_bad_samples() {
             &problem,
             vec![
                 ("/status", json!("final"), "DetectedIssue.status"),
+                ("/severity", Value::Null, "DetectedIssue.severity"),
+                ("/identifiedDateTime", Value::Null, "DetectedIssue.identified"),
+                ("/implicated", Value::Null, "DetectedIssue.implicated"),
+                ("/evidence", Value::Null, "DetectedIssue.evidence"),
+                ("/detail", Value::Null, "DetectedIssue.detail"),
                 ("/mitigation", json!([{"action": {"text": "stopped"}}]), "DetectedIssue.mitigation[0]"),
                 ("/extension", decided["extension"].clone(), "DetectedIssue.extension[0]"),
             ],
@@ -317,6 +324,7 @@ fn the_programmes_own_profiles_have_good_and_bad_samples() {
         for (pointer, value, at) in changes {
             let mut bad = good.clone();
             match bad.pointer_mut(pointer) {
+                Some(_) if value.is_null() => drop(bad.as_object_mut().unwrap().remove(&pointer[1..])),
                 Some(slot) => *slot = value,
                 None => bad[pointer.trim_start_matches('/')] = value,
             }

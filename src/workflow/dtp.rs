@@ -2,6 +2,7 @@
 //!
 //! For: the guard of every DetectedIssue. Not for: its review Task (`react/dtp.rs`).
 //! R4 has no status `mitigated`: what is solved is `final` with mitigation and the extension `resolution`.
+//! R4 asks for a status alone; a report that a pharmacist can work with says more, whoever makes it and by whatever door ([`WHOLE`]).
 //! Source: <https://hl7.org/fhir/R4/detectedissue.html>; own rules in `profiles/policy/README.md`.
 
 use super::Programme;
@@ -32,8 +33,9 @@ const STEPS: [(&str, &str); 12] = [
 /// What may change of a decided problem: it says nothing of the problem.
 const AROUND: [&str; 4] = ["id", "meta", "language", "text"];
 
-/// Mitigations that say a prescriber was asked.
-const PRESCRIBER: [&str; 2] = ["5", "6"];
+/// Mitigations that say a prescriber was asked, and that the prescriber declined.
+const PRESCRIBER: [&str; 2] = ["5", DECLINED];
+const DECLINED: &str = "6";
 
 /// Whether a mitigation says that a prescriber was asked.
 #[must_use]
@@ -64,7 +66,10 @@ pub fn judge(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &Js
         Some(before) => change(ctx, before, after, findings),
     }
     if is_open(after) {
-        report(after, findings);
+        undecided(after, findings);
+    }
+    if is_open(after) || before.is_none() {
+        report(before, after, findings);
     }
     let newly = before.is_none_or(|b| b["status"] != after["status"] || b["mitigation"] != after["mitigation"]);
     if is_decided(after) && newly {
@@ -73,8 +78,8 @@ pub fn judge(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &Js
     mitigations(ctx, before, after, findings);
 }
 
-/// What a report needs.
-fn report(after: &Json, findings: &mut Findings) {
+/// What a report needs. A problem of before that lacks something goes on without it; what it says, it keeps saying.
+fn report(before: Option<&Json>, after: &Json, findings: &mut Findings) {
     if after["patient"]["reference"].text().is_empty() {
         findings.refuse("DetectedIssue.patient", "a drug therapy problem needs its patient");
     }
@@ -82,15 +87,70 @@ fn report(after: &Json, findings: &mut Findings) {
         findings
             .refuse("DetectedIssue.code", "a drug therapy problem needs a code or a text: what kind of problem it is");
     }
-    if after["implicated"].items().is_empty() && after["detail"].text().is_empty() {
-        findings.refuse("DetectedIssue.detail", "say what is wrong: name the medicines in implicated, or write detail");
+    for (element, says, text) in WHOLE {
+        if !says(after) && before.is_none_or(says) {
+            findings.refuse(format!("DetectedIssue.{element}"), text);
+        }
     }
+}
+
+/// An element, whether a problem says it, and what to do where it does not.
+type Part = (&'static str, fn(&Json) -> bool, &'static str);
+
+/// What every report says beside patient, code and author.
+const WHOLE: [Part; 5] = [
+    ("severity", |i| !i["severity"].text().is_empty(), "say how bad it is: severity high, moderate or low"),
+    (
+        "identified",
+        |i| !i["identifiedDateTime"].text().is_empty() || !i["identifiedPeriod"]["start"].text().is_empty(),
+        "say when it was found: identifiedDateTime, or identifiedPeriod with its start",
+    ),
+    (
+        "implicated",
+        names_its_medicine,
+        "name in implicated at least one order, statement, dispense or administration of the medicine; where one is missing \
+         (dtp-category 'needs-additional'), the Condition that needs it",
+    ),
+    (
+        "evidence",
+        |i| i["evidence"].items().iter().flat_map(|e| e["detail"].items()).any(|d| d.get("reference").is_some()),
+        "name in evidence.detail what shows it: the answers, a list, a finding, the call",
+    ),
+    (
+        "detail",
+        |i| i["detail"].text().trim().chars().count() >= LEAST_DETAIL,
+        "write in detail what is wrong, in ten characters or more: condition, medicine, and how they hang together",
+    ),
+];
+
+/// Characters of the shortest detail that says something.
+const LEAST_DETAIL: usize = 10;
+
+/// What a problem can be about.
+const MEDICINES: [&str; 4] =
+    ["MedicationAdministration", "MedicationDispense", "MedicationRequest", "MedicationStatement"];
+
+fn names_its_medicine(issue: &Json) -> bool {
+    let is_missing = element::codings(&issue["code"])
+        .iter()
+        .any(|(s, c)| *s == element::system("dtp-category") && *c == "needs-additional");
+    let fits = |to: &str| {
+        let names = |rtype: &str| to.starts_with(&format!("{rtype}/")) || to.contains(&format!("/{rtype}/"));
+        MEDICINES.iter().any(|rtype| names(rtype)) || (is_missing && names("Condition"))
+    };
+    issue["implicated"].items().iter().any(|r| fits(r["reference"].text()))
+}
+
+/// What only a decision brings.
+fn undecided(after: &Json, findings: &mut Findings) {
     if !after["mitigation"].items().is_empty() {
         let text = "a problem that waits for its review has no mitigation; a pharmacist writes it with status final";
         findings.refuse("DetectedIssue.mitigation", text);
     }
-    if extension(after, "resolution").is_some() {
-        findings.refuse("DetectedIssue.extension", "a problem that waits for its review has no resolution");
+    for name in ["resolution", "acceptance"] {
+        if extension(after, name).is_some() {
+            findings.refuse("DetectedIssue.extension", format!("a problem that waits for its review has no {name}"));
+        }
     }
 }
 
@@ -196,7 +256,31 @@ fn decision(programme: &Programme, after: &Json, findings: &mut Findings) {
         let text = format!("resolution '{code}' needs at least one mitigation: what was done");
         findings.refuse("DetectedIssue.mitigation", text);
     }
+    accepted(programme, after, findings);
     shown(programme, after, findings);
+}
+
+/// What a prescriber said is a code, of a prescriber who was asked, and agrees with what was done.
+fn accepted(programme: &Programme, after: &Json, findings: &mut Findings) {
+    let at = "DetectedIssue.extension";
+    let Some(said) = extension(after, "acceptance").map(|e| &e["valueCodeableConcept"]) else { return };
+    let code = own_code(said, "acceptance").unwrap_or_default();
+    let Some(concept) = programme.concept("acceptance", code) else {
+        let known = programme.code_list("acceptance");
+        findings.refuse(at, format!("the extension acceptance has one of these codes: {known}"));
+        return;
+    };
+    let mitigations = after["mitigation"].items();
+    if !mitigations.iter().any(asks_prescriber) {
+        let text = "acceptance is what a prescriber said: a mitigation says that one was asked (5 or 6)";
+        findings.refuse(at, text);
+    }
+    let declined = |m: &&Json| element::codings(&m["action"]).iter().any(|(s, c)| *s == ACT_CODE && *c == DECLINED);
+    let changes = concept.properties.get("changes").is_some_and(|v| v == "true");
+    if changes && mitigations.iter().rfind(|m| asks_prescriber(m)).iter().any(declined) {
+        let text = format!("acceptance '{code}' contradicts the mitigation that the prescriber declined (6)");
+        findings.refuse(at, text);
+    }
 }
 
 /// What was done is shown: each mitigation of `mitigation-evidence` has a resource of one of its types in `evidence.detail`.

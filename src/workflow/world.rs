@@ -378,6 +378,7 @@ pub fn problem() -> Value {
         "code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "DUPTHPGEN"}]},
         "patient": {"reference": "Patient/p"}, "identifiedDateTime": "2026-11-25T20:55:00Z",
         "author": {"reference": "Practitioner/mara"}, "implicated": [{"reference": "MedicationRequest/m"}],
+        "evidence": [{"detail": [{"reference": "MedicationStatement/home"}]}],
         "detail": "Two kinds of metoprolol are taken together.",
     })
 }

@@ -1,5 +1,6 @@
 use crate::error::{Error, Result};
 use crate::fhir::Json;
+use crate::workflow::records::Records;
 use crate::workflow::world::*;
 use serde_json::{Value, json};
 
@@ -53,7 +54,29 @@ fn who_reports_what_as_a_table() {
         ("mara", json!({"author": null}), 422, "DetectedIssue.author"),
         ("mara", json!({"patient": null}), 422, "DetectedIssue.patient"),
         ("mara", json!({"code": null}), 422, "DetectedIssue.code"),
-        ("mara", json!({"detail": null, "implicated": null}), 422, "DetectedIssue.detail"),
+        ("mara", json!({"detail": null}), 422, "DetectedIssue.detail"),
+        ("mara", json!({"detail": "  twice.  "}), 422, "DetectedIssue.detail"),
+        ("mara", json!({"severity": null}), 422, "DetectedIssue.severity"),
+        ("mara", json!({"identifiedDateTime": null}), 422, "DetectedIssue.identified"),
+        (
+            "mara",
+            json!({"identifiedDateTime": null, "identifiedPeriod": {"end": "2026-11-25"}}),
+            422,
+            "DetectedIssue.identified",
+        ),
+        ("mara", json!({"identifiedDateTime": null, "identifiedPeriod": {"start": "2026-11-25T20:55:00Z"}}), 200, ""),
+        ("mara", json!({"implicated": null}), 422, "DetectedIssue.implicated"),
+        ("mara", json!({"implicated": [{"reference": "Condition/c"}]}), 422, "DetectedIssue.implicated"),
+        (
+            "mara",
+            json!({"implicated": [{"reference": "Condition/c"}], "code": {"coding": [
+                {"system": "http://baton.example/fhir/CodeSystem/dtp-category", "code": "needs-additional"}]}}),
+            200,
+            "",
+        ),
+        ("mara", json!({"evidence": null}), 422, "DetectedIssue.evidence"),
+        ("mara", json!({"evidence": [{"code": [{"text": "seen"}]}]}), 422, "DetectedIssue.evidence"),
+        ("super", json!({"severity": null}), 422, "DetectedIssue.severity"),
         ("mara", json!({"identifiedDateTime": "2026-11-26T00:00:00Z"}), 422, "DetectedIssue.identifiedDateTime"),
         (
             "mara",
@@ -89,16 +112,31 @@ fn who_reports_what_as_a_table() {
     }
 }
 
+/// A problem of before the rule that says no severity: it goes on, and what it does say it keeps.
+#[test]
+fn a_problem_of_before_goes_on_without_what_it_never_said() {
+    let (mut world, _) = World::with_call();
+    let old = with(&problem(), json!({"severity": null, "evidence": null}));
+    let org = world.memory.keys().org("elm");
+    world.memory.client(old.into(), org);
+    let at = target("DetectedIssue/d");
+    let lost = world.change("mara", &at, |d| drop(d.remove("detail")));
+    assert_eq!(verdict(&lost), 422);
+    world.change("mara", &at, |d| d.set("detail", "More exactly: both in the morning.")).unwrap();
+    assert_eq!(review(&world)["priority"].text(), "urgent", "as a moderate one");
+    world.change("mara", &at, |d| d.set("severity", "high")).unwrap();
+    let lost = world.change("jonas", &at, |d| drop(d.remove("severity")));
+    assert_eq!(verdict(&lost), 422);
+}
+
 #[test]
 fn every_problem_opens_one_review_due_by_its_severity() {
     for (severity, priority, due) in [
         ("high", "asap", "2026-11-27T04:59:00Z"),
         ("moderate", "urgent", "2026-11-28T21:00:00Z"),
         ("low", "routine", "2026-12-03T04:59:00Z"),
-        ("", "urgent", "2026-11-28T21:00:00Z"),
     ] {
         let (mut world, _) = World::with_call();
-        let severity = if severity.is_empty() { Value::Null } else { severity.into() };
         world.write("mara", vec![with(&problem(), json!({"severity": severity}))]).unwrap();
         let review = review(&world);
         assert_eq!(review["restriction"]["period"]["end"].text(), due, "{severity}");

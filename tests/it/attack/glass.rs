@@ -102,10 +102,10 @@ async fn who_breaks_the_glass_sees_more_of_one_patient_for_a_time(mut settings: 
     let report = doctor.read(&format!("Encounter/{stay}/$handoff-report")).await.ok().body.to_string();
     assert!(report.contains(&medicine), "{report}");
     // A labelled problem: seen, and not changed.
-    let issue = json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "high", "detail": "d",
+    let issue = json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "high", "detail": "taken twice a day",
         "patient": {"reference": patient}, "identifiedDateTime": "2026-03-06T15:00:00Z",
         "code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "DUPTHPGEN"}]},
-        "author": {"reference": "Practitioner/jonas-adler"}, "implicated": [{"reference": medicine}]});
+        "author": {"reference": "Practitioner/jonas-adler"}, "implicated": [{"reference": medicine}], "evidence": [{"detail": [{"reference": medicine}]}]});
     jonas.create(&issue).await.is(422);
     mara.read(&medicine).await.is(404);
     server.user("consultant").read(&medicine).await.is(404);

@@ -244,9 +244,9 @@ async fn comes_later(server: &TestServer, hospital: &Client, (patient, list, sta
     let before = mara.read(&format!("List/{list}")).await.ok().body;
     assert!(before.to_string().contains(later), "{before}");
     let issue = json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "high",
-        "patient": {"reference": format!("Patient/{patient}")}, "identifiedDateTime": "2026-03-06T15:00:00Z", "detail": "d",
+        "patient": {"reference": format!("Patient/{patient}")}, "identifiedDateTime": "2026-03-06T15:00:00Z", "detail": "taken twice a day",
         "code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "DUPTHPGEN"}]},
-        "author": {"reference": "Practitioner/jonas-adler"}, "implicated": [{"reference": later}]});
+        "author": {"reference": "Practitioner/jonas-adler"}, "implicated": [{"reference": later}], "evidence": [{"detail": [{"reference": later}]}]});
     let issue = jonas.create(&issue).await.is(201).reference();
     let review = jonas.search(&format!("Task?focus={issue}")).await.remove(0);
     mara.read(&issue).await.is(200);

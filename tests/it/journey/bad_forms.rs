@@ -86,9 +86,10 @@ async fn case_16_an_earlier_version_is_no_way_back(server: TestServer) {
     let done = json!([{"op": "replace", "path": "/status", "value": "completed"},
         {"op": "add", "path": "/output", "value": [{"type": {"text": "note"}, "valueString": "reached"}]}]);
     server.technician().patch(&reference(&call), &done).await.ok();
-    let issue = json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "moderate",
+    let mut issue = json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "moderate",
         "code": {"text": "twice"}, "patient": {"reference": format!("Patient/{patient}")}, "detail": "taken twice",
         "author": {"reference": "Practitioner/mara-lind"}, "identifiedDateTime": server.now().strftime("%FT%TZ").to_string()});
+    super::about_an_order(&server, &patient, &mut issue).await;
     let issue = server.technician().create(&issue).await.ok().reference();
     let no_action =
         json!({"resourceType": "Parameters", "parameter": [{"name": "resolution", "valueCode": "no-action"}]});

@@ -1,7 +1,7 @@
 //! The bad cases around lists, calls and drug therapy problems, by every door that leads to them. One test a case.
 
 use super::doors::{bundle, in_a_batch, refused_at_every_door};
-use super::{TASK_CODE, discharge};
+use super::{TASK_CODE, about_an_order, discharge};
 use crate::harness::client::reference;
 use crate::harness::{Answer, Client, TestServer};
 use serde_json::{Value, json};
@@ -55,17 +55,19 @@ fn with(resource: &Value, change: &Value) -> Value {
     out
 }
 
-fn report(server: &TestServer, patient: &str) -> Value {
-    json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "moderate",
+async fn report(server: &TestServer, patient: &str) -> Value {
+    let mut issue = json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "moderate",
         "code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "DUPTHPGEN"}]},
         "patient": {"reference": format!("Patient/{patient}")}, "author": {"reference": "Practitioner/mara-lind"},
-        "identifiedDateTime": server.now().strftime("%FT%TZ").to_string(), "detail": "two kinds of metoprolol"})
+        "identifiedDateTime": server.now().strftime("%FT%TZ").to_string(), "detail": "two kinds of metoprolol"});
+    about_an_order(server, patient, &mut issue).await;
+    issue
 }
 
 /// A problem whose review Jonas has in progress.
 async fn reviewed(server: &TestServer) -> (String, Value) {
     let (patient, _) = claimed(server).await;
-    let path = server.technician().create(&report(server, &patient)).await.ok().reference();
+    let path = server.technician().create(&report(server, &patient).await).await.ok().reference();
     let pharmacist = server.pharmacist();
     let review = pharmacist.search(&format!("Task?code={TASK_CODE}|review-dtp&focus={path}")).await.remove(0);
     let version = review["meta"]["versionId"].as_str();
@@ -215,7 +217,7 @@ async fn case_19_a_technician_does_not_do_a_pharmacists_work(server: TestServer)
     technician.operation(&path, &params, None).await.refuses(403, "forbidden", "");
     assert_eq!(server.read(&reference(&issue)).await, issue, "nothing of it was stored");
     // Not in somebody else's name, not by asking the prescriber, not by billing.
-    let forged = with(&report(&server, &patient), &json!({"author": {"reference": "Practitioner/jonas-adler"}}));
+    let forged = with(&report(&server, &patient).await, &json!({"author": {"reference": "Practitioner/jonas-adler"}}));
     creates_are_refused(&technician, &forged, 403, "dtp-author").await;
     let subject = json!({"reference": format!("Patient/{patient}")});
     let asks = json!({"resourceType": "CommunicationRequest", "status": "active", "subject": subject, "about": [{"reference": reference(&issue)}]});
@@ -247,9 +249,17 @@ both_databases!(case_21_what_a_problem_and_its_decision_must_not_be);
 async fn case_21_what_a_problem_and_its_decision_must_not_be(server: TestServer) {
     let (patient, issue) = reviewed(&server).await;
     let technician = server.technician();
-    let fine = report(&server, &patient);
+    let fine = report(&server, &patient).await;
     creates_are_refused(&technician, &with(&fine, &json!({"status": "mitigated"})), 400, "status").await;
     creates_are_refused(&technician, &with(&fine, &json!({"patient": null})), 422, "patient").await;
+    for name in ["severity", "identifiedDateTime", "implicated", "evidence", "detail"] {
+        let element = name.trim_end_matches("DateTime");
+        let says = format!("DetectedIssue.{element}");
+        creates_are_refused(&technician, &with(&fine, &json!({(name): null})), 422, &says).await;
+        if !matches!(name, "severity" | "identifiedDateTime") {
+            refused_at_every_door(&technician, &issue, &json!({(name): null}), 422, &says).await;
+        }
+    }
     creates_are_refused(
         &technician,
         &with(&fine, &json!({"mitigation": mitigation("1", "2026-01-01")})),

@@ -98,7 +98,8 @@ async fn what_was_shared_is_out_of_sight_when_its_time_is_over(server: TestServe
     pharmacy.operation(&format!("{t}/$release"), &Value::Null, None).await.is(404);
     let problem = json!({"resourceType": "DetectedIssue", "status": "preliminary", "patient": {"reference": format!("Patient/{p}")},
         "code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "DUPTHPGEN"}]}, "identifiedDateTime": "2026-03-06",
-        "implicated": [{"reference": m}], "author": {"reference": "Practitioner/mara-lind"}});
+        "implicated": [{"reference": m}], "severity": "high", "evidence": [{"detail": [{"reference": m}]}], "detail": "taken twice a day",
+        "author": {"reference": "Practitioner/mara-lind"}});
     server.technician().create(&problem).await.refuses(422, "not-found", "");
     // The hospital still has it all.
     server.other_hospital().read(&format!("Patient/{p}")).await.ok();

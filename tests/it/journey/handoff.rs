@@ -48,6 +48,7 @@ async fn reported(server: &TestServer) -> Value {
         "identifiedDateTime": server.now().strftime("%FT%TZ").to_string(),
         "author": {"reference": "Practitioner/mara-lind"},
         "implicated": [{"reference": reference(&drugs[0])}],
+        "evidence": [{"detail": [{"reference": reference(&drugs[0])}]}],
         "detail": "Hypertension: two kinds of metoprolol are taken together."
     });
     let answer = technician.create(&issue).await.ok();

@@ -13,7 +13,7 @@ mod expiry;
 mod follow_up;
 mod handoff;
 mod load;
-mod message;
+pub mod message;
 mod order;
 mod patient;
 mod protocol;
@@ -47,3 +47,11 @@ pub fn discharge(name: &str, now: jiff::Timestamp) -> Discharge {
 
 /// The code system of the programme's Tasks.
 pub const TASK_CODE: &str = "http://baton.example/fhir/CodeSystem/task-code";
+
+/// What a report of a problem is about, and what shows it: an order of the patient's.
+pub async fn about_an_order(server: &crate::harness::TestServer, patient: &str, issue: &mut serde_json::Value) {
+    let order = server.everyone().search(&format!("MedicationRequest?patient={patient}&_count=1")).await.remove(0);
+    let order = serde_json::json!([{"reference": crate::harness::client::reference(&order)}]);
+    issue["evidence"] = serde_json::json!([{"detail": order}]);
+    issue["implicated"] = order;
+}

@@ -177,7 +177,8 @@ pub async fn reported(server: &TestServer) -> Value {
     let issue = json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "moderate",
         "code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "DUPTHPGEN"}]},
         "patient": {"reference": format!("Patient/{patient}")}, "author": {"reference": "Practitioner/mara-lind"},
-        "identifiedDateTime": server.now().strftime("%FT%TZ").to_string(), "implicated": [{"reference": reference(&drugs[0])}]});
+        "identifiedDateTime": server.now().strftime("%FT%TZ").to_string(), "implicated": [{"reference": reference(&drugs[0])}],
+        "evidence": [{"detail": [{"reference": reference(&drugs[0])}]}], "detail": "two kinds of metoprolol are taken"});
     let answer = server.technician().create(&issue).await.ok();
     server.read(&answer.reference()).await
 }

@@ -36,9 +36,10 @@ async fn an_episode_tells_its_story_to_those_who_take_part(server: TestServer) {
     pharmacy.operation(&format!("{path}/$claim"), &Value::Null, Some("1")).await.ok();
     let attempt = json!({"resourceType": "Parameters", "parameter": [{"name": "outcome", "valueCode": "reached"}]});
     technician.operation(&format!("{path}/$attempt"), &attempt, None).await.ok();
-    let issue = json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "moderate", "code": {"text": "twice the same"},
+    let mut issue = json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "moderate", "code": {"text": "twice the same"},
         "patient": {"reference": format!("Patient/{patient}")}, "author": {"reference": "Practitioner/mara-lind"},
         "identifiedDateTime": server.now().strftime("%FT%TZ").to_string(), "detail": "two kinds of metoprolol"});
+    super::about_an_order(&server, &patient, &mut issue).await;
     let issue = technician.create(&issue).await.ok().reference();
     let answers = json!({"resourceType": "QuestionnaireResponse", "status": "in-progress", "authored": server.now().strftime("%FT%TZ").to_string(),
         "questionnaire": "http://baton.example/fhir/Questionnaire/first-call|1", "subject": {"reference": format!("Patient/{patient}")}, "author": {"reference": "Practitioner/mara-lind"}});

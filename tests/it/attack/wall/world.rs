@@ -250,7 +250,8 @@ async fn story(server: &TestServer, side: &mut Side) {
     let m = id_of(&reference(&side.technician.search(&format!("MedicationRequest?patient={p}")).await[0]));
     let i = make(&side.technician, json!({"resourceType": "DetectedIssue", "status": "preliminary", "severity": "high", "patient": patient,
         "code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "DUPTHPGEN"}]},
-        "identifiedDateTime": "2026-03-06T15:00:00Z", "implicated": [{"reference": format!("MedicationRequest/{m}")}], "detail": w,
+        "identifiedDateTime": "2026-03-06T15:00:00Z", "implicated": [{"reference": format!("MedicationRequest/{m}")}], "detail": format!("taken twice: {w}"),
+        "evidence": [{"detail": [{"reference": format!("MedicationRequest/{m}")}]}],
         "author": {"reference": format!("Practitioner/{}", side.person)}})).await;
     let q = make(&side.technician, json!({"resourceType": "QuestionnaireResponse", "status": "in-progress", "subject": patient, "item": [{"linkId": "1", "text": w}],
         "questionnaire": "http://walls.example/form"})).await;

@@ -215,7 +215,9 @@ impl Case<'_> {
         let (_, _, which, how, door) = step;
         let subject = json!({"reference": format!("Patient/{}", self.patient)});
         if what == What::Report {
-            let mut issue = json!({"resourceType": "DetectedIssue", "status": "preliminary",
+            let Some(order) = pick(&self.last.orders, which).map(reference) else { return Vec::new() };
+            let order = json!([{"reference": order}]);
+            let mut issue = json!({"resourceType": "DetectedIssue", "status": "preliminary", "implicated": order, "evidence": [{"detail": order}],
                 "severity": (["low", "moderate", "high"][how % 3]), "patient": subject,
                 "code": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "DUPTHPGEN"}]},
                 "author": {"reference": practitioner(who)}, "identifiedDateTime": self.now(), "detail": "taken twice"});
