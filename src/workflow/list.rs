@@ -4,6 +4,8 @@
 //! by line (`reconcile/`).
 //! Source: own rules in `profiles/protocol/README.md`; LOINC document codes; <https://hl7.org/fhir/R4/list.html>.
 
+mod named;
+
 use super::discharge::Stay;
 use super::element::{self, encounter_of, has_code, leads_to, patient_of};
 use super::guard::Findings;
@@ -11,21 +13,13 @@ use super::{Programme, task};
 use crate::clock::Instant;
 use crate::fhir::{Json, Target};
 use jiff::tz::TimeZone;
+use named::Kind;
+pub use named::speaks_of_medicines;
 use std::collections::BTreeMap;
 
-const LOINC: &str = "http://loinc.org";
 const EMPTY: &str = "http://terminology.hl7.org/CodeSystem/list-empty-reason";
 
-/// LOINC codes of lists that hospitals send, and the group their entries belong to.
-const LISTS: [(&str, Group); 5] = [
-    ("42346-7", Group::Home),
-    ("29549-3", Group::Stay),
-    ("104207-6", Group::Stay),
-    ("10183-2", Group::Discharge),
-    ("75311-1", Group::Discharge),
-];
-
-/// LOINC's code of the working list: what the patient takes.
+/// LOINC's code of what the patient takes: the working list, and lists of the hospital that say so.
 pub const WORKING: &str = "10160-0";
 
 /// FHIR's own codes of what changed on a list, and those by which a medicine is not to be taken: cancelled, ceased, suspended.
@@ -119,37 +113,36 @@ pub fn lines(programme: &Programme, stay: &Stay, resources: &[&Json]) -> Lines {
             groups.insert(target, group);
         }
     }
-    // A list names its lines: that outweighs what the resources look like.
-    let grouped = resources.iter().filter(|r| element::type_of(r) == "List");
-    let mut lists: Vec<(Group, Option<Target>, &Json)> =
-        grouped.filter_map(|l| Some((list_group(stay, l, base)?, element::target_of(l), *l))).collect();
-    lists.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-    let all: Vec<&Json> = lists.iter().map(|(.., list)| *list).collect();
-    lists.retain(|(.., list)| !all.iter().any(|other| replaces(other, list, &programme.env.zone)));
     let by_target: BTreeMap<Target, &Json> =
         resources.iter().filter_map(|r| Some((element::target_of(r)?, *r))).collect();
-    for (group, _, list) in lists {
+    // A list names its lines: that outweighs what the resources look like.
+    for named in named::those(stay, &resources, base, &programme.env.zone) {
+        let list = named.list;
         for entry in list["entry"].items() {
             let Some(item) = leads_to(&entry["item"], base) else { continue };
-            let own = by_target.get(&item).map_or(Own::Goes, |r| own(r));
+            let json = by_target.get(&item).copied();
+            let own = json.map_or(Own::Goes, own);
             if own == Own::Void {
                 continue;
             }
             let ends = entry["deleted"].as_bool() == Some(true)
                 || CEASED.iter().any(|code| has_code(&entry["flag"], CHANGES, code));
-            match groups.get_mut(&item) {
+            let stands = groups.get(&item).map(|place| place.group);
+            let put = named.place(stay, json, stands, &programme.env.zone);
+            match (groups.get_mut(&item), put) {
                 // A list of changes takes away what another list has.
-                Some(place) if ends => place.is_ended = true,
-                Some(place) if place.is_ended && place.group == group => {}
-                _ if own == Own::Ended && !ends => {
+                (Some(place), _) if ends => place.is_ended = true,
+                (_, None) => {}
+                (Some(place), Some((group, _))) if place.is_ended && place.group == group => {}
+                (_, Some((group, _))) if own == Own::Ended && !ends => {
                     let why = "a list of the hospital names it, and it says of itself that it is not taken";
                     groups.insert(item, Place { group, is_ended: true, why });
                 }
                 _ if entry["deleted"].as_bool() == Some(true) => {}
-                _ => drop(groups.insert(item, Place { group, is_ended: ends, why: "a list of the hospital names it" })),
+                (_, Some((group, why))) => drop(groups.insert(item, Place { group, is_ended: ends, why })),
             }
         }
-        if group == Group::Discharge && has_code(&list["emptyReason"], EMPTY, "nilknown") {
+        if named.kind == Kind::Of(Group::Discharge) && has_code(&list["emptyReason"], EMPTY, "nilknown") {
             sent = Sent::NoneKnown;
         }
     }
@@ -166,6 +159,12 @@ pub fn lines(programme: &Programme, stay: &Stay, resources: &[&Json]) -> Lines {
         sent = Sent::Some;
     }
     Lines { lines, sent }
+}
+
+/// Whether a resource is a line of a stay by itself.
+#[must_use]
+pub fn is_of_stay(programme: &Programme, stay: &Stay, resource: &Json) -> bool {
+    group_of(programme, stay, resource).is_some()
 }
 
 /// Judges a List by R4's invariants: "no medicines" must never be an empty list by accident.
@@ -190,24 +189,6 @@ fn name(resource: &Json) -> String {
     let concept = &resource["medicationCodeableConcept"];
     let text = concept["text"].as_str().or(concept["coding"][0]["display"].as_str());
     text.or(resource["medicationReference"]["display"].as_str()).unwrap_or_default().to_lowercase()
-}
-
-fn list_group(stay: &Stay, list: &Json, base: &str) -> Option<Group> {
-    if element::is_of_programme(list)
-        || matches!(list["status"].text(), "entered-in-error" | "retired")
-        || encounter_of(list, base).as_ref() != Some(&stay.encounter)
-    {
-        return None;
-    }
-    LISTS.iter().find(|(code, _)| has_code(&list["code"], LOINC, code)).map(|(_, group)| *group)
-}
-
-/// Whether a list takes the place of another: both say all there is, by the same code, and the one is newer by its own date.
-fn replaces(newer: &Json, older: &Json, zone: &TimeZone) -> bool {
-    let is_whole = |list: &Json| list["mode"].text() != "changes";
-    let date = |list: &Json| element::earliest(list["date"].text(), zone);
-    let same = || newer["code"]["coding"] == older["code"]["coding"];
-    is_whole(newer) && is_whole(older) && same() && date(newer).zip(date(older)).is_some_and(|(new, old)| new > old)
 }
 
 /// What a medication resource says of itself, whatever list names it.
@@ -250,6 +231,32 @@ const fn ended(group: Group, why: &'static str) -> Option<Place> {
     Some(Place { group, is_ended: true, why })
 }
 
+/// When a statement was made.
+fn said(statement: &Json, zone: &TimeZone) -> Option<Instant> {
+    let at = |name: &str| element::earliest(statement[name].text(), zone);
+    at("dateAsserted").or_else(|| at("effectiveDateTime"))
+}
+
+/// Whether something was written in a stay, or in the three days after it.
+fn around(stay: &Stay, written: Option<Instant>) -> bool {
+    match (written, stay.start, stay.end) {
+        (Some(at), Some(start), Some(end)) => start <= at && at <= end.plus_seconds(3 * 86_400),
+        _ => false,
+    }
+}
+
+/// Whether a time, a day or a period overlaps a stay. One that goes on has no end yet.
+fn is_during(stay: &Stay, time: &Json, zone: &TimeZone) -> bool {
+    let (from, until) = match time.as_str() {
+        Some(text) => (text, text),
+        None => (time["start"].text(), time["end"].text()),
+    };
+    let begin = element::earliest(from, zone).or_else(|| element::earliest(until, zone));
+    let end = element::latest(until, zone).or_else(|| element::latest(from, zone));
+    let (Some(begin), Some(end), Some(start)) = (begin, end, stay.start) else { return false };
+    start <= end && stay.end.is_none_or(|left| begin <= left)
+}
+
 /// Which list a medication resource belongs to by itself; `None` when it has nothing to do with the stay.
 fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place> {
     let base = programme.env.base.as_str();
@@ -259,10 +266,9 @@ fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place
     let status = resource["status"].text();
     let category = |codes: &[&str]| element::codings(&resource["category"]).iter().any(|(_, c)| codes.contains(c));
     let no_category = element::codings(&resource["category"]).is_empty();
-    let in_time = |written: Option<Instant>| match (written, stay.start, stay.end) {
-        (Some(at), Some(start), Some(end)) => start <= at && at <= end.plus_seconds(3 * 86_400),
-        _ => false,
-    };
+    let in_time = |written: Option<Instant>| around(stay, written);
+    // What names no stay is known by its date; a day counts where a part of it lies in the stay.
+    let during = |names: &[&str]| of_stay.is_none() && names.iter().any(|name| is_during(stay, &resource[*name], zone));
     let before = |written: Option<Instant>| match (written, stay.end) {
         (Some(at), Some(end)) => at <= end,
         _ => true,
@@ -298,7 +304,12 @@ fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place
                 return if of_stay == Some(true) { ended(Group::Home, why) } else { None };
             }
             if category(&["inpatient"]) {
-                return if of_stay == Some(true) { on(Group::Stay, "its category is inpatient") } else { None };
+                let why = "an inpatient order that names no stay, written during this one";
+                return match of_stay {
+                    Some(true) => on(Group::Stay, "its category is inpatient"),
+                    _ if during(&["authoredOn"]) => on(Group::Stay, why),
+                    _ => None,
+                };
             }
             // Without a category, an order of this stay that goes on is a discharge order; others are from home.
             if no_category && of_stay == Some(true) {
@@ -319,7 +330,7 @@ fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place
             if status == "entered-in-error" || of_stay == Some(false) {
                 return None;
             }
-            let said = at("dateAsserted").or_else(|| at("effectiveDateTime"));
+            let said = said(resource, zone);
             if told && !before(said) && !category(&["discharge", "inpatient"]) {
                 let why = "told by the patient or a relative after the discharge";
                 let stops = matches!(status, "not-taken" | "stopped" | "completed");
@@ -336,7 +347,12 @@ fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place
                 return on(Group::Discharge, "its category is discharge");
             }
             if category(&["inpatient"]) {
-                return if of_stay == Some(true) { on(Group::Stay, "its category is inpatient") } else { None };
+                let why = "an inpatient statement that names no stay, dated during this one";
+                return match of_stay {
+                    Some(true) => on(Group::Stay, "its category is inpatient"),
+                    _ if during(&["effectiveDateTime", "effectivePeriod", "dateAsserted"]) => on(Group::Stay, why),
+                    _ => None,
+                };
             }
             // What the patient took until a day before the stay is no medicine of home any more.
             let until = element::latest(resource["effectivePeriod"]["end"].text(), zone);
@@ -344,8 +360,13 @@ fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place
             if before(said) && !is_past { on(Group::Home, "stated before the discharge") } else { None }
         }
         "MedicationAdministration" => {
-            let given = of_stay == Some(true) && !matches!(status, "entered-in-error" | "not-done");
-            if given { on(Group::Stay, "given in the stay") } else { None }
+            let why = "names no stay, and was given during this one";
+            match of_stay {
+                _ if matches!(status, "entered-in-error" | "not-done") => None,
+                Some(true) => on(Group::Stay, "given in the stay"),
+                _ if during(&["effectiveDateTime", "effectivePeriod"]) => on(Group::Stay, why),
+                _ => None,
+            }
         }
         "MedicationDispense" => {
             let after = matches!((at("whenHandedOver"), stay.end), (Some(at), Some(end)) if at >= end);

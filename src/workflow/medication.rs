@@ -1,17 +1,26 @@
 //! What a medication resource needs to say anything about a medicine.
 //!
+//! A pharmacy's people record what patients say that they take, and nothing else: lists and orders are the hospital's.
+//!
 //! For: the guard of MedicationRequest, MedicationStatement, MedicationAdministration, MedicationDispense. Not for: which list
 //! it belongs to (`list.rs`). A dose without a unit is taken, as EHRs send it: it is for reconciliation to call it unclear.
 //! Source: <https://hl7.org/fhir/R4/medicationdispense.html#invs> (mdd-1); own rule.
 
-use super::element;
+use super::element::{self, leads_to_a};
 use super::guard::Findings;
+use crate::access::{Ctx, Role};
 use crate::fhir::Json;
 use jiff::tz::TimeZone;
 
-/// Judges a medication resource.
-pub fn judge(after: &Json, findings: &mut Findings) {
+/// Who records only what patients say.
+const HEAR: [Role; 2] = [Role::Technician, Role::Pharmacist];
+
+/// Judges a medication resource. `base`: where this server is.
+pub fn judge(ctx: &Ctx, base: &str, after: &Json, findings: &mut Findings) {
     let rtype = element::type_of(after);
+    if rtype == "MedicationStatement" && HEAR.contains(&ctx.principal.role) {
+        told(base, after, findings);
+    }
     let concept = &after["medicationCodeableConcept"];
     let says = |c: &Json| c["code"].as_str().is_some() || c["display"].as_str().is_some();
     let is_mute = !concept.is_null()
@@ -30,6 +39,23 @@ pub fn judge(after: &Json, findings: &mut Findings) {
         && handed < prepared
     {
         findings.refuse(format!("{rtype}.whenHandedOver"), "handed over before it was prepared (mdd-1)");
+    }
+}
+
+/// What somebody of a pharmacy states is what the patient or a carer told.
+fn told(base: &str, statement: &Json, findings: &mut Findings) {
+    let source = &statement["informationSource"];
+    if !["Patient", "RelatedPerson"].iter().any(|by| leads_to_a(by, source, base).is_some()) {
+        let text = "a pharmacy records what the patient or a carer says that the patient takes: name the Patient or RelatedPerson who told it \
+                    (rule statement-told)";
+        findings.forbid("MedicationStatement.informationSource", text);
+    }
+    let said = element::codings(&statement["category"]);
+    if let Some((_, code)) = said.iter().find(|(_, code)| matches!(*code, "discharge" | "inpatient")) {
+        let text = format!(
+            "'{code}' is the hospital's to say; of what was told: community or patientspecified (rule statement-told)"
+        );
+        findings.forbid("MedicationStatement.category", text);
     }
 }
 
@@ -60,6 +86,49 @@ mod tests {
             }
             let result = world.write("super", vec![resource]);
             assert_eq!(result.as_ref().map_or_else(|e| e.kind.status(), |()| 200), answer, "{change}: {result:?}");
+        }
+    }
+
+    /// Own workflow 3.0, 3.8: A technician and a pharmacist record what the patient or a carer says is taken, and no list or order of the hospital's.
+    #[test]
+    fn a_pharmacy_states_what_it_was_told() {
+        let told = json!({"resourceType": "MedicationStatement", "id": "x", "status": "active", "subject": {"reference": "Patient/p"},
+            "dateAsserted": "2026-11-25T20:50:00Z", "informationSource": {"reference": "Patient/p"},
+            "medicationCodeableConcept": {"text": "Ibuprofen 400 MG Oral Tablet"}});
+        let category = |code: &str| json!({"category": {"coding": [{"code": code}]}});
+        for (who, change, answer) in [
+            ("mara", json!({}), 200),
+            ("jonas", json!({}), 200),
+            ("mara", category("patientspecified"), 200),
+            ("mara", json!({"informationSource": {"reference": "RelatedPerson/daughter"}}), 200),
+            ("mara", json!({"informationSource": null}), 403),
+            ("jonas", json!({"informationSource": {"reference": "Practitioner/jonas"}}), 403),
+            ("mara", json!({"informationSource": {"reference": "Organization/lakeside"}}), 403),
+            ("mara", category("discharge"), 403),
+            ("jonas", category("inpatient"), 403),
+            ("hospital", json!({"informationSource": null}), 200),
+        ] {
+            let (mut world, _) = World::with_call();
+            let mut resource = told.clone();
+            for (name, value) in change.as_object().unwrap() {
+                resource[name] = value.clone();
+            }
+            if resource["informationSource"].is_null() {
+                resource.as_object_mut().unwrap().remove("informationSource");
+            }
+            let result = world.write(who, vec![resource]);
+            assert_eq!(
+                result.as_ref().map_or_else(|e| e.kind.status(), |()| 200),
+                answer,
+                "{who} {change}: {result:?}"
+            );
+            if let Err(error) = result {
+                assert!(error.to_string().contains("statement-told"), "{error}");
+                continue;
+            }
+            let list = world.memory.all("List").remove(0).clone();
+            let is_told = String::from_utf8(list.to_bytes()).unwrap().contains("told by the patient");
+            assert_eq!(is_told, who != "hospital", "{who}: it is a line of the working list");
         }
     }
 }

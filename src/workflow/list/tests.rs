@@ -36,6 +36,14 @@ fn which_line_a_medicine_is_as_a_table() {
         }
         out
     };
+    let given = |rest: Value| {
+        let mut out = json!({"resourceType": "MedicationAdministration", "id": "a", "status": "completed",
+            "medicationCodeableConcept": {"text": "x"}, "subject": {"reference": "Patient/p"}});
+        for (name, value) in rest.as_object().unwrap() {
+            out[name] = value.clone();
+        }
+        out
+    };
     let (old, within, late) = ("2020-01-01", "2026-11-25T19:00:00Z", "2026-12-20");
     for (resource, group) in [
         (request(Some("discharge"), Some("e"), "active", within), Some("discharge")),
@@ -49,6 +57,10 @@ fn which_line_a_medicine_is_as_a_table() {
         (request(Some("community"), None, "active", late), None),
         (request(Some("inpatient"), Some("e"), "completed", within), Some("stay")),
         (request(Some("inpatient"), Some("other"), "completed", within), None),
+        (request(Some("inpatient"), None, "completed", within), Some("stay")),
+        (request(Some("inpatient"), None, "completed", "2026-11-22"), Some("stay")), // the day of the admission
+        (request(Some("inpatient"), None, "completed", old), None),
+        (request(Some("inpatient"), None, "completed", late), None),
         (request(None, Some("e"), "active", within), Some("discharge")),
         (request(None, Some("e"), "completed", within), None),
         (request(None, None, "active", old), Some("home")),
@@ -72,6 +84,19 @@ fn which_line_a_medicine_is_as_a_table() {
                 "subject": {"reference": "Patient/p"}, "context": {"reference": "Encounter/e"}, "effectiveDateTime": within}),
             Some("stay"),
         ),
+        (given(json!({"effectiveDateTime": within})), Some("stay")),
+        (given(json!({"effectiveDateTime": "2026-11-23"})), Some("stay")),
+        (given(json!({"effectivePeriod": {"start": "2026-11-21", "end": "2026-11-23"}})), Some("stay")),
+        (given(json!({"effectivePeriod": {"start": "2026-11-24"}})), Some("stay")),
+        (given(json!({"effectiveDateTime": old})), None),
+        (given(json!({"effectiveDateTime": late})), None),
+        (given(json!({"effectiveDateTime": within, "status": "not-done"})), None),
+        (given(json!({"effectiveDateTime": within, "context": {"reference": "Encounter/other"}})), None),
+        (
+            dated(json!({"category": {"coding": [{"code": "inpatient"}]}, "effectiveDateTime": "2026-11-23"})),
+            Some("stay"),
+        ),
+        (dated(json!({"category": {"coding": [{"code": "inpatient"}]}, "effectiveDateTime": old})), None),
         (
             json!({"resourceType": "MedicationDispense", "id": "d", "status": "completed", "medicationCodeableConcept": {"text": "x"},
                 "subject": {"reference": "Patient/p"}, "whenHandedOver": "2026-11-26T10:00:00Z"}),
@@ -200,4 +225,135 @@ fn a_list_that_was_withdrawn_or_replaced_says_nothing() {
     assert_eq!(of(&[list("a", json!({"entry": entry("06")}))]), ("home", true), "suspended");
     assert_eq!(of(&[with.clone(), without("2026-11-25T19:00:00Z")]), ("home", false), "the newer list counts");
     assert_eq!(of(&[with, without("2026-11-25T17:00:00Z")]), ("discharge", false), "an older one does not");
+}
+
+/// Own workflow 3.2: A list of what the patient takes (LOINC 10160-0) counts: as home where it was said before the discharge, as told where it
+/// was said after it; what another list, a category or a kind of resource says more exactly stays.
+#[test]
+fn a_list_of_what_is_taken_counts_by_when_it_was_said() {
+    let programme = crate::workflow::Programme::for_tests();
+    let stay = Stay::of(&programme, &encounter().into()).unwrap();
+    let before = "a list of what the patient takes names it, said before the discharge";
+    let after = "a list of what the patient takes names it, said after the discharge";
+    let list = |id: &str, rest: Value| -> Json {
+        let mut out = json!({"resourceType": "List", "id": id, "status": "current", "mode": "snapshot",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "10160-0"}]}, "subject": {"reference": "Patient/p"},
+            "encounter": {"reference": "Encounter/e"},
+            "entry": [{"item": {"reference": "MedicationStatement/home"}}, {"item": {"reference": "MedicationRequest/r"}}]});
+        for (name, value) in rest.as_object().unwrap() {
+            match value {
+                Value::Null => drop(out.as_object_mut().unwrap().remove(name)),
+                value => out[name] = value.clone(),
+            }
+        }
+        out.into()
+    };
+    let stated = |rest: Value| -> Json {
+        let mut out = home_medicine();
+        for (name, value) in rest.as_object().unwrap() {
+            match value {
+                Value::Null => drop(out.as_object_mut().unwrap().remove(name)),
+                value => out[name] = value.clone(),
+            }
+        }
+        out.into()
+    };
+    let old: Json = request(Some("community"), None, "completed", "2020-01-01").into();
+    let of_discharge: Json = request(Some("discharge"), Some("e"), "active", "2026-11-25T19:00:00Z").into();
+    let (admission, call) = ("2026-11-22T10:00:00Z", "2026-11-28T10:00:00Z");
+    for (medicine, lists, is) in [
+        // A statement without a date is as old as the list that names it; one with a date says so itself.
+        (stated(json!({})), vec![list("l", json!({"date": admission}))], Some(("home", false, before))),
+        (stated(json!({})), vec![list("l", json!({"date": call}))], Some(("told", false, after))),
+        (stated(json!({})), vec![list("l", json!({}))], Some(("home", false, before))),
+        (
+            stated(json!({"dateAsserted": call})),
+            vec![list("l", json!({"date": admission}))],
+            Some(("told", false, after)),
+        ),
+        (
+            stated(json!({"dateAsserted": admission})),
+            vec![list("l", json!({"date": call}))],
+            Some(("home", false, before)),
+        ),
+        (stated(json!({"dateAsserted": call})), vec![list("l", json!({}))], Some(("told", false, after))),
+        (stated(json!({"dateAsserted": call})), vec![], None),
+        // An order that would be nobody's line is one.
+        (old.clone(), vec![list("l", json!({"date": admission}))], Some(("home", false, before))),
+        (old.clone(), vec![list("l", json!({"date": call}))], Some(("told", false, after))),
+        // A discharge order that is taken is still the discharge's.
+        (
+            of_discharge.clone(),
+            vec![list("l", json!({"date": call}))],
+            Some(("discharge", false, "its category is discharge")),
+        ),
+        // It names no stay, or another one.
+        (stated(json!({})), vec![list("l", json!({"date": call, "encounter": null}))], Some(("told", false, after))),
+        (
+            stated(json!({"dateAsserted": call})),
+            vec![list("l", json!({"date": call, "encounter": {"reference": "Encounter/other"}}))],
+            None,
+        ),
+        // What ended, ended.
+        (
+            stated(json!({"status": "not-taken"})),
+            vec![list("l", json!({"date": call}))],
+            Some(("told", true, "a list of the hospital names it, and it says of itself that it is not taken")),
+        ),
+        (stated(json!({"status": "entered-in-error"})), vec![list("l", json!({"date": call}))], None),
+        // A newer one replaces an older one, and not what was taken before.
+        (
+            stated(json!({"dateAsserted": call})),
+            vec![list("l", json!({"date": call})), list("m", json!({"date": "2026-11-29T10:00:00Z", "entry": []}))],
+            None,
+        ),
+        (
+            stated(json!({})),
+            vec![list("l", json!({"date": admission})), list("m", json!({"date": call, "entry": []}))],
+            Some(("home", false, before)),
+        ),
+        // A list that says which one it is says it better.
+        (
+            stated(json!({})),
+            vec![
+                list("l", json!({"date": call})),
+                list("m", json!({"code": {"coding": [{"system": "http://loinc.org", "code": "10183-2"}]}})),
+            ],
+            Some(("discharge", false, "a list of the hospital names it")),
+        ),
+    ] {
+        let target = crate::workflow::element::target_of(&medicine).unwrap();
+        for turned in [false, true] {
+            let mut all: Vec<&Json> = lists.iter().chain([&medicine]).collect();
+            if turned {
+                all.reverse();
+            }
+            let found = lines(&programme, &stay, &all);
+            let line = found.lines.iter().find(|e| e.target == target).map(|e| (e.group.code(), e.is_ended, e.why));
+            assert_eq!(line, is, "{medicine:?} {lists:?}");
+        }
+    }
+}
+
+#[test]
+fn a_list_that_names_no_stay_is_known_by_its_date() {
+    let programme = crate::workflow::Programme::for_tests();
+    let stay = Stay::of(&programme, &encounter().into()).unwrap();
+    let home: Json = home_medicine().into();
+    for (date, group) in [
+        (json!("2026-11-25T20:30:00Z"), "discharge"),
+        (json!("2026-11-23"), "discharge"),
+        (json!("2026-12-20"), "home"),
+        (json!("2026-01-01"), "home"),
+        (Value::Null, "home"),
+    ] {
+        let mut list = json!({"resourceType": "List", "id": "l", "status": "current", "mode": "snapshot",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "10183-2"}]}, "subject": {"reference": "Patient/p"},
+            "entry": [{"item": {"reference": "MedicationStatement/home"}}]});
+        if !date.is_null() {
+            list["date"] = date.clone();
+        }
+        let list: Json = list.into();
+        assert_eq!(lines(&programme, &stay, &[&home, &list]).lines[0].group.code(), group, "{date}");
+    }
 }
