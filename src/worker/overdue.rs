@@ -44,6 +44,9 @@ impl Worker {
         for query in [
             format!("Task?code=review-dtp&status=requested,received,accepted,in-progress&due=lt{before}"),
             format!("Task?code=close-episode&status=requested,received,accepted,in-progress&due=lt{before}"),
+            format!(
+                "Task?code=close-episode&status=rejected,failed,cancelled,entered-in-error&business-status=nobody-left&due=lt{before}"
+            ),
             format!("CommunicationRequest?status=active&occurrence=lt{before}"),
         ] {
             for resource in self.all(&ctx, &query).await? {

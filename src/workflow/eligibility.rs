@@ -39,6 +39,8 @@ pub struct Criteria {
     pub transfer_sources: Vec<(String, String)>,
     /// Hours between two stays of one hospital up to which they are one, where the second does not say where the patient came from.
     pub transfer_hours: i64,
+    /// FHIRPath over a new stay: whether it had been planned.
+    planned: Option<Arc<Expression>>,
     /// What else must hold, by the site: risk, conditions, medicines.
     pub needs: Vec<Need>,
 }
@@ -55,26 +57,24 @@ pub struct Need {
 
 impl Need {
     fn read(file: &str, path: &str, rule: &Json, criterion: &str, complaints: &mut Complaints) -> Option<Self> {
-        let part = |name: &str| rule["extension"].items().iter().find(|e| e["url"].text() == name);
-        let expression = part("expression").map_or("", |e| e["valueString"].text());
-        let reason = part("reason").map_or("", |e| e["valueCode"].text()).to_string();
-        match parse(expression) {
-            Ok(expression) => Some(Self { criterion: criterion.into(), reason, expression }),
-            Err(why) => {
-                complaints.add(file, format!("{path}.extension"), why);
-                None
-            }
-        }
+        let part = rule["extension"].items().iter().find(|e| e["url"].text() == "reason");
+        let reason = part.map_or("", |e| e["valueCode"].text()).to_string();
+        let expression = Self::expression(file, path, rule, complaints)?;
+        Some(Self { criterion: criterion.into(), reason, expression })
+    }
+
+    /// The expression of a criterion.
+    fn expression(file: &str, path: &str, rule: &Json, complaints: &mut Complaints) -> Option<Arc<Expression>> {
+        let part = rule["extension"].items().iter().find(|e| e["url"].text() == "expression");
+        parse(part.map_or("", |e| e["valueString"].text()))
+            .map_err(|why| complaints.add(file, format!("{path}.extension"), why))
+            .ok()
     }
 
     /// Whether a case meets it; `None` where what is known does not say.
     #[must_use]
     pub fn is_met(&self, case: &Case<'_>) -> Option<bool> {
-        let one = |found: &[crate::fhir::fhirpath::Value<'_>]| match found {
-            [one] => Ok(one.as_bool()),
-            _ => Ok(None),
-        };
-        evaluate(&self.expression, case, one).unwrap_or(None)
+        says(&self.expression, case)
     }
 
     /// What it asks about and nothing tells.
@@ -105,6 +105,28 @@ impl Need {
     }
 }
 
+/// Yes, no, or nothing.
+fn says(expression: &Expression, case: &Case<'_>) -> Option<bool> {
+    let one = |found: &[crate::fhir::fhirpath::Value<'_>]| match found {
+        [one] => Ok(one.as_bool()),
+        _ => Ok(None),
+    };
+    evaluate(expression, case, one).unwrap_or(None)
+}
+
+impl Criteria {
+    /// Whether a new stay had been planned, as a code of `readmission-class`: where it does not tell it is not guessed.
+    #[must_use]
+    pub fn readmission_class(&self, stay: &Json, patient: Option<&Json>) -> &'static str {
+        let case = Case { encounter: Some(stay), patient, ..Case::default() };
+        match self.planned.as_ref().and_then(|planned| says(planned, &case)) {
+            Some(true) => "planned",
+            Some(false) => "unplanned",
+            None => "not-told",
+        }
+    }
+}
+
 /// How many medicines of the discharge are of a high-risk class (`profiles/screening/classes.json`).
 #[must_use]
 pub fn high_risk(programme: &Programme, lines: &Lines, resources: &[Json]) -> i64 {
@@ -126,6 +148,10 @@ pub fn read(file: &str, group: &Json, is_code: &dyn Fn(&str, &str) -> bool, comp
         let path = format!("Group.characteristic[{n}]");
         let code = element::own_code(&characteristic["code"], "eligibility").unwrap_or_default();
         if let Some(rule) = element::extension(characteristic, "criterion") {
+            if code == "planned-stay" {
+                criteria.planned = Need::expression(file, &path, rule, complaints);
+                continue;
+            }
             if let Some(need) = Need::read(file, &path, rule, code, complaints) {
                 for (system, code) in [("eligibility", &need.criterion), ("not-eligible-reason", &need.reason)] {
                     if !is_code(system, code) {

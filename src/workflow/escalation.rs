@@ -11,12 +11,6 @@ use super::{Programme, task};
 use crate::clock::Instant;
 use crate::fhir::Json;
 
-/// Seconds between two steps of a follow-up that nobody closes.
-const CLOSE_SECONDS: i64 = 7 * 86_400;
-
-/// Steps after which a follow-up that nobody closes ends by itself.
-pub const CLOSES_AFTER: usize = 2;
-
 /// How often one thing is escalated.
 pub const MOST: usize = 8;
 
@@ -46,11 +40,20 @@ pub fn closes(task: &Json) -> bool {
     element::own_code(&task["code"], "task-code") == Some("close-episode")
 }
 
+/// Whether the Task that closes an episode has ended without closing it, and nobody else is there who could.
+#[must_use]
+pub fn nobody_closes(task: &Json) -> bool {
+    closes(task)
+        && task::is_final(task)
+        && task["status"].text() != "completed"
+        && element::own_code(&task["businessStatus"], "business-status") == Some("nobody-left")
+}
+
 /// When a resource is to be escalated next; `None` where nothing waits, or nobody is left to tell.
 ///
 /// A review: at its due time, and then each time after as long as a review of its urgency may take. A question to a
 /// prescriber: at the end of its occurrence; the question that then takes its place is given as long. The close of a follow-up: at
-/// its due time, then week by week until it ends by itself.
+/// its due time, then as often as `choice` says until it ends by itself; where nobody is left who could close it, at its due time.
 #[must_use]
 pub fn due_at(programme: &Programme, resource: &Json) -> Option<Instant> {
     let steps = taken(resource);
@@ -60,9 +63,13 @@ pub fn due_at(programme: &Programme, resource: &Json) -> Option<Instant> {
         "Task" => {
             let waits =
                 task::is_handoff(resource) && !task::is_final(resource) && resource["status"].text() != "on-hold";
+            if nobody_closes(resource) {
+                return element::latest(resource["restriction"]["period"]["end"].text(), zone);
+            }
             if waits && closes(resource) {
                 let due = element::latest(resource["restriction"]["period"]["end"].text(), zone)?;
-                return Some(steps.last().map_or(due, |last| last.plus_seconds(CLOSE_SECONDS)));
+                let again = |last: &Instant| programme.choice.reminded_at(&programme.calendar, *last);
+                return Some(steps.last().map_or(due, again));
             }
             leads_to_a("DetectedIssue", &resource["focus"], base).filter(|_| waits && steps.len() < MOST)?;
             let due = element::latest(resource["restriction"]["period"]["end"].text(), zone)?;

@@ -42,6 +42,9 @@ pub const PRIORITIES: [&str; 4] = ["routine", "urgent", "asap", "stat"];
 /// Least severe first.
 pub const SEVERITIES: [&str; 3] = ["low", "moderate", "high"];
 
+/// What a rule's `element` names and is an extension.
+const EXTENSIONS: [&str; 3] = ["resolution", "acceptance", "urgency"];
+
 impl Policy {
     /// Reads the CodeSystem.
     pub fn read(file: &str, codes: &Json, complaints: &mut Complaints) -> Self {
@@ -96,7 +99,7 @@ impl Policy {
         let broken = here.filter(|r| r.meets(before, after) && !r.roles.contains(&role));
         let issue = |r: &Rule| {
             let at = match (&r.element, r.to.is_empty()) {
-                (Some(element), _) if element == "resolution" || element == "urgency" => format!("{rtype}.extension"),
+                (Some(element), _) if EXTENSIONS.contains(&element.as_str()) => format!("{rtype}.extension"),
                 (Some(element), _) => format!("{rtype}.{element}"),
                 (None, false) => format!("{rtype}.status"),
                 (None, true) => rtype.to_string(),
@@ -144,8 +147,8 @@ impl Rule {
 
     fn changes(&self, element: &str, before: Option<&Json>, after: Option<&Json>) -> bool {
         let Some(after) = after else { return true };
-        if element == "resolution" {
-            let of = |r: &Json| super::element::extension(r, "resolution").cloned();
+        if matches!(element, "resolution" | "acceptance") {
+            let of = |r: &Json| super::element::extension(r, element).cloned();
             return before.and_then(of) != of(after);
         }
         if element == "urgency" {

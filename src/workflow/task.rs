@@ -263,6 +263,9 @@ pub fn stamp(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &mu
     if is_handoff(after) && before.is_some() {
         lease(ctx, programme, before, after);
     }
+    if let Some(before) = before {
+        explained(ctx, before, after);
+    }
     if was != is {
         let mut period = after.get("executionPeriod").cloned().unwrap_or_else(Json::object);
         match is.as_str() {
@@ -286,6 +289,20 @@ pub fn stamp(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &mu
         }
     }
     after.set("lastModified", now);
+}
+
+/// Who makes a Task more or less urgent and says nothing about it is named as the reason.
+fn explained(ctx: &Ctx, before: &Json, after: &mut Json) {
+    let (was, is) = (before["priority"].text(), after["priority"].text().to_string());
+    if was == is || is.is_empty() || after["note"] != before["note"] {
+        return;
+    }
+    let principal = &ctx.principal;
+    let who = principal.practitioner.clone().or_else(|| principal.organization());
+    let who = who.unwrap_or_else(|| principal.role.as_str().to_string());
+    let was = if was.is_empty() { "none" } else { was };
+    let why = format!("Priority {is} in place of {was}: set by {who} on {}.", ctx.now.to_seconds_text());
+    super::build::explain(after, &why);
 }
 
 /// A claim holds until its work begins, and an offer to one pharmacy until it answers, and neither for ever: the extension

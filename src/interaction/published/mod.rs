@@ -1,5 +1,5 @@
 //! What the server publishes about itself under its own FHIR base, besides `metadata`: its compartments, operations and
-//! search parameters, and the code systems, value sets, maps, protocols, activities and forms of the programme.
+//! search parameters, and the code systems, value sets, maps, profiles, extensions, protocols, activities and forms of the programme.
 //!
 //! They are read and searched like any resource and are not stored; one stored under the same id takes their place. In a
 //! search of their type they come after the stored ones, by URL.
@@ -34,8 +34,9 @@ const CURSOR: &str = "published-";
 fn all<'a>(house: &House, active: &'a Active) -> &'a [Published] {
     active.published.get_or_make(house.number, &|| {
         let terms = house.programme.terms().iter().map(|t| Json::clone(t));
-        let mut list: Vec<Json> =
-            compartment::all().chain(operation::all()).chain(active.own.iter().cloned()).chain(terms).collect();
+        let structures = house.programme.structures().map(Json::clone);
+        let own = compartment::all().chain(operation::all()).chain(active.own.iter().cloned());
+        let mut list: Vec<Json> = own.chain(terms).chain(structures).collect();
         // Of several versions the one in force: an id stands once.
         for artifact in house.programme.artifacts() {
             let is_same = |j: &&Json| j["resourceType"] == artifact["resourceType"] && j["id"] == artifact["id"];

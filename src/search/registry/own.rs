@@ -10,14 +10,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// (file, text).
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 11] = [
+    ("communication-attempt-outcome.json", include_str!("../../../profiles/search/communication-attempt-outcome.json")),
     ("consent-provision-period.json", include_str!("../../../profiles/search/consent-provision-period.json")),
+    ("detectedissue-episode.json", include_str!("../../../profiles/search/detectedissue-episode.json")),
+    (
+        "detectedissue-mitigation-action.json",
+        include_str!("../../../profiles/search/detectedissue-mitigation-action.json"),
+    ),
     ("detectedissue-severity.json", include_str!("../../../profiles/search/detectedissue-severity.json")),
     ("detectedissue-status.json", include_str!("../../../profiles/search/detectedissue-status.json")),
+    ("detectedissue-urgency.json", include_str!("../../../profiles/search/detectedissue-urgency.json")),
     (
         "encounter-discharge-disposition.json",
         include_str!("../../../profiles/search/encounter-discharge-disposition.json"),
     ),
+    ("task-candidate.json", include_str!("../../../profiles/search/task-candidate.json")),
     ("task-claim-lease.json", include_str!("../../../profiles/search/task-claim-lease.json")),
     ("task-due.json", include_str!("../../../profiles/search/task-due.json")),
 ];

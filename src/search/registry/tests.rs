@@ -84,7 +84,12 @@ fn every_own_parameter_is_embedded_and_good() {
         ("DetectedIssue", "status"),
         ("DetectedIssue", "severity"),
         ("Task", "due"),
+        ("Task", "candidate"),
         ("Encounter", "discharge-disposition"),
+        ("DetectedIssue", "urgency"),
+        ("DetectedIssue", "episode"),
+        ("DetectedIssue", "mitigation-action"),
+        ("Communication", "attempt-outcome"),
     ] {
         assert!(
             registry.param(known(rtype), code).unwrap().url.starts_with("http://baton.example/fhir/"),

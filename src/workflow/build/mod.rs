@@ -13,7 +13,7 @@ pub use finding::{FINDING, device, finding, finding_at, high_risk};
 pub use notice::{NOTICE, notice};
 pub use reconciled::{NONE_KNOWN, list, news, reconciliation, sources};
 pub use record::{provenance, refusal, unreachable};
-pub use task::{TaskFrame, abort, adopt_abort, end_task, hold_task, offer_to, review, task, urgency};
+pub use task::{TaskFrame, abort, adopt_abort, end_task, explain, hold_task, offer_to, review, task, urgency};
 
 use super::Programme;
 use super::discharge::{Reason, Stay};
@@ -182,9 +182,9 @@ pub fn decision(
     record
 }
 
-/// The warning that a patient is in hospital again.
+/// The warning that a patient is in hospital again. `class`: a code of `readmission-class`.
 #[must_use]
-pub fn flag(programme: &Programme, id: &str, stay: &Stay, patient: &Target, days: i64) -> Json {
+pub fn flag(programme: &Programme, id: &str, stay: &Stay, patient: &Target, (days, class): (i64, &str)) -> Json {
     let mut flag = resource(json!({
         "resourceType": "Flag",
         "identifier": [identifier("flag", id)],
@@ -193,7 +193,12 @@ pub fn flag(programme: &Programme, id: &str, stay: &Stay, patient: &Target, days
         "encounter": references(&stay.encounter),
     }));
     let mut code = programme.coded("flag", "readmission");
-    code.set("text", format!("In hospital again, {days} days after the discharge"));
+    let told = class != "not-told";
+    let class = programme.coded("readmission-class", class);
+    let said = if told { format!(": {}", class["text"].text().to_lowercase()) } else { String::new() };
+    code.set("text", format!("In hospital again, {days} days after the discharge{said}"));
+    let codings = code["coding"].items().iter().chain(class["coding"].items()).cloned().collect();
+    code.set("coding", Json::Array(codings));
     flag.set("code", code);
     if let Some(start) = stay.start {
         flag.set("period", resource(json!({"start": start.to_seconds_text()})));

@@ -49,6 +49,11 @@ pub fn urgency(plan: &Plan, action: &Action, raised: Option<&str>) -> (String, S
     }
 }
 
+/// Adds to a Task why it is as urgent as it is, and due when it is.
+pub fn explain(task: &mut Json, why: &str) {
+    task.push("note", Json::from(json!({"text": why})));
+}
+
 /// A Task, requested.
 #[must_use]
 pub fn task(frame: &TaskFrame<'_>, plan: &Plan, action: &Action, intent: &Intent, nth: usize) -> Json {
@@ -57,7 +62,7 @@ pub fn task(frame: &TaskFrame<'_>, plan: &Plan, action: &Action, intent: &Intent
     let mut task = base(action, intent, frame.now);
     let (priority, why) = urgency(plan, action, frame.raised.as_deref());
     task.set("priority", priority);
-    task.push("note", Json::from(json!({"text": why})));
+    explain(&mut task, &why);
     task.set("identifier", Json::from(json!([identifier("task", &format!("{}/{}/{nth}", at.episode.id, action.id))])));
     task.set("basedOn", Json::from(json!([references(&at.plan)])));
     task.set("groupIdentifier", Json::from(identifier("episode", &at.episode.id)));
@@ -80,18 +85,20 @@ pub fn task(frame: &TaskFrame<'_>, plan: &Plan, action: &Action, intent: &Intent
     ordered(&task)
 }
 
-/// The review of a drug therapy problem, requested.
+/// The review of a drug therapy problem, requested. `because`: why it is as urgent as the action says.
 #[must_use]
 pub fn review(
     programme: &Programme,
     dtp: &Target,
     patient: &Target,
-    action: &Action,
+    (action, because): (&Action, &str),
     intent: &Intent,
     owner: Option<&Target>,
     now: Instant,
 ) -> Json {
     let mut task = base(action, intent, now);
+    let due = format!("Due by {}, action {}", programme.review.canonical, action.id);
+    explain(&mut task, &format!("Priority {}: {because}. {due}.", action.priority));
     task.set("identifier", Json::from(json!([identifier("task", &format!("review/{}", dtp.id))])));
     task.set("focus", reference(dtp));
     task.set("for", reference(patient));
@@ -190,6 +197,7 @@ pub fn abort(
     now: Instant,
 ) -> Json {
     let mut abort = base(action, intent, now);
+    explain(&mut abort, &urgency(&programme.abort_work, action, None).1);
     abort.set("focus", reference(held));
     abort.set("reasonCode", reason.clone());
     adopt_abort(programme, &mut abort, held, task, nth);

@@ -6,7 +6,7 @@ use crate::access::Ctx;
 use crate::error::Result;
 use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
-use crate::workflow::element::{patient_of, reference};
+use crate::workflow::element::{self, patient_of, reference};
 use crate::workflow::outreach::{MODE, NOT_DONE};
 use crate::workflow::records::Records;
 use crate::workflow::task;
@@ -47,7 +47,10 @@ pub async fn attempt_in<R: Records>(
         "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/communication-category", "code": "notification"}]}],
         "medium": [{"coding": [{"system": MODE, "code": params.code("medium").unwrap_or_else(|| "PHONE".into())}]}],
         "topic": {
-            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/communication-topic", "code": "phone-consult"}],
+            "coding": [
+                {"system": "http://terminology.hl7.org/CodeSystem/communication-topic", "code": "phone-consult"},
+                {"system": element::system("attempt-outcome"), "code": code},
+            ],
             "text": outcome.display,
         },
         "sent": sent,

@@ -20,7 +20,7 @@ pub async fn resolve_in<R: Records>(
     params: Option<&Json>,
     if_match: Option<i64>,
 ) -> Result<Json> {
-    let params = Params::read(params, &["resolution", "mitigation", "note", "evidence", "date"])?;
+    let params = Params::read(params, &["resolution", "acceptance", "mitigation", "note", "evidence", "date"])?;
     let held = behind_locks(records, programme, &Target::new(known("DetectedIssue"), id)).await?;
     at_version(ctx, &held, if_match)?;
     let mut after = held.json.clone();
@@ -32,15 +32,11 @@ pub async fn resolve_in<R: Records>(
     if let Some(note) = params.text("note") {
         resolution.set("text", note);
     }
-    if resolution.as_object().is_some_and(|r| !r.is_empty()) {
-        let url = element::extension_url("resolution");
-        let kept = after["extension"].items().iter().filter(|e| e["url"].text() != url).cloned();
-        let mut extensions: Vec<Json> = kept.collect();
-        let mut extension = Json::object();
-        extension.set("url", url);
-        extension.set("valueCodeableConcept", resolution);
-        extensions.push(extension);
-        after.set("extension", Json::Array(extensions));
+    let acceptance = params.code("acceptance").map_or_else(Json::object, |code| programme.coded("acceptance", &code));
+    for (name, concept) in [("resolution", resolution), ("acceptance", acceptance)] {
+        if concept.as_object().is_some_and(|r| !r.is_empty()) {
+            put(&mut after, name, concept);
+        }
     }
     let date = params.text("date").unwrap_or_else(|| ctx.now.to_seconds_text());
     for action in params.concepts("mitigation", ACT_CODE) {
@@ -70,6 +66,18 @@ pub async fn resolve_in<R: Records>(
         changes.insert(0, review);
     }
     carry_out(ctx, records, programme, changes, &held.target).await
+}
+
+/// Writes an extension of a problem in place of the one it has.
+fn put(issue: &mut Json, name: &str, concept: Json) {
+    let url = element::extension_url(name);
+    let kept = issue["extension"].items().iter().filter(|e| e["url"].text() != url).cloned();
+    let mut extensions: Vec<Json> = kept.collect();
+    let mut extension = Json::object();
+    extension.set("url", url);
+    extension.set("valueCodeableConcept", concept);
+    extensions.push(extension);
+    issue.set("extension", Json::Array(extensions));
 }
 
 /// The review of a problem, begun by the caller, when it waits for the caller's organisation (or for anybody).

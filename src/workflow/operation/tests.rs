@@ -124,3 +124,45 @@ fn a_prescriber_was_asked_only_with_the_communication_that_shows_it() {
     assert_eq!(world.resolve("jonas", &dtp, asked(false)).unwrap_err().kind.status(), 422);
     world.resolve("jonas", &dtp, asked(true)).unwrap();
 }
+
+/// Own workflow 3.10: What the prescriber said is a code, a pharmacist's to write, beside the mitigation that a prescriber was asked, and agrees with it.
+#[test]
+fn what_a_prescriber_said_goes_with_the_decision() {
+    let param = |name: &str, code: &str| json!({"name": name, "valueCode": code});
+    for (mitigations, said, answer) in [
+        (vec!["5"], "accepted", 200),
+        (vec!["5", "13"], "accepted-modified", 200),
+        (vec!["5"], "declined", 200),
+        (vec!["6"], "declined", 200),
+        (vec!["5"], "no-answer", 200),
+        (vec!["6", "5"], "accepted", 200), // asked again, and then accepted
+        (vec!["6"], "accepted", 422),
+        (vec!["5", "6"], "accepted-modified", 422),
+        (vec!["13"], "accepted", 422), // nobody was asked
+        (vec!["5"], "maybe", 422),
+    ] {
+        let (mut world, dtp) = World::with_problem();
+        let letter = json!({"resourceType": "Communication", "id": "dr", "status": "completed", "about": [{"reference": "DetectedIssue/d"}],
+            "subject": {"reference": "Patient/p"}, "recipient": [{"reference": "Practitioner/doctor"}]});
+        world.write("jonas", vec![letter]).unwrap();
+        let mut params = vec![param("resolution", "resolved"), param("acceptance", said)];
+        params.extend(mitigations.iter().map(|m| param("mitigation", m)));
+        for shows in ["Communication/dr", "MedicationRequest/m"] {
+            params.push(json!({"name": "evidence", "valueReference": {"reference": shows}}));
+        }
+        let done = world.resolve("jonas", &dtp, json!(params));
+        let status = done.as_ref().map_or_else(|e| e.kind.status(), |_| 200);
+        assert_eq!(status, answer, "{mitigations:?} {said}: {done:?}");
+        if let Ok(issue) = done {
+            let acceptance = crate::workflow::element::extension(&issue, "acceptance").unwrap();
+            assert_eq!(acceptance["valueCodeableConcept"]["coding"][0]["code"].text(), said);
+        }
+    }
+    let (mut world, dtp) = World::with_problem();
+    let said = json!([{"url": "http://baton.example/fhir/StructureDefinition/acceptance", "valueCodeableConcept":
+        {"coding": [{"system": "http://baton.example/fhir/CodeSystem/acceptance", "code": "accepted"}]}}]);
+    for (who, answer) in [("mara", 403), ("jonas", 422)] {
+        let early = world.change(who, &dtp, |d| d.set("extension", crate::fhir::Json::from(said.clone())));
+        assert_eq!(early.unwrap_err().kind.status(), answer, "{who}: before the decision");
+    }
+}

@@ -51,6 +51,8 @@ pub struct Programme {
     pub list_not_sent: Plan,
     /// What follows when work that has begun is to be stopped.
     pub abort_work: Plan,
+    /// What follows when a patient could not be reached.
+    pub unreachable: Plan,
     /// What follows a drug therapy problem; actions by severity.
     pub review: Plan,
     /// Who is followed up.
@@ -158,6 +160,7 @@ impl Programme {
         let mut plan = |name: &str| protocol::read(name, &file(name), &shelf, complaints);
         let list_not_sent = plan("protocol/list-not-sent.json");
         let abort_work = plan("protocol/abort-work.json");
+        let unreachable = plan("protocol/unreachable.json");
         let review = plan("protocol/dtp-review.json");
         if review.action("moderate").is_none() {
             let why = "an action 'moderate' is needed: it also stands for problems without a severity";
@@ -185,6 +188,7 @@ impl Programme {
             zones: Zones::read("protocol/zone.json", &file("protocol/zone.json"), complaints),
             list_not_sent,
             abort_work,
+            unreachable,
             review,
             criteria,
             destinations: Destinations::read(
@@ -282,6 +286,11 @@ impl Programme {
     pub fn term(&self, rtype: &str, url: &str, version: Option<&str>) -> Option<Arc<Json>> {
         let is_it = |r: &&Arc<Json>| r["resourceType"].text() == rtype && r["url"].text() == url;
         self.terms.iter().filter(is_it).find(|r| version.is_none_or(|v| r["version"].text() == v)).cloned()
+    }
+
+    /// The StructureDefinitions of the programme: its profiles and extensions.
+    pub fn structures(&self) -> impl Iterator<Item = &Json> {
+        self.structures.iter().map(|(_, definition)| &**definition)
     }
 
     /// What profiles are made of: StructureDefinitions, with their files, and the CodeSystems and ValueSets.

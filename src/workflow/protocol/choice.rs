@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// How often a Task comes back, unless the file says.
 const RETURNS: i64 = 3;
 
+/// How long after one another, and how often, an overdue close is asked for, unless the file says.
+const REMINDERS: (Offset, usize) = (Offset::Clock(7 * 86_400), 2);
+
 /// The rules, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Choice {
@@ -25,6 +28,8 @@ pub struct Choice {
     offer: Offset,
     /// How often a Task comes back before the hospital hears of it.
     most_returns: i64,
+    /// How long after one another, and how often, the close of a follow-up is asked for before the follow-up ends by itself.
+    reminders: (Offset, usize),
 }
 
 #[derive(Debug, Clone)]
@@ -103,7 +108,21 @@ impl Choice {
                 (offer, most)
             }
         };
-        Self { rules: out, lease: claim, offer, most_returns }
+        let reminders = match element::extension(rules, "close-reminder") {
+            None => REMINDERS,
+            Some(rule) => {
+                let most =
+                    part(rule, "most").and_then(|m| m["valueInteger"].as_i64()).and_then(|n| usize::try_from(n).ok());
+                let (Some(gap), Some(most)) = (lease(rule).filter(|gap| *gap != Offset::default()), most) else {
+                    let why = "close-reminder needs offset (valueDuration, longer than nothing), for days count, and most, a whole \
+                               number from 0";
+                    complaints.add(file, "PlanDefinition.extension", why);
+                    return Self::default();
+                };
+                (gap, most)
+            }
+        };
+        Self { rules: out, lease: claim, offer, most_returns, reminders }
     }
 
     /// Until when a Task that is sent to one pharmacy at `now` waits for it to accept or decline.
@@ -116,6 +135,18 @@ impl Choice {
     #[must_use]
     pub fn most_returns(&self) -> i64 {
         self.most_returns
+    }
+
+    /// When the close of a follow-up is asked for again, or the follow-up ends by itself, after it was asked for at `last`.
+    #[must_use]
+    pub fn reminded_at(&self, calendar: &Calendar, last: Instant) -> Instant {
+        calendar.after(last, self.reminders.0)
+    }
+
+    /// How often the close of a follow-up is asked for before the follow-up ends by itself.
+    #[must_use]
+    pub fn most_reminders(&self) -> usize {
+        self.reminders.1
     }
 
     /// Until when a Task that is claimed at `now` waits for its work to begin.

@@ -218,17 +218,24 @@ impl<R: Records> Round<'_, R> {
     }
 
     /// The action of the problem's urgency, where it says one, else of its severity; one step more where a high-risk medicine
-    /// is meant.
-    pub(super) fn review_action(&self, issue: &Json) -> Action {
+    /// is meant. And why.
+    pub(super) fn review_action(&self, issue: &Json) -> (Action, String) {
         let plan = &self.programme.review;
         let urgency = element::extension(issue, "urgency").map_or("", |e| e["valueCode"].text());
-        let severity = issue["severity"].as_str().unwrap_or("moderate");
+        let said = issue["severity"].as_str();
+        let severity = said.unwrap_or("moderate");
         let rank = SEVERITIES.iter().position(|s| *s == severity);
         let next = rank.filter(|_| self.is_risky(issue)).and_then(|n| SEVERITIES.get(n + 1));
+        let because = match (plan.action(urgency), next, said) {
+            (Some(_), ..) => format!("the problem says how urgent it is ({urgency})"),
+            (_, Some(_), _) => format!("its severity is {severity}, and one step more for a high-risk medicine"),
+            (.., Some(_)) => format!("its severity is {severity}"),
+            (.., None) => "it says no severity, and counts as moderate".into(),
+        };
         let by = plan.action(urgency).or_else(|| plan.action(next.copied().unwrap_or(severity)));
         let by = by.or_else(|| plan.action("moderate"));
         // `Programme::load` refuses a plan without `moderate`.
-        by.or(plan.actions.first()).cloned().unwrap_or_else(|| Action {
+        let action = by.or(plan.actions.first()).cloned().unwrap_or_else(|| Action {
             id: "moderate".into(),
             title: String::new(),
             description: String::new(),
@@ -241,14 +248,15 @@ impl<R: Records> Round<'_, R> {
             due: crate::workflow::calendar::Offset::Clock(259_200),
             calendar: self.programme.calendar.clone(),
             ..Action::default()
-        })
+        });
+        (action, because)
     }
 
     /// A raised severity makes the review more urgent and due earlier, never later.
     async fn hurry(&mut self, dtp: &Target, issue: &Json) -> Result<()> {
         let Ok(at) = self.open_review(dtp).await? else { return Ok(()) };
         let rank = |ladder: &[&str], value: &str| ladder.iter().position(|v| *v == value);
-        let action = self.review_action(issue);
+        let (action, because) = self.review_action(issue);
         let due = self.programme.review.intent(&action, self.now()).due_at.to_seconds_text();
         let now = self.now().to_seconds_text();
         let raised = self.changes.iter().any(|c| {
@@ -264,6 +272,8 @@ impl<R: Records> Round<'_, R> {
         }
         self.desk.edit(&at, |task| {
             if rank(&PRIORITIES, &action.priority) > rank(&PRIORITIES, task["priority"].text()) {
+                let was = task["priority"].text().to_string();
+                build::explain(task, &format!("Priority {} in place of {was}: {because}.", action.priority));
                 task.set("priority", action.priority.as_str());
             }
             // Both texts are whole seconds in UTC: they compare as times.

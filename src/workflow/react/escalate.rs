@@ -41,8 +41,9 @@ impl<R: Records> Round<'_, R> {
         let steps = escalation::taken(&on.json).len();
         let is_review = on.target.rtype.as_str() == "Task";
         let is_close = is_review && escalation::closes(&on.json);
-        if is_close && steps >= escalation::CLOSES_AFTER {
-            return self.not_closed(&on.json, &patient).await;
+        let most = self.programme.choice.most_reminders();
+        if is_close && (steps >= most || escalation::nobody_closes(&on.json)) {
+            return self.not_closed(on, &patient).await;
         }
         if !is_review && self.answered(&on.target, &patient).await? {
             return Ok(());
@@ -61,6 +62,10 @@ impl<R: Records> Round<'_, R> {
         self.desk.edit(&on.target, |r| {
             r.push("extension", Json::from(json!({"url": url, "valueDateTime": now})));
             if is_review {
+                let due = r["restriction"]["period"]["end"].text().to_string();
+                let why =
+                    format!("Priority {priority} in place of {was}: due by {due}, it waits (step {}).", steps + 1);
+                build::explain(r, &why);
                 r.set("priority", priority);
                 r.set("lastModified", now.as_str());
             }
@@ -99,9 +104,13 @@ impl<R: Records> Round<'_, R> {
         self.write(&at, notice, org).await
     }
 
-    /// Nobody has closed a follow-up for weeks: it ends, and the hospital hears so.
-    async fn not_closed(&mut self, closing: &Json, patient: &Target) -> Result<()> {
-        let Some(id) = super::handoff::episode_of(closing) else { return Ok(()) };
+    /// Nobody has closed a follow-up for weeks, or nobody is left who could: it ends, and the hospital hears so.
+    async fn not_closed(&mut self, closing: &Held, patient: &Target) -> Result<()> {
+        let Some(id) = super::handoff::episode_of(&closing.json) else { return Ok(()) };
+        if escalation::nobody_closes(&closing.json) {
+            let withdrawn = self.programme.coded("business-status", "withdrawn");
+            self.desk.edit(&closing.target, |t| t.set("businessStatus", withdrawn));
+        }
         let episode = Target::new(known("EpisodeOfCare"), id);
         let at = self.addresses(&episode);
         self.desk.load(&[episode.clone(), at.plan.clone()]).await?;

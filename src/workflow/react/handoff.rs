@@ -75,8 +75,26 @@ impl<R: Records> Round<'_, R> {
         if is == "in-progress" && was != is {
             self.desk.records.unshare(&offer(&change.target), None).await?;
         }
-        if is == "completed" && was != is && action_of(after) == Some("close-episode") {
-            self.closed(&at, &tasks, &change.target).await?;
+        if action_of(after) == Some("close-episode") && was != is {
+            match is {
+                "completed" => self.closed(&at, &tasks, &change.target).await?,
+                _ if task::is_final(after) => self.not_to_be_closed(&at, &change.target).await?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The Task that closes an episode has ended without closing it: where no other is open, it says so, and at its due time the
+    /// follow-up ends by itself ([`super::escalate`]).
+    async fn not_to_be_closed(&mut self, at: &Addresses, closing: &Target) -> Result<()> {
+        let closes = |t: &Json| action_of(t) == Some("close-episode") && !task::is_final(t);
+        let tasks = self.tasks_of(&at.plan).await?;
+        self.desk.load(std::slice::from_ref(&at.episode)).await?;
+        let mut others = tasks.iter().filter(|t| *t != closing).filter_map(|t| self.desk.peek(t));
+        if self.is_live(&at.episode) && !others.any(closes) {
+            let nobody = self.programme.coded("business-status", "nobody-left");
+            self.desk.edit(closing, |t| t.set("businessStatus", nobody));
         }
         Ok(())
     }
@@ -273,6 +291,7 @@ impl<R: Records> Round<'_, R> {
         }
         let org = self.desk.org(old).unwrap_or_default();
         let mut next = task;
+        let priority = next["priority"].text().to_string();
         for name in ["statusReason", "executionPeriod", "output", "note", "meta", "id", "extension", "text"] {
             next.remove(name);
         }
@@ -285,6 +304,12 @@ impl<R: Records> Round<'_, R> {
         let now = self.now().to_seconds_text();
         next.set("authoredOn", now.as_str());
         next.set("lastModified", now);
+        if !priority.is_empty() {
+            build::explain(
+                &mut next,
+                &format!("Priority {priority} and due time as those of {old}, whose place it takes."),
+            );
+        }
         build::offer_to(self.programme, &mut next, None, &candidates);
         crate::fhir::meta::set_id(&mut next, &target.id);
         self.desk.set(&target, next, org).await?;

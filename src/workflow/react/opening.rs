@@ -72,8 +72,8 @@ impl<R: Records> Round<'_, R> {
                 ("AllergyIntolerance", "patient", patient.clone()),
                 ("Consent", "patient", patient.clone()),
                 ("MedicationDispense", "patient", patient.clone()),
-                ("MedicationAdministration", "context", e.clone()),
-                ("List", "encounter", e.clone()),
+                ("MedicationAdministration", "patient", patient.clone()),
+                ("List", "patient", patient.clone()),
                 ("ServiceRequest", "encounter", e.clone()),
                 ("Condition", "patient", patient.clone()),
                 ("RelatedPerson", "patient", patient.clone()),
@@ -86,7 +86,12 @@ impl<R: Records> Round<'_, R> {
             for at in self.desk.referring(&asks).await? {
                 let Some(found) = self.desk.peek(&at).cloned() else { continue };
                 let of_stay = || element::encounter_of(&found, self.base()).as_ref() == Some(e);
+                let names_no_stay = || element::encounter_of(&found, self.base()).is_none();
                 match type_of(&found) {
+                    // What belongs to another stay, and what nobody needs, is nobody's to see.
+                    "List" if !of_stay() && !(names_no_stay() && list::speaks_of_medicines(&found)) => {}
+                    "MedicationAdministration"
+                        if !of_stay() && !(names_no_stay() && list::is_of_stay(self.programme, stay, &found)) => {}
                     "Condition" if !of_stay() => background.push(found),
                     rtype if BACKGROUND.contains(&rtype) => background.push(found),
                     _ => resources.push(found),
@@ -241,8 +246,9 @@ impl<R: Records> Round<'_, R> {
         case.risk = self.risks(stay, scene).iter().collect();
         let called_for: Vec<&str> =
             plan.actions.iter().filter(|a| a.is_called_for(&case)).map(|a| a.id.as_str()).collect();
+        let left = stay.end.unwrap_or(self.now());
         for action in called_for {
-            self.open_task(plan, action, stay, at, scene).await?;
+            self.open_task(plan, action, stay, at, (scene, left)).await?;
         }
         Ok(())
     }
@@ -328,14 +334,15 @@ impl<R: Records> Round<'_, R> {
         self.screened(stay, at, scene, &reconciled).await
     }
 
-    /// Opens a Task of an action, unless one is open, or one has been worked to its end. Answers whether it did.
+    /// Opens a Task of an action, unless one is open, or one has been worked to its end. Answers whether it did. `from`: what its due
+    /// time counts from.
     pub(super) async fn open_task(
         &mut self,
         plan: &Plan,
         action: &str,
         stay: &Stay,
         at: &Addresses,
-        scene: &Scene,
+        (scene, from): (&Scene, Instant),
     ) -> Result<bool> {
         let Some(action) = plan.action(action) else { return Ok(false) };
         let org = self.desk.org(&at.episode).unwrap_or_default();
@@ -360,7 +367,7 @@ impl<R: Records> Round<'_, R> {
                         raised: self.raised(stay, scene),
                         now: self.now(),
                     };
-                    let intent = plan.intent(action, stay.end.unwrap_or(self.now()));
+                    let intent = plan.intent(action, from);
                     let task = build::task(&frame, plan, action, &intent, nth);
                     self.write(&target, task, org).await?;
                     self.add_activity(&at.plan, &target);
@@ -398,7 +405,8 @@ impl<R: Records> Round<'_, R> {
                 return Ok(false);
             }
             for action in &plan.actions {
-                opened |= self.open_task(plan, &action.id, stay, at, scene).await?;
+                let left = stay.end.unwrap_or(self.now());
+                opened |= self.open_task(plan, &action.id, stay, at, (scene, left)).await?;
             }
             return Ok(opened);
         }

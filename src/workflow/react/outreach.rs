@@ -151,6 +151,7 @@ impl<R: Records> Round<'_, R> {
             self.findings.refuse("Task.statusReason", text);
             return Ok(());
         }
+        self.written_to(task).await?;
         self.tell_hospital(at, task, &tally.missing(&rule)).await
     }
 
@@ -162,7 +163,29 @@ impl<R: Records> Round<'_, R> {
             t.set("businessStatus", programme.coded("business-status", "unreachable"));
         });
         self.settle_aborts(at, "work-ended").await?;
+        self.written_to(task).await?;
         self.tell_hospital(at, task, tried).await
+    }
+
+    /// Who could not be reached is written to: the Task for that goes to who cares for the patient, once in a follow-up.
+    async fn written_to(&mut self, task: &Json) -> Result<()> {
+        let Some(id) = super::handoff::episode_of(task) else { return Ok(()) };
+        let episode = Target::new(known("EpisodeOfCare"), id);
+        let Some(json) = self.desk.get(&episode).await?.filter(|e| e["status"].text() == "active") else {
+            return Ok(());
+        };
+        let Some(stay) = self.stay_of(&json).await? else { return Ok(()) };
+        let Some(patient) = stay.patient.clone() else { return Ok(()) };
+        let Some(record) = self.desk.get(&patient).await? else { return Ok(()) };
+        let at = self.addresses(&episode);
+        let scene = self.scene(&stay, &patient, &record, false).await?;
+        let (programme, now) = (self.programme, self.now());
+        let plan = &programme.unreachable;
+        for action in &plan.actions {
+            self.open_task(plan, &action.id, &stay, &at, (&scene, now)).await?;
+        }
+        let tasks = self.tasks_of(&at.plan).await?;
+        self.share_care(&json, id, &tasks, &tasks.clone()).await
     }
 
     /// A Communication to the hospital: what became of a Task that it asked for.

@@ -23,6 +23,11 @@ impl<R: Records> Round<'_, R> {
             let (Some(json), Some(left)) = (self.desk.peek(episode).cloned(), self.discharged_at(episode)) else {
                 continue;
             };
+            let days = self.programme.calendar.days_between(left, start);
+            let class = self.class_of(stay, patient);
+            if self.paused_by(episode).as_ref() == Some(&stay.encounter) {
+                self.reclassified(episode, (stay, patient), (days, class)).await?;
+            }
             let same = build::index_encounter(&json, self.base()).as_ref() == Some(&stay.encounter);
             // A date without a time counts until its end: the same day is no contradiction.
             let is_after = self.programme.calendar.days_between(left, start) > 0 || start >= left;
@@ -43,7 +48,6 @@ impl<R: Records> Round<'_, R> {
                 e.push("extension", Json::from(paused));
             });
             self.desk.edit(&at.plan, |p| p.set("status", "on-hold"));
-            let days = self.programme.calendar.days_between(left, start);
             let (first, last) = self.programme.criteria.readmission_days;
             let transfer = self.is_transfer(stay, &json, left, start);
             let is_protected = self.desk.peek(encounter).is_some_and(consent::is_part_2);
@@ -51,14 +55,36 @@ impl<R: Records> Round<'_, R> {
             if (first..=last).contains(&days) && !transfer {
                 let flag = self.flag_at(episode, encounter);
                 let org = self.desk.org(episode).unwrap_or_default();
-                self.write(&flag, build::flag(self.programme, &flag.id, stay, patient, days), org).await?;
+                self.write(&flag, build::flag(self.programme, &flag.id, stay, patient, (days, class)), org).await?;
                 shown.push(flag);
             }
             self.share_with(&json, &episode.id, &holders, &shown).await?;
-            self.in_hospital_again((episode, encounter, patient), &holders, days, transfer).await?;
+            let how = if transfer { None } else { Some(class) };
+            self.in_hospital_again((episode, encounter, patient), &holders, days, how).await?;
             if !transfer {
                 self.window_missed(episode, encounter).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Whether a new stay had been planned: a code of `readmission-class`.
+    fn class_of(&self, stay: &Stay, patient: &Target) -> &'static str {
+        let json = self.desk.peek(&stay.encounter).cloned().unwrap_or_default();
+        self.programme.criteria.readmission_class(&json, self.desk.peek(patient))
+    }
+
+    /// A stay that pauses a follow-up says otherwise now whether it was planned: the warning follows.
+    async fn reclassified(
+        &mut self,
+        episode: &Target,
+        (stay, patient): (&Stay, &Target),
+        (days, class): (i64, &str),
+    ) -> Result<()> {
+        let at = self.flag_at(episode, &stay.encounter);
+        if self.desk.get(&at).await?.is_some_and(|flag| flag["status"].text() == "active") {
+            let code = build::flag(self.programme, &at.id, stay, patient, (days, class))["code"].clone();
+            self.desk.edit(&at, |flag| flag.set("code", code));
         }
         Ok(())
     }

@@ -24,9 +24,9 @@ impl<R: Records> Round<'_, R> {
         candidates: &[Target],
     ) -> Result<()> {
         let Some(patient) = patient_of(issue, self.base()) else { return Ok(()) };
-        let action = self.review_action(issue);
+        let (action, because) = self.review_action(issue);
         let intent = self.programme.review.intent(&action, self.now());
-        let mut task = build::review(self.programme, dtp, &patient, &action, &intent, owner, self.now());
+        let mut task = build::review(self.programme, dtp, &patient, (&action, &because), &intent, owner, self.now());
         if !candidates.is_empty() {
             build::offer_to(self.programme, &mut task, None, candidates);
         }

@@ -112,7 +112,7 @@ impl<R: Records> Round<'_, R> {
         (episode, stay, patient): (&Target, &Target, &Target),
         pharmacies: &BTreeSet<String>,
         days: i64,
-        transfer: bool,
+        class: Option<&str>,
     ) -> Result<()> {
         let Some(json) = self.desk.get(episode).await? else { return Ok(()) };
         let base = self.base().to_string();
@@ -125,7 +125,14 @@ impl<R: Records> Round<'_, R> {
             1 => "a day after the discharge".to_string(),
             days => format!("{days} days after the discharge"),
         };
-        let how = if transfer { ", as one stay with the last (a transfer)" } else { "" };
+        let how = match class {
+            None => ", as one stay with the last (a transfer)".to_string(),
+            Some("not-told") => String::new(),
+            Some(class) => {
+                let said = self.programme.concept("readmission-class", class).map_or(class, |c| c.display.as_str());
+                format!(" ({})", said.to_lowercase())
+            }
+        };
         let text = format!(
             "The patient is in hospital again, {when}{how}. The follow-up is paused: what had not begun is cancelled, what had begun waits."
         );

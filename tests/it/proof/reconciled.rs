@@ -5,7 +5,27 @@
 use crate::harness::{Database, TestServer, data, with_server};
 use crate::journey::reconcile::preview;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Which stays are read by hand, unless `BATON_TEST_PICK` says another seed.
+const SEED: &str = "5";
+
+/// Picks, of the stays with a line, those with the smallest SHA-256 of seed, `|` and id in the file. By the seed of the page they are those
+/// that `docs/reconciliations.md` tells of, in its order.
+fn pick(kind: &str, most: usize, mut with_lines: Vec<String>) {
+    let seed = std::env::var("BATON_TEST_PICK").unwrap_or_else(|_| SEED.into());
+    with_lines.sort_by_cached_key(|id| Sha256::digest(format!("{seed}|{id}")));
+    with_lines.truncate(most);
+    println!("{kind}: picked by the seed {seed}: {with_lines:?}");
+    if seed != SEED {
+        return;
+    }
+    let rows = include_str!("../../../docs/reconciliations.md").lines();
+    let told: Vec<&str> = rows.filter_map(|l| l.strip_prefix(&format!("| {kind} "))?.split(' ').next()).collect();
+    let picked: Vec<&str> = with_lines.iter().map(|id| &id[..8]).collect();
+    assert_eq!(picked, told, "docs/reconciliations.md, {kind}");
+}
 
 #[derive(Default)]
 struct Count {
@@ -109,6 +129,19 @@ fn location(answer: &Value, rtype: &str) -> Option<String> {
     entries.iter().filter_map(of).find_map(|l| l.find(&format!("{rtype}/")).map(|at| l[at..].to_string()))
 }
 
+/// What each resource of a Bundle is called in the file, by where it was put.
+fn named_in_the_file(bundle: &Value, answer: &Value) -> BTreeMap<String, String> {
+    let entries = |of: &Value| of["entry"].as_array().cloned().unwrap_or_default();
+    let address = |e: &Value| {
+        let location = e["response"]["location"].as_str()?.split("/_history").next()?;
+        let mut parts = location.rsplit('/');
+        let id = parts.next()?;
+        Some(format!("{}/{id}", parts.next()?))
+    };
+    let pairs = entries(bundle).into_iter().zip(entries(answer));
+    pairs.filter_map(|(sent, got)| Some((address(&got)?, sent["resource"]["id"].as_str()?.to_string()))).collect()
+}
+
 async fn decision(server: &TestServer, encounter: &str, count: &mut Count) {
     for record in server.everyone().search(&format!("Observation?encounter={encounter}&code=decision")).await {
         if record["valueCodeableConcept"]["coding"][0]["code"] == "followed" {
@@ -130,6 +163,7 @@ async fn every_discharge_of_the_real_data_is_reconciled_line_by_line(server: Tes
     }
     let mut count = Count::default();
     let mut shown = Vec::new();
+    let mut with_lines = Vec::new();
     for line in data::lines("discharges.ndjson.gz").unwrap_or_default() {
         let bundle: Value = serde_json::from_str(&line).expect("JSON");
         let entries = bundle["entry"].as_array().expect("entries");
@@ -143,6 +177,9 @@ async fn every_discharge_of_the_real_data_is_reconciled_line_by_line(server: Tes
         count.add(&encounter, &list);
         decision(&server, &encounter, &mut count).await;
         let lines = list["entry"].as_array().cloned().unwrap_or_default();
+        if !lines.is_empty() {
+            with_lines.push(stay["id"].as_str().expect("an id").to_string());
+        }
         shown.push(encounter.clone());
         let told = everyone.operation(&format!("{encounter}/$screen"), &preview(), None).await.ok().body;
         shown.extend(count.screened(&told));
@@ -159,6 +196,7 @@ async fn every_discharge_of_the_real_data_is_reconciled_line_by_line(server: Tes
     let (found, omitted) = (count.found["home-omitted"], count.outcomes["omitted-without-note"]);
     assert!(found <= omitted && found + 3 > omitted, "{found} of {omitted}");
     count.is_on_the_page("Discharges");
+    pick("discharge", 12, with_lines);
     if std::env::var_os("BATON_TEST_SHOW").is_some() {
         println!("{}", shown.join("\n"));
     }
@@ -176,13 +214,17 @@ async fn every_stay_of_the_synthea_patients_is_reconciled(server: TestServer) {
     for line in providers {
         everyone.send("POST", "", line, &[]).await.ok();
     }
-    for (file, title) in
-        [("synthea/patients-2019.ndjson.gz", "Synthea 2019"), ("synthea/patients-2025.ndjson.gz", "Synthea 2025")]
-    {
+    for (file, title, (kind, most)) in [
+        ("synthea/patients-2019.ndjson.gz", "Synthea 2019", ("2019", 3)),
+        ("synthea/patients-2025.ndjson.gz", "Synthea 2025", ("2025", 5)),
+    ] {
         let mut count = Count::default();
+        let mut with_lines = Vec::new();
         for line in data::lines(file).unwrap_or_default() {
+            let bundle: Value = serde_json::from_str(&line).expect("JSON");
             let answer = everyone.send("POST", "", line, &[]).await.ok().body;
             let patient = location(&answer, "Patient").expect("a patient");
+            let named = named_in_the_file(&bundle, &answer);
             for stay in
                 everyone.search(&format!("Encounter?subject={patient}&class=IMP,ACUTE,EMER,OBSENC&_count=500")).await
             {
@@ -191,7 +233,11 @@ async fn every_stay_of_the_synthea_patients_is_reconciled(server: TestServer) {
                 if list.status == 422 {
                     continue; // a class that the programme does not record
                 }
-                count.add(&encounter, &list.ok().body);
+                let list = list.ok().body;
+                count.add(&encounter, &list);
+                if list["entry"].as_array().is_some_and(|lines| !lines.is_empty()) {
+                    with_lines.push(named[&encounter].clone());
+                }
                 let told = everyone.operation(&format!("{encounter}/$screen"), &preview(), None).await.ok().body;
                 let why = count.screened(&told);
                 if std::env::var_os("BATON_TEST_SHOW").is_some() {
@@ -202,6 +248,7 @@ async fn every_stay_of_the_synthea_patients_is_reconciled(server: TestServer) {
         }
         assert!(count.stays > 5, "{file}: {}", count.stays);
         count.is_on_the_page(title);
+        pick(kind, most, with_lines);
     }
 }
 

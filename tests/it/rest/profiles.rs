@@ -123,3 +123,75 @@ async fn a_package_that_a_site_drops_in_is_in_force_and_a_bad_one_stops_the_star
     server.restart().await;
     server.everyone().create(&patient).await.refuses(400, "required", "Patient.name");
 }
+
+/// Every extension of the programme's that stored resources and published definitions carry, and of which the programme publishes no definition.
+fn unpublished(json: &Value, known: &[String], found: &mut std::collections::BTreeSet<String>) {
+    match json {
+        Value::Object(members) => {
+            for name in ["extension", "modifierExtension"] {
+                for url in members.get(name).and_then(Value::as_array).into_iter().flatten() {
+                    let url = url["url"].as_str().unwrap_or_default();
+                    if url.starts_with("http://baton.example/") && !known.iter().any(|k| k == url) {
+                        found.insert(url.to_owned());
+                    }
+                }
+            }
+            members.values().for_each(|v| unpublished(v, known, found));
+        }
+        Value::Array(items) => items.iter().for_each(|v| unpublished(v, known, found)),
+        _ => {}
+    }
+}
+
+/// Own profiles/structure/README.md: Every extension that the programme writes is defined, published under `StructureDefinition`, and stands
+/// where its definition says: what was written comes back through `$validate` without a fault.
+#[test]
+fn every_extension_of_the_programme_is_published_and_met() {
+    crate::harness::with_server(crate::harness::Database::Sqlite, all_extensions);
+}
+
+async fn all_extensions(server: TestServer) {
+    let everyone = server.everyone();
+    let definitions = everyone.search("StructureDefinition?_count=200").await;
+    let known: Vec<String> = definitions.iter().filter_map(|d| Some(d["url"].as_str()?.to_owned())).collect();
+    assert!(known.iter().any(|u| u == DISCHARGE), "{known:?}");
+    crate::journey::rules::reported(&server).await;
+    let message = crate::journey::message::News::discharge(1).message(&server);
+    crate::journey::message::send(&server.hospital(), &message).await.is(200);
+    let mut found = std::collections::BTreeSet::new();
+    let mut seen = 0;
+    for rtype in [
+        "ActivityDefinition",
+        "CarePlan",
+        "Communication",
+        "Consent",
+        "DetectedIssue",
+        "Encounter",
+        "EpisodeOfCare",
+        "Flag",
+        "List",
+        "MessageHeader",
+        "Observation",
+        "Organization",
+        "Patient",
+        "PlanDefinition",
+        "Provenance",
+        "Questionnaire",
+        "Task",
+    ] {
+        for resource in everyone.search(&format!("{rtype}?_count=200")).await {
+            unpublished(&resource, &known, &mut found);
+            let judged = everyone.operation(&format!("{rtype}/$validate"), &resource, None).await;
+            let wrong: Vec<&Value> = judged.body["issue"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|i| i["severity"] == "error" && i.to_string().contains("xtension"))
+                .collect();
+            assert!(wrong.is_empty(), "{rtype}/{}: {wrong:#?}", resource["id"]);
+            seen += 1;
+        }
+    }
+    assert!(found.is_empty(), "no definition is published of {found:#?}");
+    assert!(seen > 40, "{seen}");
+}

@@ -199,6 +199,7 @@ pub(super) const ROWS: &[Row] = &[
         text: "A pharmacist decides on a drug therapy problem: mitigation, resolution, note; closes its review Task.",
         takes: &[
             Param::one("resolution", "code", "A code of resolution."),
+            Param::one("acceptance", "code", "What the prescriber who was asked said: a code of acceptance."),
             Param::many("mitigation", "CodeableConcept", "What was done; a code alone is one of v3-ActCode."),
             Param::one("note", "string", "What there is to say."),
             Param::many("evidence", "Reference", "What supports the decision."),

@@ -128,6 +128,38 @@ fn after_the_last_attempt_the_hospital_hears_of_it_and_nobody_else_is_asked() {
     assert!(world.sees("lakeside", &element::target_of(told[0]).unwrap()));
     let calls = world.tasks().into_iter().filter(|(code, _)| code == "first-call").count();
     assert_eq!(calls, 1, "unreachable is no reason for a successor");
+    // The patient is written to: by the pharmacy that tried, within two business days of the last attempt.
+    let letter = world.task("letter");
+    let json = world.json(&letter);
+    assert_eq!((json["status"].text(), json["owner"]["reference"].text()), ("requested", "Organization/elm"));
+    assert_eq!(
+        json["restriction"]["period"]["end"].text(),
+        "2026-12-01T04:59:00Z",
+        "Thanksgiving and the weekend do not count"
+    );
+    assert!(world.sees("elm", &letter));
+    world.claim_now("elm", &letter).unwrap();
+    world.change("mara", &letter, |t| t.set("status", "in-progress")).unwrap();
+    world
+        .change("mara", &letter, |t| {
+            t.set("status", "completed");
+            t.set("output", Json::from(json!([{"type": {"text": "sent"}, "valueString": "by post"}])));
+        })
+        .unwrap();
+    // Once in a follow-up.
+    let later = world
+        .memory
+        .all("Task")
+        .into_iter()
+        .find(|t| element::own_identifier(t, "task").is_some_and(|v| v.contains("/contact-day-14/")));
+    let later = later.and_then(element::target_of).unwrap();
+    world.now = crate::clock::Instant::parse("2026-12-08T15:00:00Z").unwrap();
+    world.claim_now("elm", &later).unwrap();
+    for at in ["2026-12-08T15:00:00Z", "2026-12-08T21:00:00Z", "2026-12-09T15:00:00Z"] {
+        attempt(&mut world, &later, at, "no-answer").unwrap();
+    }
+    assert_eq!(world.status(&later), "failed");
+    assert_eq!(world.tasks().into_iter().filter(|(code, _)| code == "letter").count(), 1);
     let error = attempt(&mut world, &call, "2026-11-27T15:00:00Z", "reached").unwrap_err();
     assert_eq!(error.0, 422, "the Task has ended");
 }

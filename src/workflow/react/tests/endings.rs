@@ -38,6 +38,47 @@ fn a_readmission_pauses_the_episode_and_the_next_discharge_opens_a_linked_one() 
     assert!(crate::workflow::element::extension(&active, "previous-episode").is_some());
 }
 
+/// Own workflow 3.14: A planned readmission is told from one that was not, by a rule of the site's; what the stay does not tell is not guessed, and a
+/// correction is followed.
+#[test]
+fn a_planned_readmission_is_told_from_one_that_was_not() {
+    let priority = |system: &str, code: &str| json!({"coding": [{"system": format!("http://terminology.hl7.org/CodeSystem/{system}"), "code": code}]});
+    for (said, class, text) in [
+        (Some(priority("v3-ActPriority", "EL")), "planned", ": planned"),
+        (Some(priority("v2-0007", "C")), "planned", ": planned"),
+        (Some(priority("v3-ActPriority", "EM")), "unplanned", ": not planned"),
+        (Some(json!({"text": "soon"})), "not-told", ""),
+        (None, "not-told", ""),
+    ] {
+        let (mut world, _) = World::with_call();
+        world.now = crate::clock::Instant::parse("2026-12-05T12:00:00Z").unwrap();
+        let mut stay = second_stay("in-progress");
+        if let Some(priority) = &said {
+            stay["priority"] = priority.clone();
+        }
+        world.write("hospital", vec![stay]).unwrap();
+        let code = world.memory.all("Flag")[0]["code"].clone();
+        let codings = crate::workflow::element::codings(&code);
+        assert_eq!(codings.iter().map(|(_, c)| *c).collect::<Vec<_>>(), ["readmission", class], "{said:?}");
+        assert_eq!(code["text"].text(), format!("In hospital again, 10 days after the discharge{text}"));
+        let told = world.memory.all("Communication").into_iter().any(|c| {
+            let at = "10 days after the discharge";
+            let how = text.trim_start_matches(": ");
+            c["topic"]["text"].text().contains(&if how.is_empty() {
+                format!("{at}.")
+            } else {
+                format!("{at} ({how}).")
+            })
+        });
+        assert!(told, "{said:?}");
+        // Said better later: the warning follows.
+        let mut stay = second_stay("in-progress");
+        stay["priority"] = priority("v3-ActPriority", "EL");
+        world.write("hospital", vec![stay]).unwrap();
+        assert_eq!(world.memory.all("Flag")[0]["code"]["coding"][1]["code"].text(), "planned", "{said:?}");
+    }
+}
+
 #[test]
 fn a_readmission_that_never_was_lets_the_episode_go_on() {
     let (mut world, call) = World::with_call();

@@ -125,6 +125,11 @@ fn laws(world: &World) -> Result<(), String> {
         if matches!(status, "received" | "accepted" | "in-progress" | "on-hold" | "completed") && owner.is_empty() {
             return Err(format!("law 1: a Task that is {status} has no owner: {task}"));
         }
+        let priority = task["priority"].text();
+        let says = |n: &Json| n["text"].text().starts_with(&format!("Priority {priority}"));
+        if !priority.is_empty() && !task["note"].items().iter().any(says) {
+            return Err(format!("a Task does not say why it is {priority}: {task}"));
+        }
         let nobody = element::own_code(&task["businessStatus"], "business-status") == Some("nobody-left");
         if status == "requested" && owner.is_empty() && task::candidates(task).is_empty() && !nobody {
             return Err(format!("neither an owner nor an open offer, and nobody says so: {task}"));

@@ -144,4 +144,90 @@ fn a_follow_up_that_nobody_closes_is_asked_for_twice_and_ends_by_itself() {
     let puts = world.memory.puts;
     world.escalate("super", &close).unwrap();
     assert_eq!(world.memory.puts, puts);
+    let why = |n: &Json| n["text"].text().split(':').next().unwrap_or_default().to_string();
+    assert_eq!(
+        world.json(&close)["note"].items().iter().map(why).collect::<Vec<_>>(),
+        [
+            "Priority routine, as the protocol says. Due by http",
+            "Priority urgent in place of routine",
+            "Priority asap in place of urgent"
+        ]
+    );
+}
+
+/// How often, and how long after one another, is the protocol's to say.
+#[test]
+fn how_often_a_close_is_asked_for_is_data() {
+    let mut world = World::with_discharge();
+    let close = world.task("close-episode");
+    let mut programme = (*world.programme).clone();
+    let mut rules = crate::fhir::json::parse(include_bytes!("../../../../profiles/protocol/choice.json")).unwrap();
+    let hourly = json!([{"url": "offset", "valueDuration": {"value": 1, "unit": "hours", "system": "http://unitsofmeasure.org", "code": "h"}},
+        {"url": "most", "valueInteger": 1}]);
+    let mut complaints = crate::workflow::programme::files::Complaints::default();
+    let mut extensions = rules["extension"].items().to_vec();
+    let reminder = extensions.iter_mut().find(|e| e["url"].text().ends_with("close-reminder")).unwrap();
+    reminder.set("extension", Json::from(hourly));
+    rules.set("extension", Json::Array(extensions));
+    programme.choice = crate::workflow::protocol::Choice::read("choice", &rules, &programme.plans, &mut complaints);
+    complaints.settle().unwrap();
+    world.programme = std::sync::Arc::new(programme);
+    let due = world.json(&close)["restriction"]["period"]["end"].text().to_string();
+    world.now = crate::clock::Instant::parse(&due).unwrap().plus_seconds(60);
+    world.escalate("super", &close).unwrap();
+    assert_eq!(world.episodes(), ["active"]);
+    world.now = world.now.plus_seconds(3_600);
+    world.escalate("super", &close).unwrap();
+    assert_eq!(world.episodes(), ["finished"]);
+}
+
+/// Whatever ends the Task that closes an episode, the episode does not stay open for ever: at the due time it ends.
+#[test]
+fn a_close_that_nobody_is_left_for_ends_the_follow_up_at_its_due_time() {
+    let own = |code: &str| json!({"coding": [{"system": "http://baton.example/fhir/CodeSystem/task-status-reason", "code": code}]});
+    for (who, status, reason) in [
+        ("jonas", "failed", json!({"text": "no time"})),
+        ("jonas", "failed", own("declined-by-patient")),
+        ("jonas", "rejected", json!({"text": "not ours"})),
+        ("hospital", "cancelled", json!({"text": "not needed"})),
+        ("hospital", "entered-in-error", json!({"text": "wrong"})),
+    ] {
+        let (mut world, call) = World::with_call();
+        // Harbour takes no part: nobody but Elm Street could close it.
+        let lakeside = json!({"resourceType": "Organization", "id": "lakeside", "name": "Lakeside"});
+        world.memory.client(lakeside.into(), 0);
+        let close = world.task("close-episode");
+        if who == "jonas" {
+            world.claim_now("jonas", &close).unwrap();
+        }
+        if status == "failed" {
+            world.change("jonas", &close, |t| t.set("status", "in-progress")).unwrap();
+        }
+        let ends = |t: &mut Json| {
+            t.set("status", status);
+            t.set("statusReason", Json::from(reason.clone()));
+        };
+        world.change(who, &close, ends).unwrap_or_else(|e| panic!("{status} {reason}: {e}"));
+        assert_eq!(world.episodes(), ["active"], "{status} {reason}: calls go on until it is due");
+        assert_eq!(
+            world.json(&close)["businessStatus"]["coding"][0]["code"].text(),
+            "nobody-left",
+            "{status} {reason}"
+        );
+        world.escalate("super", &close).unwrap();
+        assert_eq!(world.episodes(), ["active"], "{status} {reason}: not before its time");
+        let due = world.json(&close)["restriction"]["period"]["end"].text().to_string();
+        world.now = crate::clock::Instant::parse(&due).unwrap().plus_seconds(60);
+        world.escalate("super", &close).unwrap();
+        assert_eq!(
+            (world.episodes(), world.status(&call)),
+            (vec!["finished".to_string()], "failed"),
+            "{status} {reason}"
+        );
+        assert!(heard(&world, "outcome")[0].1.contains("Nobody closed the follow-up in time"), "{status} {reason}");
+        assert_eq!(world.status(&close), status, "what it is it stays");
+        let puts = world.memory.puts;
+        world.escalate("super", &close).unwrap();
+        assert_eq!(world.memory.puts, puts, "and nothing is left to do");
+    }
 }
