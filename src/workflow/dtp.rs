@@ -73,7 +73,9 @@ pub fn judge(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: &Js
     }
     let newly = before.is_none_or(|b| b["status"] != after["status"] || b["mitigation"] != after["mitigation"]);
     if is_decided(after) && newly {
-        decision(programme, after, findings);
+        // What a report was shown by shows nothing of what was done about it.
+        let reported = before.filter(|b| is_open(b)).map_or(&[][..], |b| b["evidence"].items());
+        decision(programme, reported, after, findings);
     }
     mitigations(ctx, before, after, findings);
 }
@@ -241,8 +243,8 @@ fn differing<'j>(a: &'j Json, b: &'j Json) -> impl Iterator<Item = &'j str> {
     names(a).chain(lost).filter(|name| a[*name] != b[*name])
 }
 
-/// What a decision needs.
-fn decision(programme: &Programme, after: &Json, findings: &mut Findings) {
+/// What a decision needs. `reported`: the evidence of the report.
+fn decision(programme: &Programme, reported: &[Json], after: &Json, findings: &mut Findings) {
     let resolution = extension(after, "resolution").map(|e| &e["valueCodeableConcept"]);
     let code = resolution.and_then(|r| own_code(r, "resolution")).unwrap_or_default();
     let Some(concept) = programme.concept("resolution", code) else {
@@ -257,7 +259,7 @@ fn decision(programme: &Programme, after: &Json, findings: &mut Findings) {
         findings.refuse("DetectedIssue.mitigation", text);
     }
     accepted(programme, after, findings);
-    shown(programme, after, findings);
+    shown(programme, reported, after, findings);
 }
 
 /// What a prescriber said is a code, of a prescriber who was asked, and agrees with what was done.
@@ -284,8 +286,10 @@ fn accepted(programme: &Programme, after: &Json, findings: &mut Findings) {
 }
 
 /// What was done is shown: each mitigation of `mitigation-evidence` has a resource of one of its types in `evidence.detail`.
-fn shown(programme: &Programme, after: &Json, findings: &mut Findings) {
-    let details = || after["evidence"].items().iter().flat_map(|e| e["detail"].items());
+fn shown(programme: &Programme, reported: &[Json], after: &Json, findings: &mut Findings) {
+    let all = after["evidence"].items();
+    let added = if all.starts_with(reported) { all.get(reported.len()..).unwrap_or_default() } else { all };
+    let details = || added.iter().flat_map(|e| e["detail"].items());
     for (n, mitigation) in after["mitigation"].items().iter().enumerate() {
         for (_, code) in element::codings(&mitigation["action"]).into_iter().filter(|(s, _)| *s == ACT_CODE) {
             let Some(concept) = programme.concept("mitigation-evidence", code) else { continue };

@@ -112,6 +112,25 @@ fn who_reports_what_as_a_table() {
     }
 }
 
+/// The order that the report names as its evidence does not show that it was changed: the decision names that again.
+#[test]
+fn what_a_report_was_shown_by_does_not_show_what_was_done() {
+    for (named, answer) in [(false, 422), (true, 200)] {
+        let (mut world, _) = World::with_call();
+        let order = json!([{"detail": [{"reference": "MedicationRequest/m"}]}]);
+        world.write("mara", vec![with(&problem(), json!({"evidence": order}))]).unwrap();
+        let mut params = vec![
+            json!({"name": "resolution", "valueCode": "resolved"}),
+            json!({"name": "mitigation", "valueCode": "13"}),
+        ];
+        if named {
+            params.push(json!({"name": "evidence", "valueReference": {"reference": "MedicationRequest/m"}}));
+        }
+        let done = world.resolve("jonas", &target("DetectedIssue/d"), json!(params));
+        assert_eq!(verdict(&done), answer, "{done:?}");
+    }
+}
+
 /// A problem of before the rule that says no severity: it goes on, and what it does say it keeps.
 #[test]
 fn a_problem_of_before_goes_on_without_what_it_never_said() {

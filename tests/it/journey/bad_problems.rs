@@ -254,7 +254,7 @@ async fn case_21_what_a_problem_and_its_decision_must_not_be(server: TestServer)
     creates_are_refused(&technician, &with(&fine, &json!({"patient": null})), 422, "patient").await;
     for name in ["severity", "identifiedDateTime", "implicated", "evidence", "detail"] {
         let element = name.trim_end_matches("DateTime");
-        let says = format!("DetectedIssue.{element}");
+        let says = format!("{element}\"");
         creates_are_refused(&technician, &with(&fine, &json!({(name): null})), 422, &says).await;
         if !matches!(name, "severity" | "identifiedDateTime") {
             refused_at_every_door(&technician, &issue, &json!({(name): null}), 422, &says).await;
