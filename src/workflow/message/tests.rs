@@ -183,7 +183,8 @@ fn the_profiles_of_a_notification_are_asked_element_by_element() {
         (
             "a participant who is not there",
             |b| {
-                b["entry"][1]["resource"]["participant"] = json!([{}, {"individual": {"reference": "Practitioner/dr"}}])
+                b["entry"][1]["resource"]["participant"] =
+                    json!([{}, {"individual": {"reference": "Practitioner/dr"}}]);
             },
             "Bundle.entry[1].resource.participant[1].individual",
         ),

@@ -86,12 +86,12 @@ impl<R: Records> Round<'_, R> {
             for at in self.desk.referring(&asks).await? {
                 let Some(found) = self.desk.peek(&at).cloned() else { continue };
                 let of_stay = || element::encounter_of(&found, self.base()).as_ref() == Some(e);
-                let names_no_stay = || element::encounter_of(&found, self.base()).is_none();
+                let stay_named = element::encounter_of(&found, self.base());
+                let is_other = |without: bool| stay_named.as_ref().map_or(!without, |named| named != e);
                 match type_of(&found) {
                     // What belongs to another stay, and what nobody needs, is nobody's to see.
-                    "List" if !of_stay() && !(names_no_stay() && list::speaks_of_medicines(&found)) => {}
-                    "MedicationAdministration"
-                        if !of_stay() && !(names_no_stay() && list::is_of_stay(self.programme, stay, &found)) => {}
+                    "List" if is_other(list::speaks_of_medicines(&found)) => {}
+                    "MedicationAdministration" if is_other(list::is_of_stay(self.programme, stay, &found)) => {}
                     "Condition" if !of_stay() => background.push(found),
                     rtype if BACKGROUND.contains(&rtype) => background.push(found),
                     _ => resources.push(found),

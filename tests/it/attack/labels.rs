@@ -300,7 +300,7 @@ async fn comes_later(server: &TestServer, hospital: &Client, (patient, list, sta
         mara.patch(&reference(plain), &patch_label("add")).await.refuses(403, "forbidden", "Resource.meta.security");
     }
     mara.patch(&issue, &patch_label("remove")).await.is(404);
-    jonas.patch(&issue, &json!([{"op": "replace", "path": "/detail", "value": "e"}])).await.ok();
+    jonas.patch(&issue, &json!([{"op": "replace", "path": "/detail", "value": "taken twice each day"}])).await.ok();
     jonas.patch(&issue, &patch_label("remove")).await.refuses(403, "forbidden", "Resource.meta.security");
     hospital.patch(later, &patch_label("remove")).await.ok();
     for (version, status) in [("1", 200), ("2", 404), ("3", 200)] {
