@@ -86,7 +86,7 @@ impl<R: Records> Round<'_, R> {
     }
 
     /// The Task that closes an episode has ended without closing it: where no other is open, it says so, and at its due time the
-    /// follow-up ends by itself ([`super::escalate`]).
+    /// follow-up ends by itself (`escalate.rs`).
     async fn not_to_be_closed(&mut self, at: &Addresses, closing: &Target) -> Result<()> {
         let closes = |t: &Json| action_of(t) == Some("close-episode") && !task::is_final(t);
         let tasks = self.tasks_of(&at.plan).await?;

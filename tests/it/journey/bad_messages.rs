@@ -207,7 +207,7 @@ async fn a_notification_that_its_profiles_do_not_allow_is_refused(server: TestSe
             "a participant who is not in it",
             |m| {
                 m["entry"][1]["resource"]["participant"] =
-                    json!([{"individual": {"reference": "Practitioner/mara-lind"}}])
+                    json!([{"individual": {"reference": "Practitioner/mara-lind"}}]);
             },
             422,
             "Bundle.entry[1].resource.participant[0].individual",
