@@ -5,7 +5,7 @@
 //! Not for: resolving them (`interaction/`).
 //! Source: <https://hl7.org/fhir/R4/http.html#trules>, <https://hl7.org/fhir/R4/bundle.html#references>.
 
-use super::definition::{self, Structure, Type};
+use super::definition::{self, Element, Structure, Type};
 use super::json::{Json, Object};
 use super::path::Path;
 use super::primitive::Primitive;
@@ -133,46 +133,73 @@ pub fn references(resource: &Json) -> Vec<(String, String)> {
     found
 }
 
+/// A literal reference, and the element that holds it.
+#[derive(Debug, Clone, Copy)]
+pub struct Held<'j> {
+    /// `Reference.reference`.
+    pub text: &'j str,
+    /// `Reference.type`.
+    pub named: Option<&'j str>,
+    /// The element whose value the Reference is: `Task.for`.
+    pub element: Option<&'static Element>,
+}
+
 /// Shows each `Reference.reference` of a resource, contained ones too, with its path; those in the entries of a Bundle
 /// not. Allocates nothing.
 pub fn each_reference<'j>(resource: &'j Json, show: &mut dyn FnMut(&Path<'_>, &'j str)) {
+    each_held(resource, &mut |path, held| show(path, held.text));
+}
+
+/// The same with what holds it.
+pub fn each_held<'j>(resource: &'j Json, show: &mut dyn FnMut(&Path<'_>, Held<'j>)) {
     let name = resource["resourceType"].text();
     show_resource(resource, &Path::root(name), show);
 }
 
-fn show_resource<'j>(resource: &'j Json, path: &Path<'_>, show: &mut dyn FnMut(&Path<'_>, &'j str)) {
+fn show_resource<'j>(resource: &'j Json, path: &Path<'_>, show: &mut dyn FnMut(&Path<'_>, Held<'j>)) {
     if let (Some(structure), Json::Object(members)) = (structure_of(resource), resource) {
-        show_object(members, structure, path, show);
+        show_object(members, structure, None, path, show);
     }
 }
 
 fn show_object<'j>(
     members: &'j Object,
     structure: &'static Structure,
+    element: Option<&'static Element>,
     path: &Path<'_>,
-    show: &mut dyn FnMut(&Path<'_>, &'j str),
+    show: &mut dyn FnMut(&Path<'_>, Held<'j>),
 ) {
     for (key, value) in members.iter() {
-        if matches!(value, Json::String(_)) && !(key == "reference" && structure.name == "Reference") {
+        if let Json::String(text) = value {
+            if key == "reference" && structure.name == "Reference" {
+                let named = members.get("type").and_then(Json::as_str);
+                show(&path.member(key), Held { text, named, element });
+            }
             continue;
         }
         if let Some(step) = step(structure, key, value) {
-            let name = structure.member(key).filter(|f| f.element.choice).map_or(key, |f| f.element.name);
-            show_value(value, &step, &path.member(name), show);
+            let found = structure.member(key).map(|found| found.element);
+            let name = found.filter(|element| element.choice).map_or(key, |element| element.name);
+            show_value(value, &step, found, &path.member(name), show);
         }
     }
 }
 
-fn show_value<'j>(value: &'j Json, step: &Step, path: &Path<'_>, show: &mut dyn FnMut(&Path<'_>, &'j str)) {
+fn show_value<'j>(
+    value: &'j Json,
+    step: &Step,
+    element: Option<&'static Element>,
+    path: &Path<'_>,
+    show: &mut dyn FnMut(&Path<'_>, Held<'j>),
+) {
     match (value, step) {
         (Json::Array(items), _) => {
             for (n, item) in items.iter().enumerate().filter(|(_, item)| !matches!(item, Json::String(_))) {
-                show_value(item, step, &path.item(n), show);
+                show_value(item, step, element, &path.item(n), show);
             }
         }
-        (Json::Object(members), Step::Inside(structure)) => show_object(members, structure, path, show),
+        (Json::Object(members), Step::Inside(structure)) => show_object(members, structure, element, path, show),
         (Json::Object(_), Step::Resource) => show_resource(value, path, show),
-        (Json::String(text), Step::Text) => show(path, text),
         _ => {}
     }
 }

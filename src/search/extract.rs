@@ -3,14 +3,18 @@
 //! Every slot of the type is evaluated once; what its values leave (presence, sort value) then becomes `facts`.
 
 use super::param::{Found, Place, Sink, composite, date, number, quantity, reference, string, token, uri};
-use super::registry::{Entry, Part, Slot, Source, Use};
+use super::registry::{Entry, Part, R4, Slot, Source, Use};
 use super::{Env, Keys, Param, ParamType, Registry, Rows};
+use crate::fhir::bundle::each_reference;
 use crate::fhir::fhirpath::Item;
 use crate::fhir::json::write_string;
 use crate::fhir::{Json, ResourceType, Target};
 
 /// Texts for people that an audit event has are the same in all of them: they are not searched.
 pub(super) const AUDIT: &str = "AuditEvent";
+
+/// In place of a slot: references that no parameter of R4 covers. No slot has such a name.
+const UNCOVERED: &str = "*";
 
 impl Registry {
     /// What a resource is found by: finished rows, sorted, each once.
@@ -45,10 +49,52 @@ impl Registry {
                     found
                 })
                 .collect();
+            if name != AUDIT {
+                self.uncovered(keys, resource, env, entry, &found, &mut rows.exact);
+            }
             rows.facts = facts(entry, &found);
         }
         rows.finish();
         rows
+    }
+
+    /// A key for each reference to this server that no reference parameter of R4 covers - in extensions, in contained resources,
+    /// `Task.reasonReference` -, so that whoever is referred to finds it. Parameters of a site do not count: they come and go.
+    fn uncovered(&self, keys: &Keys, resource: &Json, env: &Env, entry: &Entry, found: &[Found], exact: &mut Vec<i64>) {
+        let Some((rtype, r4)) =
+            ResourceType::parse(resource["resourceType"].text()).and_then(|t| Some((t, R4.entry(t)?)))
+        else {
+            return;
+        };
+        // A reindex of a few slots knows too little, and changes nothing of these keys.
+        if entry.slots.len() < r4.slots.len() {
+            return;
+        }
+        each_reference(resource, &mut |_, text| {
+            let text = text.split_once('#').map_or(text, |(before, _)| before);
+            let Some(reference::Lead::Local { target, .. }) = reference::lead(text, env) else { return };
+            let leads = |slot: &str| {
+                entry.slots.iter().zip(found).any(|(s, f)| {
+                    s.kind == ParamType::Reference && *s.name == *slot && f.leads.iter().any(|(_, to)| is(to, &target))
+                })
+            };
+            let covers = |p: &Param| {
+                p.kind == ParamType::Reference
+                    && p.targets.contains(&target.rtype)
+                    && p.uses.iter().any(|u| u.restrict.is_none_or(|t| t == target.rtype) && leads(&u.slot))
+            };
+            if !r4.params.iter().any(covers) {
+                exact.push(keys.reference(rtype.as_str(), UNCOVERED, target.rtype.as_str(), &target.id));
+            }
+        });
+    }
+
+    /// `idx` keys of resources of type `source` that refer to `target`, wherever: by a parameter, or by a reference that none covers.
+    #[must_use]
+    pub fn referring_keys(&self, keys: &Keys, source: ResourceType, target: &Target) -> Vec<i64> {
+        let mut out = self.reference_keys(keys, source, "*", target);
+        out.push(keys.reference(source.as_str(), UNCOVERED, target.rtype.as_str(), &target.id));
+        out
     }
 
     /// The values of the resource that a parameter is indexed by, as JSON texts: what [`Registry::extract`] makes rows of.
@@ -133,6 +179,11 @@ impl Registry {
             .iter()
             .filter_map(move |u| Some((u, slots.iter().find(|s| s.name == u.slot && s.kind == param.kind)?)))
     }
+}
+
+/// Whether a text is `Type/id` of a target.
+fn is(text: &str, target: &Target) -> bool {
+    text.strip_prefix(target.rtype.as_str()).and_then(|rest| rest.strip_prefix('/')) == Some(&*target.id)
 }
 
 fn values(slot: &Slot, resource: &Json, env: &Env, sink: &mut Sink<'_>) {

@@ -222,7 +222,7 @@ pub struct Registry {
     entries: Arc<Vec<Entry>>,
 }
 
-static R4: LazyLock<Registry> = LazyLock::new(|| {
+pub(super) static R4: LazyLock<Registry> = LazyLock::new(|| {
     let definitions = table::r4();
     Registry { entries: Arc::new(ResourceType::all().map(|rtype| slots::entry(rtype, &definitions)).collect()) }
 });

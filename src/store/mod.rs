@@ -41,7 +41,7 @@ pub use history::{HistoryQuery, Scope};
 pub use page::{Cursor, Page};
 pub use search::Moment;
 pub use share::Share;
-pub use tx::{Put, Tx};
+pub use tx::{Present, Put, Tx};
 pub use work::Work;
 
 use crate::error::{Error, Result};

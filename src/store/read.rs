@@ -116,7 +116,7 @@ pub(super) fn current(shared: &Shared, limit: &Limit, targets: &[Target]) -> Sql
 pub(super) fn present(shared: &Shared, limit: &Limit, targets: &[Target]) -> Sql {
     let keys: Vec<i64> = targets.iter().map(|t| shared.keys.target(t.rtype.as_str(), &t.id)).collect();
     let mut sql = Sql::new(shared.dialect);
-    sql.push("SELECT v.rtype, v.id, v.labels FROM version v WHERE v.self_key").any(&keys);
+    sql.push("SELECT v.rtype, v.id, v.labels, v.version FROM version v WHERE v.self_key").any(&keys);
     sql.push(" AND v.version = (SELECT max(m.version) FROM version m WHERE m.self_key = v.self_key) AND v.method <> 3");
     sql.limit(shared.keys, limit, "v");
     sql

@@ -36,6 +36,15 @@ pub struct Put<'a> {
     pub labels: i64,
 }
 
+/// A resource that is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Present {
+    /// [`Version::labels`].
+    pub labels: i64,
+    /// The number of its current version.
+    pub version: i64,
+}
+
 /// The open write transaction of one `Work`.
 pub struct Tx {
     pub(super) shared: Arc<Shared>,
@@ -150,8 +159,8 @@ impl Tx {
         Ok(out)
     }
 
-    /// Those of these that are there, not deleted, and visible, with their labels; in one statement. Sees what was put before.
-    pub async fn present(&mut self, limit: &Limit, targets: &[Target]) -> Result<HashMap<Target, i64>> {
+    /// Those of these that are there, not deleted, and visible; in one statement. Sees what was put before.
+    pub async fn present(&mut self, limit: &Limit, targets: &[Target]) -> Result<HashMap<Target, Present>> {
         let keys = self.shared.keys;
         if targets.iter().filter_map(|t| self.waiting(t)).any(|v| read::may_see(keys, limit, v).is_none()) {
             self.flush().await?;
@@ -161,7 +170,7 @@ impl Tx {
         for target in targets {
             match self.waiting(target) {
                 Some(v) if !v.is_deleted() && read::may_see(keys, limit, v) == Some(true) => {
-                    found.insert(target.clone(), v.labels);
+                    found.insert(target.clone(), Present { labels: v.labels, version: v.version });
                 }
                 Some(_) => {}
                 None => asked.push(target.clone()),
@@ -170,7 +179,8 @@ impl Tx {
         if !asked.is_empty() {
             let sql = read::present(&self.shared, limit, &asked);
             for row in self.fetch_sql(sql).await? {
-                found.insert(read::target(&row, 0, 1)?, row.int(2)?);
+                let here = Present { labels: row.int(2)?, version: row.int(3)? };
+                found.insert(read::target(&row, 0, 1)?, here);
             }
         }
         Ok(found)

@@ -315,7 +315,7 @@ impl<'a> Books<'a> {
         if !unread.is_empty() {
             let found = self.tx.present(&Limit::Everything, &unread).await?;
             for target in unread {
-                let labels = found.get(&target).copied().unwrap_or_default();
+                let labels = found.get(&target).map_or(0, |here| here.labels);
                 set |= labels;
                 self.labels.insert(target, labels);
             }

@@ -22,6 +22,7 @@ mod tests;
 mod tidy;
 mod walk;
 
+pub use reference::{Misled, misled};
 pub use tidy::tidy;
 
 use super::Json;

@@ -3,6 +3,7 @@
 //! Source: <https://hl7.org/fhir/R4/references.html>, <https://hl7.org/fhir/R4/domainresource.html> (dom-2 to dom-5).
 
 use super::walk::Walk;
+use crate::error::Issue;
 use crate::fhir::definition::Element;
 use crate::fhir::json::{Json, Object};
 use crate::fhir::path::Path;
@@ -104,35 +105,49 @@ impl Walk<'_> {
         Some(item.rtype)
     }
 
-    /// The literal of a Reference.
+    /// A Reference: its literal, and the types that it names and leads to.
     pub(super) fn reference(&mut self, element: &Element, reference: &Object, path: &Path<'_>) {
-        let Some(text) = reference.get("reference").and_then(Json::as_str) else { return };
-        let here = path.member("reference");
+        let literal = reference.get("reference").and_then(Json::as_str);
+        let leads = match literal {
+            Some(text) => match self.leads(text, &path.member("reference")) {
+                Ok(leads) => leads,
+                Err(()) => return,
+            },
+            None => None,
+        };
+        let named = reference.get("type").and_then(Json::as_str);
+        if let Some(misled) = misled(element, named, leads) {
+            self.error("value", misled.rule, &path.member(misled.member), misled.what);
+        }
+    }
+
+    /// The type that a literal reference leads to, where the text or what is around it tells.
+    ///
+    /// # Errors
+    /// When it is no reference: that is told.
+    fn leads(&mut self, text: &str, here: &Path<'_>) -> Result<Option<ResourceType>, ()> {
         if let Some(id) = text.strip_prefix('#') {
-            match self.local(id) {
-                None => {
-                    let what = "the resource contains nothing of this id (ref-1); contain it, or correct the reference";
-                    self.error("not-found", "ref-1: a local reference leads to a contained resource", &here, what);
-                }
-                Some(Some(rtype)) => self.target(element, rtype, &here),
-                Some(None) => {}
-            }
-            return;
+            return self.local(id).ok_or_else(|| {
+                let what = "the resource contains nothing of this id (ref-1); contain it, or correct the reference";
+                self.error("not-found", "ref-1: a local reference leads to a contained resource", here, what);
+            });
         }
         let Some((name, rest)) = text.split_once(['/', '?']) else {
             if !text.contains(':') {
-                self.error("value", FORM, &here, form(text));
+                self.error("value", FORM, here, form(text));
+                return Err(());
             }
-            return;
+            return Ok(self.entries.get(text).copied());
         };
         if name.contains(':') || name.is_empty() {
-            return; // absolute, urn, or against the root of a host
+            // Absolute, or against the root of a host.
+            return Ok(restful(text).or_else(|| self.entries.get(text).copied()));
         }
         let Some(rtype) = ResourceType::parse(name) else {
             let what =
                 format!("found a reference to '{}', expected a resource type of R4; correct it", printable(name));
-            self.error("value", FORM, &here, what);
-            return;
+            self.error("value", FORM, here, what);
+            return Err(());
         };
         let conditional = text.as_bytes().get(name.len()) == Some(&b'?');
         let literal = || {
@@ -142,20 +157,79 @@ impl Walk<'_> {
             is_id(id) && (rest.len() == id.len() || rest.contains('#') || version(parts))
         };
         if !conditional && !literal() {
-            self.error("value", FORM, &here, form(text));
-            return;
+            self.error("value", FORM, here, form(text));
+            return Err(());
         }
-        self.target(element, rtype, &here);
+        Ok(Some(rtype))
     }
+}
 
-    fn target(&mut self, element: &Element, rtype: ResourceType, path: &Path<'_>) {
-        if element.targets.is_empty() || element.targets.contains(&rtype) {
-            return;
-        }
-        let names: Vec<&str> = element.targets.iter().map(|t| t.as_str()).collect();
-        let what = format!("found a reference to {rtype}, expected {}; refer to one of these", names.join(" or "));
-        self.error("value", "a reference leads to a type that the element allows", path, what);
+/// Why a Reference may not lead where it leads.
+#[derive(Debug)]
+pub struct Misled {
+    /// The member of the Reference that is to blame.
+    pub member: &'static str,
+    /// The rule.
+    pub rule: &'static str,
+    /// What was found, what was expected, and the cure.
+    pub what: String,
+}
+
+impl Misled {
+    /// As an issue about a Reference whose literal stands at `path` (`Task.for.reference`).
+    #[must_use]
+    pub fn at(self, path: &str) -> Issue {
+        let reference = path.strip_suffix("reference").unwrap_or(path);
+        Issue::error("value", format!("{reference}{}", self.member), self.what).rule(self.rule)
     }
+}
+
+/// Holds the type that a Reference leads to (`leads`, where that is known) and the one that it names (`Reference.type`) against
+/// those that the element allows, and against each other.
+///
+/// Source: <https://hl7.org/fhir/R4/references-definitions.html#Reference.type>: both SHALL be consistent.
+#[must_use]
+pub fn misled(element: &Element, named: Option<&str>, leads: Option<ResourceType>) -> Option<Misled> {
+    const ALLOWED: &str = "a reference leads to a type that the element allows";
+    let allows = |rtype: ResourceType| element.targets.is_empty() || element.targets.contains(&rtype);
+    let allowed = || element.targets.iter().map(|t| t.as_str()).collect::<Vec<_>>().join(" or ");
+    if let Some(rtype) = leads.filter(|rtype| !allows(*rtype)) {
+        let what = format!("found a reference to {rtype}, expected {}; refer to one of these", allowed());
+        return Some(Misled { member: "reference", rule: ALLOWED, what });
+    }
+    let text = named?;
+    let wrong = |rule, what| Some(Misled { member: "type", rule, what });
+    let name = text.strip_prefix("http://hl7.org/fhir/StructureDefinition/").unwrap_or(text);
+    let Some(rtype) = ResourceType::parse(name) else {
+        if ["Resource", "DomainResource"].contains(&name) {
+            return None; // true of whatever it leads to
+        }
+        let what = format!("found '{}', expected a resource type of R4; correct it, or leave it out", printable(text));
+        return wrong("Reference.type is a type of resource", what);
+    };
+    match leads {
+        Some(leads) if leads != rtype => {
+            let what =
+                format!("found type {rtype} beside a reference to {leads}, expected the same; correct one of them");
+            wrong("Reference.type is consistent with Reference.reference", what)
+        }
+        None if !allows(rtype) => {
+            let what = format!("found type {rtype}, expected {}; refer to one of these", allowed());
+            wrong(ALLOWED, what)
+        }
+        _ => None,
+    }
+}
+
+/// The type in a URL of RESTful form: `http://elsewhere/fhir/Patient/1`, with or without a version.
+fn restful(url: &str) -> Option<ResourceType> {
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return None;
+    }
+    let path = url.split_once("/_history/").map_or(url, |(path, _)| path);
+    let (rest, id) = path.rsplit_once('/')?;
+    let (_, name) = rest.rsplit_once('/')?;
+    ResourceType::parse(name).filter(|_| is_id(id))
 }
 
 /// `_history/n`

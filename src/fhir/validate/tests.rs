@@ -12,7 +12,9 @@ fn a_good_patient_has_no_issue() {
         "contained":[{"resourceType":"Organization","id":"o","name":"x"}],"managingOrganization":{"reference":"#o"},
         "name":[{"given":["A",null],"_given":[null,{"extension":[{"url":"http://x","valueDecimal":2.50}]}]}],
         "gender":"female","birthDate":"1970-02-28","_birthDate":{"extension":[{"url":"http://x","valueCode":"y"}]},
-        "deceasedBoolean":false,"generalPractitioner":[{"reference":"Practitioner/1"},{"reference":"urn:uuid:x"}]}"##;
+        "deceasedBoolean":false,"generalPractitioner":[{"reference":"Practitioner/1"},{"reference":"urn:uuid:x"},
+          {"reference":"http://x.example/fhir/Practitioner/1","type":"Practitioner"},{"reference":"http://x.example/who?id=1","type":"Organization"},
+          {"reference":"Organization/1","type":"http://hl7.org/fhir/StructureDefinition/Organization"},{"reference":"Organization/1","type":"Resource"}]}"##;
     assert_eq!(issues(good), Vec::<String>::new());
 }
 
@@ -58,6 +60,27 @@ fn each_rule_names_the_element_that_breaks_it() {
         (r#""managingOrganization":{"reference":"Patient?a=b"}"#, "value Patient.managingOrganization.reference"),
         (r#""managingOrganization":{"reference":"Organisation/1"}"#, "value Patient.managingOrganization.reference"),
         (r#""managingOrganization":{"reference":"Organization/1/x"}"#, "value Patient.managingOrganization.reference"),
+        // Absolute URLs name the type, too; so does Reference.type, with and without a literal.
+        (
+            r#""managingOrganization":{"reference":"http://x.example/fhir/Patient/1"}"#,
+            "value Patient.managingOrganization.reference",
+        ),
+        (
+            r#""managingOrganization":{"reference":"https://x.example/Patient/1/_history/2"}"#,
+            "value Patient.managingOrganization.reference",
+        ),
+        (
+            r#""managingOrganization":{"reference":"Organization/1","type":"Group"}"#,
+            "value Patient.managingOrganization.type",
+        ),
+        (
+            r#""managingOrganization":{"reference":"urn:uuid:x","type":"Foo"}"#,
+            "value Patient.managingOrganization.type",
+        ),
+        (
+            r#""managingOrganization":{"type":"Practitioner","identifier":{"value":"1"}}"#,
+            "value Patient.managingOrganization.type",
+        ),
         (r##""managingOrganization":{"reference":"#x"}"##, "not-found Patient.managingOrganization.reference"),
         (r#""contained":[{"resourceType":"Organization","id":"o","name":"x"}]"#, "invariant Patient.contained[0]"),
         (
@@ -98,6 +121,24 @@ fn all_issues_come_at_once_through_nested_resources() {
             "structure Bundle.entry[1].resource.parameter[0].resource.resourceType",
         ]
     );
+}
+
+/// R4 references.html: In a Bundle a reference leads to the type of the entry that has its address as fullUrl.
+#[test]
+fn references_inside_a_bundle_lead_to_the_types_of_its_entries() {
+    for (url, expected) in [
+        ("urn:uuid:c757873d-ec9a-4326-a141-556f43239520", &["value Bundle.entry[1].resource.subject.reference"][..]),
+        ("http://x.example/what/1", &["value Bundle.entry[1].resource.subject.reference"]),
+        ("urn:uuid:c757873d-ec9a-4326-a141-556f43239521", &[]),
+    ] {
+        let text = r#"{"resourceType":"Bundle","type":"collection","entry":[
+            {"fullUrl":"WRONG","resource":{"resourceType":"Practitioner","active":true}},
+            {"fullUrl":"urn:uuid:c757873d-ec9a-4326-a141-556f43239522","resource":{"resourceType":"Observation","status":"final",
+              "code":{"text":"x"},"subject":{"reference":"URL"}}},
+            {"fullUrl":"urn:uuid:c757873d-ec9a-4326-a141-556f43239521","resource":{"resourceType":"Patient","active":true}}]}"#;
+        let wrong = if expected.is_empty() { "urn:uuid:c757873d-ec9a-4326-a141-556f43239520" } else { url };
+        assert_eq!(issues(&text.replace("WRONG", wrong).replace("URL", url)), expected, "{url}");
+    }
 }
 
 #[test]

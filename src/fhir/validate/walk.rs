@@ -12,6 +12,7 @@ use crate::fhir::path::Path;
 use crate::fhir::resource::{ResourceType, printable};
 use crate::fhir::xhtml;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// Issues after which the walk ends.
 const MAX_ISSUES: usize = 100;
@@ -40,6 +41,8 @@ pub(super) struct Walk<'j> {
     pub(super) structure_only: bool,
     /// The resource that is walked, and the one that contains it or is the same.
     pub(super) around: Option<(&'j Json, &'j Json)>,
+    /// What the fullUrls of the Bundle that is walked lead to.
+    pub(super) entries: HashMap<&'j str, ResourceType>,
 }
 
 impl<'j> Walk<'j> {
@@ -131,13 +134,16 @@ impl<'j> Walk<'j> {
             Place::Own => {
                 let outer = std::mem::replace(&mut self.frame, Frame::of(members));
                 let around = self.around.replace((json, json));
+                let is_bundle = structure.name == "Bundle";
+                let entries = is_bundle.then(|| std::mem::replace(&mut self.entries, entries_of(members)));
                 let before = self.issues.len();
                 let seen = self.object(members, structure, path);
                 if before == self.issues.len() {
                     self.invariants(json, structure, seen, path);
                 }
-                if structure.name == "Bundle" {
+                if let Some(outer) = entries {
                     self.bundle(members, path);
+                    self.entries = outer;
                 }
                 self.close_frame(path);
                 self.frame = outer;
@@ -346,6 +352,15 @@ impl<'j> Walk<'j> {
             }
         }
     }
+}
+
+/// What the fullUrls of a Bundle lead to.
+fn entries_of(bundle: &Object) -> HashMap<&str, ResourceType> {
+    let entry = |entry| {
+        let entry: &Json = entry;
+        Some((entry["fullUrl"].as_str()?, ResourceType::parse(entry["resource"]["resourceType"].as_str()?)?))
+    };
+    bundle.get("entry").map_or(&[][..], Json::items).iter().filter_map(entry).collect()
 }
 
 /// A value for the sender's eyes, short.

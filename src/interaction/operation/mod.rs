@@ -400,8 +400,8 @@ impl Call {
             faults.add(Error::unprocessable(why).code("not-found").at(path.to_string()), "");
         });
         let limit = Limit::of(&self.ctx);
-        let targets = Which::of(&self.house, &limit).targets(&self.house.env.base, body);
-        let judged = [Judged { body, targets: &targets, was: None, place: "" }];
+        let leads = Which::of(&self.house, &limit).leads(&self.house.env.base, body);
+        let judged = [Judged { body, leads: &leads, was: None, place: "" }];
         outward::judge(tx, &self.house, &limit, &judged, &Inside::default(), &mut faults).await?;
         faults.end()
     }

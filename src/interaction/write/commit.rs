@@ -6,7 +6,7 @@
 use super::ask::Ask;
 use super::criteria::{Criteria, Found};
 use super::faults::{Faults, at};
-use super::judge::Step;
+use super::judge::{Step, taken};
 use super::outward::{self, Inside, Judged};
 use super::prepare::{Prepared, Ready};
 use super::referrer;
@@ -89,7 +89,7 @@ impl Work for Commit {
         let keys = &self.house.keys;
         let mut locks: Vec<i64> = self.criteria.locks(keys).collect();
         for fate in &self.prepared.fates {
-            if let Fate::Write(_) | Fate::Delete(_) = fate {
+            if let Fate::Write(_) | Fate::Make(_) | Fate::Delete(_) = fate {
                 locks.extend(fate.all().iter().map(|t| keys.target(t.rtype.as_str(), &t.id)));
             }
         }
@@ -133,7 +133,7 @@ impl Commit {
         };
 
         // Everything that is there already, in one statement.
-        let known = |fate: &&Fate| matches!(fate, Fate::Write(_) | Fate::Matched(_) | Fate::Delete(_));
+        let known = |fate: &&Fate| !matches!(fate, Fate::Create(_) | Fate::Nothing);
         let targets: Vec<Target> = prepared.fates.iter().filter(known).flat_map(Fate::all).cloned().collect();
         let mut befores: HashMap<&Target, Version> = HashMap::new();
         if !targets.is_empty() {
@@ -153,6 +153,10 @@ impl Commit {
             }
             for target in fate.all() {
                 let before = befores.remove(target);
+                if matches!(fate, Fate::Make(_)) && before.as_ref().is_some_and(|v| !v.is_deleted()) {
+                    faults.add(taken(target), &ask.place);
+                    continue;
+                }
                 let judged = self.judge(tx, ask, target, before, (&prepared.links, ready)).await;
                 if judged.as_ref().is_err_and(|e| matches!(e.kind, Kind::Busy | Kind::Fault)) {
                     // The database's, not the entry's: what it marks is for the writer to see.
@@ -276,7 +280,7 @@ impl Commit {
         for (_, step) in steps {
             if let Some(ready) = step.ready.as_deref().filter(|r| !r.refs.is_empty()) {
                 let was = step.was.as_ref();
-                judged.push(Judged { body: &ready.json, targets: &ready.refs, was, place: &step.ask.place });
+                judged.push(Judged { body: &ready.json, leads: &ready.refs, was, place: &step.ask.place });
             }
         }
         if judged.is_empty() {

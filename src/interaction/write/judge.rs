@@ -30,6 +30,17 @@ pub(super) struct Step<'a> {
     pub(super) was: Option<Json>,
 }
 
+/// What a conditional update that matches nothing would make is there already: it is not what the criteria ask for.
+///
+/// Source: <https://hl7.org/fhir/R5/http.html#cond-update>; R4 does not say.
+pub(super) fn taken(target: &Target) -> Error {
+    let text = format!(
+        "the criteria match no resource, and {target} is there already and would be overwritten; leave the id out of the body, or \
+         update it by its id"
+    );
+    Error::conflict(text).at(format!("{}.id", target.rtype))
+}
+
 impl Commit {
     /// Preconditions, access and the programme's rules of one write. `None`: a delete that has nothing to do.
     pub(super) async fn judge<'a>(

@@ -40,35 +40,46 @@ impl Which {
     }
 
     /// What a reference leads to, where that is to be judged.
-    pub(super) fn target(self, base: &str, text: &str) -> Option<Target> {
+    pub(super) fn lead(self, base: &str, text: &str) -> Option<Lead> {
         if self == Self::None {
             return None;
         }
         let text = text.split_once('#').map_or(text, |(before, _)| before);
-        let target = match Link::parse(text) {
-            Link::Relative(target, _) => target,
-            Link::Absolute(url) => Target::parse(url.strip_prefix(base)?.strip_prefix('/')?)?,
-            _ => return None,
+        let local = match Link::parse(text) {
+            Link::Absolute(url) => url.strip_prefix(base)?.strip_prefix('/')?,
+            _ => text,
         };
-        (self == Self::All || !DIRECTORY.contains(&target.rtype.as_str())).then_some(target)
+        let Link::Relative(target, version) = Link::parse(local) else { return None };
+        // What is no number is no version of Baton's.
+        let version = version.map(|text| text.parse().ok().filter(|n| *n > 0).unwrap_or(i64::MAX));
+        (self == Self::All || !DIRECTORY.contains(&target.rtype.as_str())).then_some(Lead { target, version })
     }
 
     /// Those of a body.
-    pub(in crate::interaction) fn targets(self, base: &str, body: &Json) -> Vec<Target> {
+    pub(in crate::interaction) fn leads(self, base: &str, body: &Json) -> Vec<Lead> {
         let mut found = Vec::new();
         if self != Self::None {
-            each_reference(body, &mut |_, text| found.extend(self.target(base, text)));
+            each_reference(body, &mut |_, text| found.extend(self.lead(base, text)));
         }
         found
     }
 }
 
+/// Where a reference to this server leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::interaction) struct Lead {
+    /// To this resource.
+    pub(in crate::interaction) target: Target,
+    /// To this version of it; `i64::MAX` where it has none of that name.
+    pub(in crate::interaction) version: Option<i64>,
+}
+
 /// One body to judge.
 pub(in crate::interaction) struct Judged<'a> {
-    /// With its references to [`Which::targets`].
+    /// With its references to [`Which::leads`].
     pub(in crate::interaction) body: &'a Json,
     /// Those.
-    pub(in crate::interaction) targets: &'a [Target],
+    pub(in crate::interaction) leads: &'a [Lead],
     /// What is stored now: what it says is not judged again.
     pub(in crate::interaction) was: Option<&'a Json>,
     /// `Bundle.entry[3]`, or "".
@@ -98,36 +109,50 @@ pub(in crate::interaction) async fn judge(
 ) -> Result<HashMap<Target, i64>> {
     let which = Which::of(house, limit);
     let base = house.env.base.as_str();
-    let mut asked: Vec<(usize, &Target)> = Vec::new();
+    let mut asked: Vec<(usize, &Lead)> = Vec::new();
     for (n, one) in judged.iter().enumerate() {
-        let mut outside = one.targets.iter().filter(|t| !inside.made.contains(t)).peekable();
-        if outside.peek().is_some() {
-            let before = one.was.map(|was| which.targets(base, was)).unwrap_or_default();
-            asked.extend(outside.filter(|t| !before.contains(t)).map(|t| (n, t)));
+        let is_asked = |lead: &&Lead| lead.version.is_some() || !inside.made.contains(&lead.target);
+        let mut asks = one.leads.iter().filter(is_asked).peekable();
+        if asks.peek().is_some() {
+            let before = one.was.map(|was| which.leads(base, was)).unwrap_or_default();
+            asked.extend(asks.filter(|lead| !before.contains(lead)).map(|lead| (n, lead)));
         }
     }
     if asked.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut targets: Vec<Target> = asked.iter().map(|(_, t)| (*t).clone()).collect();
+    let mut targets: Vec<Target> = asked.iter().map(|(_, lead)| lead.target.clone()).collect();
     targets.sort_unstable();
     targets.dedup();
     let present = tx.present(limit, &targets).await?;
-    let mut lost: BTreeMap<usize, Vec<&Target>> = BTreeMap::new();
-    for (n, target) in asked {
-        if !present.contains_key(target) || inside.gone.contains(target) {
-            lost.entry(n).or_default().push(target);
-        }
+    let mut lost: BTreeMap<usize, Vec<(&Lead, Error)>> = BTreeMap::new();
+    for (n, lead) in asked {
+        let is_made = inside.made.contains(&lead.target);
+        let here = present.get(&lead.target).filter(|_| !inside.gone.contains(&lead.target));
+        let error = match (here, lead.version) {
+            // Versions are numbered without gaps; the request itself may make the next one.
+            (Some(here), Some(version)) if version > here.version + i64::from(is_made) => no_version(&lead.target),
+            (None, _) if !is_made => unknown(&lead.target),
+            _ => continue,
+        };
+        lost.entry(n).or_default().push((lead, error));
     }
     for (n, lost) in lost {
         let Some(one) = judged.get(n) else { continue };
         each_reference(one.body, &mut |path, text| {
-            if let Some(target) = which.target(base, text).filter(|t| lost.contains(&t)) {
-                faults.add(unknown(&target).at(path.to_string()), one.place);
+            let lead = which.lead(base, text);
+            if let Some((_, error)) = lost.iter().find(|(l, _)| Some(*l) == lead.as_ref()) {
+                faults.add(Error::with_issues(error.kind, error.issues.clone()).at(path.to_string()), one.place);
             }
         });
     }
-    Ok(present)
+    Ok(present.into_iter().map(|(target, here)| (target, here.labels)).collect())
+}
+
+fn no_version(target: &Target) -> Error {
+    let text =
+        format!("the reference leads to a version that {target} does not have; correct it, or leave /_history/… out");
+    Error::unprocessable(text).code("not-found")
 }
 
 /// The same text whether it is not there, deleted, or another's.

@@ -3,7 +3,7 @@
 use super::ask::Ask;
 use super::criteria::Found;
 use super::faults::Faults;
-use super::outward::Which;
+use super::outward::{Lead, Which};
 use super::resolve::{self, Fate, Links};
 use crate::access::{Ctx, Limit};
 use crate::config::Limits;
@@ -27,7 +27,7 @@ pub(super) struct Ready {
     /// What it is found by.
     pub(super) rows: Arc<Rows>,
     /// Where its references lead that are to be judged.
-    pub(super) refs: Vec<Target>,
+    pub(super) refs: Vec<Lead>,
     /// Of a patch: what the validation of the result noticed that blocks nothing.
     pub(super) noticed: Vec<Issue>,
     /// Of a patch: the version (`pk`) that it was applied to.
@@ -72,7 +72,7 @@ impl Prepared {
         let mut ready = Vec::with_capacity(asks.len());
         for (ask, fate) in asks.iter().zip(&fates) {
             let body = match (ask.method, fate) {
-                (Method::Post | Method::Put, Fate::Create(target) | Fate::Write(target)) => {
+                (Method::Post | Method::Put, Fate::Create(target) | Fate::Write(target) | Fate::Make(target)) => {
                     let mut body = ask.body.clone();
                     let applied = links.apply(house, which, ask, &mut body, None).and_then(|refs| {
                         meta::set_id(&mut body, &target.id);

@@ -115,7 +115,7 @@ impl Commit {
         }
         let registry = &self.house.active().registry;
         let keys = |t: &Target| {
-            ResourceType::all().flat_map(|source| registry.reference_keys(&self.house.keys, source, "*", t)).collect()
+            ResourceType::all().flat_map(|source| registry.referring_keys(&self.house.keys, source, t)).collect()
         };
         let mut keys: Vec<i64> = around.iter().flat_map(|t| -> Vec<i64> { keys(t) }).collect();
         keys.sort_unstable();

@@ -1,8 +1,8 @@
 //! Who refers to what a request deletes: such a delete is refused, unless the site says `delete-referenced = "allow"`.
 //!
 //! Asked at the end of the transaction, so that a referrer which goes with it, or which no longer refers, is none. Only those
-//! that the caller may see count: an answer must not tell of another organisation's. Found are references that a search
-//! parameter covers; most of R4's are.
+//! that the caller may see count: an answer must not tell of another organisation's. Found is every reference, wherever in a
+//! resource it stands, but those of AuditEvents.
 //! Source: <https://hl7.org/fhir/R4/http.html#delete> (409 for referential integrity); what is counted is an own rule.
 
 use super::ask::Ask;
@@ -48,7 +48,7 @@ pub(super) async fn check(
         let mut of: HashMap<i64, usize> = HashMap::new();
         for (n, (target, _)) in chunk.iter().enumerate() {
             for source in &readable {
-                let keys = active.registry.reference_keys(&house.keys, *source, "*", target);
+                let keys = active.registry.referring_keys(&house.keys, *source, target);
                 of.extend(keys.into_iter().map(|key| (key, n)));
             }
         }

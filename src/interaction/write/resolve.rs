@@ -5,13 +5,13 @@
 use super::ask::{Ask, Conditional, Where};
 use super::criteria::Found;
 use super::faults::Faults;
-use super::outward::Which;
+use super::outward::{Lead, Which};
 use super::prepare::Ready;
 use crate::clock::Instant;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fhir::bundle::{self, Link};
 use crate::fhir::resource::{known, printable};
-use crate::fhir::{Json, Target};
+use crate::fhir::{Json, Target, validate};
 use crate::interaction::House;
 use crate::interaction::operation::Call;
 use crate::interaction::request::Match;
@@ -27,6 +27,8 @@ pub(super) enum Fate {
     Create(Target),
     /// A version of this resource, which may or may not exist.
     Write(Target),
+    /// The first version of this resource, or one after its deletion: a conditional update found nothing and names it.
+    Make(Target),
     /// A conditional create found this one: nothing is written.
     Matched(Target),
     /// A conditional delete takes these: at least one.
@@ -47,7 +49,7 @@ impl Fate {
     /// All resources that it is about.
     pub(super) fn all(&self) -> &[Target] {
         match self {
-            Self::Create(t) | Self::Write(t) | Self::Matched(t) => std::slice::from_ref(t),
+            Self::Create(t) | Self::Write(t) | Self::Make(t) | Self::Matched(t) => std::slice::from_ref(t),
             Self::Delete(all) => all,
             Self::Nothing => &[],
         }
@@ -72,7 +74,7 @@ pub(super) fn fates(asks: &[Ask], calls: &[Call], found: &Found, most: usize) ->
     for ask in asks {
         let fate = fate(ask, found, most);
         let makes = match (&fate, &ask.at) {
-            (Ok(Fate::Create(_) | Fate::Write(_)), Where::New(_, Some(criterion)) | Where::Query(_, criterion))
+            (Ok(Fate::Create(_) | Fate::Make(_)), Where::New(_, Some(criterion)) | Where::Query(_, criterion))
                 if found.all(*criterion).is_empty() =>
             {
                 made.insert(*criterion, ask)
@@ -149,7 +151,7 @@ fn fate(ask: &Ask, found: &Found, most: usize) -> Result<Fate> {
                 return Err(Error::not_found("the criteria match no resource that could be patched"));
             }
             (None, _) => match ask.body["id"].as_str() {
-                Some(id) => Fate::Write(Target::new(*rtype, id)),
+                Some(id) => Fate::Make(Target::new(*rtype, id)),
                 None => Fate::Create(Target::new(*rtype, &ask.fresh_id)),
             },
         },
@@ -168,7 +170,7 @@ pub(super) fn doubles(
     let makes = |n: usize| match (asks.get(n).map(|ask| (&ask.at, ask.method)), fates.get(n)) {
         (
             Some((Where::New(_, Some(criterion)), _) | (Where::Query(_, criterion), Method::Put)),
-            Some(Fate::Create(_)),
+            Some(Fate::Create(_) | Fate::Make(_)),
         ) => Some(*criterion),
         _ => None,
     };
@@ -281,7 +283,8 @@ impl Links {
     /// (`was`, of a patch) has them already. Answers where those of `which` lead.
     ///
     /// # Errors
-    /// `Unprocessable` at each `urn:uuid:` or `urn:oid:` reference that no entry has as fullUrl.
+    /// `Unprocessable` at each `urn:uuid:` or `urn:oid:` reference that no entry has as fullUrl; `Invalid` at each that leads to a
+    /// type which its element does not allow.
     pub(super) fn apply(
         &self,
         house: &House,
@@ -289,7 +292,7 @@ impl Links {
         ask: &Ask,
         body: &mut Json,
         was: Option<&Json>,
-    ) -> Result<Vec<Target>> {
+    ) -> Result<Vec<Lead>> {
         if body["resourceType"].text() == known("Bundle").as_str() {
             return Ok(Vec::new()); // a document or collection keeps its own links
         }
@@ -297,27 +300,35 @@ impl Links {
         if !self.is_empty() {
             bundle::rewrite(body, &|text| self.lookup(text, root));
         }
-        let in_bundle = !ask.place.is_empty();
-        let mut targets = Vec::new();
-        if !in_bundle && which == Which::None {
-            return Ok(targets);
-        }
         let mut faults = Faults::default();
+        let mut leads = Vec::new();
         let mut old = Vec::new();
-        if let Some(was) = was.filter(|_| in_bundle) {
+        if let Some(was) = was {
             bundle::each_reference(was, &mut |_, text| old.push(text));
         }
-        bundle::each_reference(body, &mut |path, text| {
-            if in_bundle
-                && let Link::Urn(urn) = Link::parse(text)
-                && !old.contains(&text)
-            {
-                let text = format!("no entry of this Bundle has the fullUrl '{}'", printable(urn));
-                faults.add(Error::unprocessable(text).code("not-found").at(path.to_string()), "");
+        bundle::each_held(body, &mut |path, held| {
+            match Link::parse(held.text) {
+                Link::Urn(urn) if !old.contains(&held.text) => {
+                    let cure = if ask.place.is_empty() {
+                        "send both in one transaction, or refer to what is stored"
+                    } else {
+                        "add that entry, or correct the reference"
+                    };
+                    let text = format!("no entry of this request has the fullUrl '{}'; {cure}", printable(urn));
+                    faults.add(Error::unprocessable(text).code("not-found").at(path.to_string()), "");
+                }
+                // What a link has become was not there when the body was validated.
+                Link::Relative(target, _) if !self.is_empty() => {
+                    let misled = held.element.and_then(|e| validate::misled(e, held.named, Some(target.rtype)));
+                    if let Some(misled) = misled {
+                        faults.add(Error::with_issues(Kind::Invalid, vec![misled.at(&path.to_string())]), "");
+                    }
+                }
+                _ => {}
             }
-            targets.extend(which.target(&house.env.base, text));
+            leads.extend(which.lead(&house.env.base, held.text));
         });
-        faults.end().map(|()| targets)
+        faults.end().map(|()| leads)
     }
 
     /// Parameters of an operation with their links rewritten.
@@ -347,7 +358,7 @@ impl Links {
 fn docs(house: &House, asks: &[Ask], fates: &[Fate]) -> Vec<Doc> {
     let (pk, active) = (Instant::now().0, house.active());
     let doc = |(ask, fate): (&Ask, &Fate)| match (ask.method, fate) {
-        (Method::Post | Method::Put, Fate::Create(target) | Fate::Write(target)) => {
+        (Method::Post | Method::Put, Fate::Create(target) | Fate::Write(target) | Fate::Make(target)) => {
             Some(Doc { target: target.clone(), pk, rows: active.registry.extract(&house.keys, &ask.body, &active.env) })
         }
         _ => None,

@@ -239,6 +239,35 @@ fn criteria_restrict_and_nothing_else() {
     }
 }
 
+/// Own docs/settings.md: A reference that no search parameter covers has one row more, any other none.
+#[test]
+fn what_no_parameter_covers_is_found_by_who_is_referred_to() {
+    let registry = Registry::builtin();
+    let condition = Target::new(known("Condition"), "c");
+    let rows = |json: serde_json::Value| {
+        let json: Json = json.into();
+        registry.extract(&KEYS, &json, &env()).exact
+    };
+    let without = |mut json: serde_json::Value, member: &str| {
+        json.as_object_mut().unwrap().remove(member);
+        json
+    };
+    let base = json!({"resourceType": "MedicationRequest", "subject": {"reference": "Patient/1"}, "encounter": {"reference": "Encounter/1"},
+        "reasonReference": [{"reference": "Condition/c"}, {"reference": "http://own.example/fhir/Condition/c/_history/2"}]});
+    let (with, less) = (rows(base.clone()), rows(without(base, "reasonReference")));
+    let new: Vec<&i64> = with.iter().filter(|key| !less.contains(key)).collect();
+    let keys = registry.referring_keys(&KEYS, known("MedicationRequest"), &condition);
+    assert!(new.len() == 1 && keys.contains(new[0]), "{new:?}");
+    for member in ["subject", "encounter"] {
+        let base = json!({"resourceType": "MedicationRequest", member: {"reference": "Patient/1"}});
+        let target = Target::new(known("Patient"), "1");
+        let found = rows(base);
+        let referring = registry.referring_keys(&KEYS, known("MedicationRequest"), &target);
+        let hits = referring.iter().filter(|key| found.contains(key)).count();
+        assert!(hits >= 1 && (member == "encounter") == found.contains(referring.last().unwrap()), "{member}");
+    }
+}
+
 /// R4 search.html#include: References by relative address, URL of this server and version are included; URNs and other
 /// servers' are not.
 #[test]

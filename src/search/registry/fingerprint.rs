@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Raised by whoever changes what a value leaves as rows (`search/param`, `fulltext`) without changing a definition.
-const EXTRACTION: u32 = 1;
+/// Raised by whoever changes what a value leaves as rows (`search/param`, `fulltext`, `extract`) without changing a definition.
+const EXTRACTION: u32 = 2;
 
 impl Registry {
     /// Type → fingerprint of its slots in R4's table.

@@ -35,6 +35,7 @@ pub(super) async fn a_conditional_create_makes_finds_or_refuses(server: TestServ
 
 /// R4 http.html#cond-update: PUT by criteria: no match creates, one updates, several 412; a body with another `id`
 /// than the match 400.
+/// Own docs/writes.md: PUT by criteria that match none, with the `id` of what is there: 409 (R5's rule; R4 is silent).
 pub(super) async fn a_conditional_update_creates_updates_or_refuses(server: TestServer) {
     let client = server.everyone();
     let put = |body: serde_json::Value| {
@@ -46,6 +47,16 @@ pub(super) async fn a_conditional_update_creates_updates_or_refuses(server: Test
     let mut wrong = patient("1");
     wrong["id"] = "another".into();
     put(wrong).await.refuses(400, "invalid", "Patient.id");
+    // No match, under an id that is another's: nobody asked for that one.
+    let mut new = patient("new");
+    new["id"] = path.trim_start_matches("Patient/").into();
+    let url = "Patient?identifier=http://rest.example/mrn|new";
+    client.send("PUT", url, new.to_string(), &[]).await.refuses(409, "conflict", "Patient.id");
+    let entry = json!({"resource": new, "request": {"method": "PUT", "url": url}});
+    client.post(&transaction(&[entry])).await.refuses(409, "conflict", "Bundle.entry[0].resource.id");
+    assert_eq!(client.read(&path).await.body["meta"]["versionId"], "2");
+    new["id"] = "free".into();
+    client.send("PUT", url, new.to_string(), &[]).await.is(201);
     client.create(&patient("1")).await.is(201);
     put(patient("1")).await.refuses(412, "multiple-matches", "");
 }

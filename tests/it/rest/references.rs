@@ -10,6 +10,8 @@ both_databases!(
     an_operation_takes_no_reference_that_its_caller_may_not_see,
     references_inside_one_bundle_and_to_the_directory_need_nothing_stored,
     whoever_sees_everything_may_leave_references_dangling,
+    what_only_a_transaction_could_resolve_is_refused_outside_of_one,
+    a_reference_to_a_version_leads_to_one_that_is_there,
 );
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
@@ -150,6 +152,50 @@ async fn references_inside_one_bundle_and_to_the_directory_need_nothing_stored(s
     );
     everyone.post(&both).await.ok();
     client.create(&observation(&subject)).await.refuses(422, "not-found", "Observation.subject.reference");
+}
+
+/// R4 http.html#trules: Outside a transaction nothing resolves `urn:uuid:` and `urn:oid:`: 422, alone and in a batch.
+async fn what_only_a_transaction_could_resolve_is_refused_outside_of_one(server: TestServer) {
+    let urn = "urn:uuid:6a1f0b1e-0000-4000-8000-000000000001";
+    let post = |resource: Value, url: &str| json!({"fullUrl": url, "request": {"method": "POST", "url": resource["resourceType"]}, "resource": resource});
+    for client in [server.hospital(), server.everyone()] {
+        for urn in [urn, "urn:oid:1.2.3"] {
+            let answer = client.create(&observation(urn)).await;
+            answer.refuses(422, "not-found", "Observation.subject.reference");
+            assert!(answer.body.to_string().contains("transaction"), "names the cure: {}", answer.body);
+        }
+        let path = client.create(&observation("https://elsewhere.example/fhir/Patient/1")).await.is(201).reference();
+        let patch = json!([{"op": "replace", "path": "/subject/reference", "value": urn}]);
+        client.patch(&path, &patch).await.refuses(422, "not-found", "Observation.subject.reference");
+        let mut batch = transaction(&[
+            post(patient("batch"), urn),
+            post(observation(urn), "urn:uuid:6a1f0b1e-0000-4000-8000-000000000002"),
+        ]);
+        batch["type"] = "batch".into();
+        let answer = client.post(&batch).await.ok().body;
+        let status = |n| super::response(&answer, n)["status"].as_str().and_then(|s| s.get(..3)).map(str::to_owned);
+        assert_eq!([status(0), status(1)], [Some("201".into()), Some("422".into())], "{answer}");
+    }
+}
+
+/// Own docs/writes.md: A reference by version leads to a version that is there.
+async fn a_reference_to_a_version_leads_to_one_that_is_there(server: TestServer) {
+    let client = server.hospital();
+    let made = client.create(&patient("own")).await.is(201);
+    let own = made.reference();
+    client.create(&observation(&format!("{own}/_history/1"))).await.is(201);
+    for none in ["2", "9", "0", "x", "99999999999999999999"] {
+        let answer = client.create(&observation(&format!("{own}/_history/{none}"))).await;
+        answer.refuses(422, "not-found", "Observation.subject.reference");
+    }
+    // The one that the same transaction makes is there after it.
+    let entries = |version: &str| {
+        let put = json!({"resource": made.body, "request": {"method": "PUT", "url": own, "ifMatch": "W/\"1\""}});
+        let seen = observation(&format!("{own}/_history/{version}"));
+        transaction(&[put, json!({"resource": seen, "request": {"method": "POST", "url": "Observation"}})])
+    };
+    client.post(&entries("3")).await.refuses(422, "not-found", "Bundle.entry[1].resource.subject.reference");
+    client.post(&entries("2")).await.ok();
 }
 
 async fn whoever_sees_everything_may_leave_references_dangling(server: TestServer) {

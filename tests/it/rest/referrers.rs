@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 both_databases!(
     what_others_refer_to_is_not_deleted_alone,
+    a_reference_holds_back_wherever_it_stands,
     in_a_transaction_the_end_counts,
     a_referrer_that_the_caller_may_not_see_is_none,
 );
@@ -53,6 +54,51 @@ async fn what_others_refer_to_is_not_deleted_alone(server: TestServer) {
     own["link"] = json!([{"other": {"reference": "Patient/self"}, "type": "seealso"}]);
     client.send("PUT", "Patient/self", own.to_string(), &[]).await.is(201);
     client.delete("Patient/self").await.is(204);
+}
+
+/// R4 http.html#delete: A reference holds back wherever it stands: in an element without search parameter, in an extension, in a
+/// section inside another, in a contained resource.
+async fn a_reference_holds_back_wherever_it_stands(server: TestServer) {
+    let client = server.everyone();
+    let condition = json!({"resourceType": "Condition", "subject": {"display": "x"}});
+    let organization = json!({"resourceType": "Organization", "name": "x"});
+    let order = |more: &str| {
+        format!(
+            r#"{{"resourceType":"MedicationRequest","status":"draft","intent":"order","subject":{{"display":"x"}},{more}}}"#
+        )
+    };
+    let observation =
+        |more: &str| format!(r#"{{"resourceType":"Observation","status":"final","code":{{"text":"x"}},{more}}}"#);
+    for (target, referrer) in [
+        (&condition, order(r#""medicationCodeableConcept":{"text":"x"},"reasonReference":[{"reference":"REF"}]"#)),
+        (&condition, r#"{"resourceType":"Task","status":"draft","intent":"order","reasonReference":{"reference":"REF"}}"#.into()),
+        (
+            &condition,
+            r#"{"resourceType":"Task","status":"draft","intent":"order","input":[{"type":{"text":"x"},"valueReference":{"reference":"REF"}}]}"#.into(),
+        ),
+        (&patient("1"), observation(r#""note":[{"authorReference":{"reference":"REF"},"text":"x"}]"#)),
+        (&patient("2"), observation(r#""extension":[{"url":"http://x.example/e","valueReference":{"reference":"REF"}}]"#)),
+        (&patient("3"), observation(r#""_status":{"extension":[{"url":"http://x.example/e","valueReference":{"reference":"BASE/REF/_history/1"}}]}"#)),
+        (&organization, r#"{"resourceType":"Patient","identifier":[{"value":"9","assigner":{"reference":"REF"}}]}"#.into()),
+        (
+            &condition,
+            r#"{"resourceType":"Composition","status":"final","type":{"text":"x"},"date":"2026-01-01","author":[{"display":"x"}],"title":"x","section":[{"title":"x","section":[{"title":"x","entry":[{"reference":"REF"}]}]}]}"#.into(),
+        ),
+        (
+            &organization,
+            order(r##""contained":[{"resourceType":"Medication","id":"m","manufacturer":{"reference":"REF"}}],"medicationReference":{"reference":"#m"}"##),
+        ),
+    ] {
+        let path = client.create(target).await.is(201).reference();
+        let referrer: Value =
+            serde_json::from_str(&referrer.replace("BASE", &server.base).replace("REF", &path)).expect("JSON");
+        let holds = client.create(&referrer).await.is(201).reference();
+        let answer = client.delete(&path).await;
+        answer.refuses(409, "conflict", "");
+        assert!(answer.body.to_string().contains(&holds), "{referrer}: {}", answer.body);
+        client.delete(&holds).await.is(204);
+        client.delete(&path).await.is(204);
+    }
 }
 
 /// R4 http.html#trules: Whether something is still referred to is judged at the end of a transaction.

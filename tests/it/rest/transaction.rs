@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 both_databases!(
     a_reference_that_no_entry_resolves_is_refused,
+    a_link_leads_to_a_type_that_its_element_allows,
     a_batch_answers_each_entry_for_itself,
     five_thousand_entries_are_one_transaction,
     a_full_url_that_contradicts_its_resource_is_refused,
@@ -88,6 +89,36 @@ pub(super) async fn after_a_failing_entry_nothing_exists_and_one_outcome_names_e
     ]);
     client.post(&with_search).await.refuses(400, "not-supported", "Bundle.entry[1]");
     assert!(client.search("Patient?identifier=http://rest.example/mrn|good").await.is_empty());
+}
+
+/// R4 references.html: What a link of a transaction becomes is of a type that its element allows and `Reference.type` names.
+async fn a_link_leads_to_a_type_that_its_element_allows(server: TestServer) {
+    let client = server.everyone();
+    let (here, there) =
+        ("urn:uuid:c757873d-ec9a-4326-a141-556f43239541", "urn:uuid:c757873d-ec9a-4326-a141-556f43239542");
+    let nurse = json!({"resourceType": "Practitioner", "active": true});
+    let wrong = [post(nurse.clone(), here), post(observation(here), there)];
+    let at = "Bundle.entry[1].resource.subject.reference";
+    client.post(&transaction(&wrong)).await.refuses(400, "value", at);
+    let address = "http://elsewhere.example/fhir/Practitioner/77";
+    client
+        .post(&transaction(&[post(nurse, address), post(observation(address), there)]))
+        .await
+        .refuses(400, "value", at);
+    let mut named = observation(here);
+    named["subject"]["type"] = "Group".into();
+    let at = "Bundle.entry[1].resource.subject.type";
+    client.post(&transaction(&[post(patient("n"), here), post(named.clone(), there)])).await.refuses(400, "value", at);
+    assert!(client.search("Observation?status=final").await.is_empty(), "nothing was stored");
+    named["subject"]["type"] = "Patient".into();
+    let made = client.post(&transaction(&[post(patient("n"), here), post(named, there)])).await.ok().body;
+    // The address of a resource names its type, too, and so it does in a patch.
+    let path = place(&made, 1);
+    let nurse = format!("{}/Practitioner/n", server.base);
+    client.create(&observation(&nurse)).await.refuses(400, "value", "Observation.subject.reference");
+    let patch = json!([{"op": "replace", "path": "/subject", "value": {"reference": nurse}}]);
+    client.patch(&path, &patch).await.refuses(422, "value", "Observation.subject.reference");
+    assert_eq!(client.read(&path).await.body["meta"]["versionId"], "1");
 }
 
 /// R4 http.html#trules: `urn:uuid` and `urn:oid` links to entries are replaced in references, in `url` elements, and
