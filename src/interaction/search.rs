@@ -53,6 +53,7 @@ impl Engine {
             query = self.query(ctx, &types, &pairs, lenient, &terms)?;
             at = Some(moment);
         }
+        query = self.leading(&limit, query).await?;
         if let Scope::Compartment(owner, _) = &of {
             self.in_compartment(ctx, owner, &mut query).await?;
         }
@@ -128,13 +129,20 @@ impl Engine {
         limit: &Limit,
     ) -> Result<Query> {
         let types = self.types(ctx, &Scope::Type(rtype))?;
-        let query = self.query(ctx, &types, pairs, false, &Terms::new())?;
-        if query.needs.is_empty() {
-            return Ok(query);
+        let mut query = self.query(ctx, &types, pairs, false, &Terms::new())?;
+        if !query.needs.is_empty() {
+            let moment = self.house().store.moment(&query.plan, None).await?;
+            let terms = terms::answer(self.house(), limit, &query.needs, &moment).await?;
+            query = self.query(ctx, &types, pairs, false, &terms)?;
         }
-        let moment = self.house().store.moment(&query.plan, None).await?;
-        let terms = terms::answer(self.house(), limit, &query.needs, &moment).await?;
-        self.query(ctx, &types, pairs, false, &terms)
+        self.leading(limit, query).await
+    }
+
+    /// A query whose chains lead to what is published as well.
+    async fn leading(&self, limit: &Limit, mut query: Query) -> Result<Query> {
+        let cond = std::mem::replace(&mut query.plan.cond, Cond::All(Vec::new()));
+        query.plan.cond = published::leading(self.house(), limit, cond).await?;
+        Ok(query)
     }
 
     /// Whether a search would be carried out: rights and parameters, without the search.

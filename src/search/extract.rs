@@ -4,6 +4,7 @@
 
 use super::param::{Found, Place, Sink, composite, date, number, quantity, reference, string, token, uri};
 use super::registry::{Entry, Part, R4, Slot, Source, Use};
+use super::rows::Words;
 use super::{Env, Keys, Param, ParamType, Registry, Rows};
 use crate::fhir::bundle::each_reference;
 use crate::fhir::fhirpath::Item;
@@ -52,7 +53,13 @@ impl Registry {
             if name != AUDIT {
                 self.uncovered(keys, resource, env, entry, &found, &mut rows.exact);
             }
-            rows.facts = facts(entry, &found);
+            rows.facts = facts(entry, &found, &rows.words);
+            if entry.has_url && entry.slots.iter().any(|s| &*s.name == "url") && which("url") {
+                for canonical in reference::known_by(resource) {
+                    let number = keys.canonical(&canonical);
+                    rows.range.push((keys.canonicals(), number, number));
+                }
+            }
         }
         rows.finish();
         rows
@@ -172,6 +179,42 @@ impl Registry {
         out
     }
 
+    /// Canonicals in `resource` by the parameter (`*`: by any), each with the types that it may lead to.
+    #[must_use]
+    pub fn canonicals(&self, resource: &Json, code: &str) -> Vec<(String, Vec<ResourceType>)> {
+        let mut out = Vec::new();
+        let Some(rtype) = ResourceType::parse(resource["resourceType"].text()) else { return out };
+        for param in self.params(rtype).filter(|p| p.kind == ParamType::Reference && (code == "*" || p.code == code)) {
+            for (_, slot) in self.slots_of(rtype, param).filter(|(seen, _)| seen.is_canonical) {
+                let Source::Values { alternatives, .. } = &slot.source else { continue };
+                for alternative in alternatives {
+                    alternative.each(resource, resource, &mut |item| {
+                        let types = || param.targets.iter().copied().filter(|t| self.has_url(*t)).collect();
+                        out.extend(reference::canonical(item).map(|text| (text.to_owned(), types())));
+                    });
+                }
+            }
+        }
+        out
+    }
+
+    /// `idx` keys of resources of type `source` that refer to `target`, a resource of type `rtype`, by its canonical.
+    #[must_use]
+    pub fn canonical_keys(&self, keys: &Keys, source: ResourceType, code: &str, target: &Json) -> Vec<i64> {
+        let Some(rtype) = ResourceType::parse(target["resourceType"].text()).filter(|t| self.has_url(*t)) else {
+            return Vec::new();
+        };
+        let known_by = reference::known_by(target);
+        let leads = |p: &&Param| p.kind == ParamType::Reference && p.targets.contains(&rtype);
+        let params = self.params(source).filter(leads).filter(|p| code == "*" || p.code == code);
+        let uses = params.flat_map(|p| &p.uses).filter(|seen| seen.is_canonical);
+        uses.flat_map(|seen| {
+            let param = keys.param(source.as_str(), &seen.slot);
+            known_by.iter().map(move |text| param + keys.canonical(text))
+        })
+        .collect()
+    }
+
     fn slots_of<'a>(&'a self, rtype: ResourceType, param: &'a Param) -> impl Iterator<Item = (&'a Use, &'a Slot)> {
         let slots = self.entry(rtype).map_or(&[][..], |e| &e.slots);
         param
@@ -210,8 +253,8 @@ fn values(slot: &Slot, resource: &Json, env: &Env, sink: &mut Sink<'_>) {
     }
 }
 
-/// `version.facts`: each slot with a value by its name, and each parameter that no single slot stands for by its code.
-fn facts(entry: &Entry, found: &[Found]) -> String {
+/// `version.facts`: whether there are words, each slot with a value by its name, and each parameter that no single slot stands for by its code.
+fn facts(entry: &Entry, found: &[Found], words: &Words) -> String {
     let mut out = vec![b'{'];
     let mut put = |name: &str, sort: &str| {
         if out.len() > 1 {
@@ -228,6 +271,12 @@ fn facts(entry: &Entry, found: &[Found]) -> String {
             put(&super::rows::highest(name), high);
         }
     };
+    // For `_text:missing` and `_content:missing`.
+    for (name, has_words) in [("_text", !words.narrative.is_empty()), ("_content", !words.is_empty())] {
+        if has_words {
+            put_both(name, "", "");
+        }
+    }
     for (slot, found) in entry.slots.iter().zip(found).filter(|(s, f)| s.in_facts && f.any) {
         let by_rows =
             matches!(slot.kind, ParamType::Date | ParamType::Number | ParamType::Quantity | ParamType::String);

@@ -137,6 +137,18 @@ impl Keys {
         (h.finish() & MASK).cast_signed()
     }
 
+    /// Number of a canonical, `url` or `url|version`: a reference by it has this in the place of [`Keys::target`].
+    #[must_use]
+    pub fn canonical(&self, text: &str) -> i64 {
+        self.hash(&["|", text]) | NUMBERS
+    }
+
+    /// Key in `idx_range` of the canonicals that a resource is known by; `lo` and `hi` are [`Keys::canonical`].
+    #[must_use]
+    pub fn canonicals(&self) -> i64 {
+        self.hash(&["canonicals"])
+    }
+
     /// Key of a reference parameter that points at a resource of this server: joins with `version.self_key`.
     #[must_use]
     pub fn reference(&self, rtype: &str, param: &str, target_type: &str, target_id: &str) -> i64 {

@@ -3,6 +3,7 @@
 //! For: subscriptions (does this resource match those criteria?), and checking what the SQL does.
 //! Not for: answering searches.
 
+use super::plan::Link;
 use super::{Cond, Keys, Rows};
 use crate::fhir::{Json, Target};
 
@@ -17,12 +18,24 @@ pub struct Doc {
     pub rows: Rows,
 }
 
+impl Doc {
+    /// Numbers of the canonicals that it is known by.
+    pub fn canonicals(&self, keys: &Keys) -> impl Iterator<Item = i64> {
+        let key = keys.canonicals();
+        self.rows.range.iter().filter(move |(k, ..)| *k == key).map(|(_, number, _)| *number)
+    }
+}
+
 /// Whether `doc` meets the condition; chains and `_has` look into `world`.
 #[must_use]
 pub fn matches(cond: &Cond, doc: &Doc, world: &[Doc], keys: &Keys) -> bool {
     let within =
         |n: i64, (from, to): (Option<i64>, Option<i64>)| from.is_none_or(|f| n >= f) && to.is_none_or(|t| n <= t);
-    let self_key = |doc: &Doc| keys.target(doc.target.rtype.as_str(), &doc.target.id);
+    // Whether `from` refers to `to` by the parameter.
+    let refers = |from: &Doc, param: &i64, by: Link, to: &Doc| match by {
+        Link::Id => from.rows.exact.contains(&(param + keys.target(to.target.rtype.as_str(), &to.target.id))),
+        Link::Canonical => to.canonicals(keys).any(|number| from.rows.exact.contains(&(param + number))),
+    };
     match cond {
         Cond::Exact(any) => any.iter().any(|key| doc.rows.exact.contains(key)),
         Cond::Range { key, lo, hi } => {
@@ -36,15 +49,11 @@ pub fn matches(cond: &Cond, doc: &Doc, world: &[Doc], keys: &Keys) -> bool {
         Cond::Present { param, present } => has_fact(&doc.rows.facts, param) == *present,
         Cond::Ids(ids) => ids.contains(&doc.target.id),
         Cond::Updated { from, to } => within(doc.pk, (*from, *to)),
-        Cond::Chain { param, types, target, .. } => world.iter().any(|other| {
-            types.contains(&other.target.rtype)
-                && doc.rows.exact.contains(&(param + self_key(other)))
-                && matches(target, other, world, keys)
+        Cond::Chain { param, types, by, target, .. } => world.iter().any(|other| {
+            types.contains(&other.target.rtype) && refers(doc, param, *by, other) && matches(target, other, world, keys)
         }),
-        Cond::Has { rtype, param, source } => world.iter().any(|other| {
-            other.target.rtype == *rtype
-                && other.rows.exact.contains(&(param + self_key(doc)))
-                && matches(source, other, world, keys)
+        Cond::Has { rtype, param, by, source } => world.iter().any(|other| {
+            other.target.rtype == *rtype && refers(other, param, *by, doc) && matches(source, other, world, keys)
         }),
         Cond::Type(rtype) => doc.target.rtype == *rtype,
         Cond::Words { words, narrative } => {

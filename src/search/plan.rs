@@ -2,6 +2,15 @@
 
 use crate::fhir::resource::ResourceType;
 
+/// How a reference names what it leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// By type and id: the number of [`super::Keys::target`].
+    Id,
+    /// By canonical: one of the numbers of [`super::Keys::canonical`] that the target is known by.
+    Canonical,
+}
+
 /// One condition on a version row `v`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cond {
@@ -48,6 +57,8 @@ pub enum Cond {
         param: i64,
         /// Types it may lead to.
         types: Vec<ResourceType>,
+        /// By which name it leads there.
+        by: Link,
         /// Whether a resource has one such reference at most: then several chains along it are about the same target.
         is_single: bool,
         /// What the target must meet.
@@ -59,6 +70,8 @@ pub enum Cond {
         rtype: ResourceType,
         /// Key of its reference parameter.
         param: i64,
+        /// By which name it refers.
+        by: Link,
         /// What it must meet.
         source: Box<Cond>,
     },
@@ -118,9 +131,11 @@ impl Cond {
         let mut out: Vec<Self> = Vec::with_capacity(list.len());
         for cond in list {
             match cond {
-                Self::Chain { param, types, is_single: true, target } => {
+                Self::Chain { param, types, by, is_single: true, target } => {
                     let met = out.iter_mut().find_map(|c| match c {
-                        Self::Chain { param: p, types: t, is_single: true, target } if *p == param && *t == types => {
+                        Self::Chain { param: p, types: t, by: b, is_single: true, target }
+                            if *p == param && *t == types && *b == by =>
+                        {
                             Some(target)
                         }
                         _ => None,
@@ -136,7 +151,7 @@ impl Cond {
                             };
                             **met = Self::all(both);
                         }
-                        None => out.push(Self::Chain { param, types, is_single: true, target }),
+                        None => out.push(Self::Chain { param, types, by, is_single: true, target }),
                     }
                 }
                 other => out.push(other),
@@ -153,10 +168,10 @@ pub enum SortBy {
     Updated,
     /// `_id`.
     Id,
-    /// Lowest `lo` (ascending) or highest `hi` (descending) of an `idx_range` key.
-    Range(i64),
-    /// First (ascending) or last (descending) text of an `idx_text` key.
-    Text(i64),
+    /// Lowest `lo` (ascending) or highest `hi` (descending) of these `idx_range` keys, one for each type.
+    Range(Vec<i64>),
+    /// First (ascending) or last (descending) text of these `idx_text` keys, one for each type.
+    Text(Vec<i64>),
     /// A value of `version.facts`.
     Fact(String),
 }

@@ -104,6 +104,8 @@ pub struct Param {
     pub(super) uses: Vec<Use>,
     /// Parts of a composite.
     pub(super) parts: Vec<Part>,
+    /// Of a composite: code of the parameter that its first component is.
+    pub(super) first: Option<String>,
     /// While rows of stored resources are still being made: nothing can be searched by it.
     pub(super) building: Option<Arc<Building>>,
 }
@@ -148,6 +150,8 @@ pub(super) struct Use {
     pub restrict: Option<ResourceType>,
     /// Whether a resource has one value of it at most.
     pub is_single: bool,
+    /// Of references: whether its values may be canonicals.
+    pub is_canonical: bool,
     pub coded: Arc<Coded>,
 }
 
@@ -191,6 +195,8 @@ pub(super) struct Entry {
     /// By code.
     pub params: Vec<Param>,
     pub slots: Vec<Slot>,
+    /// Whether canonicals lead to resources of the type: they have a `url` of their own.
+    pub has_url: bool,
 }
 
 /// A SearchParameter resource beside R4's own.
@@ -300,6 +306,12 @@ impl Registry {
         let found: Vec<(ParamType, ResourceType)> = ResourceType::all().filter_map(of).collect();
         let (kind, _) = found.first()?;
         Some((*kind, found.iter().map(|(_, rtype)| *rtype).collect()))
+    }
+
+    /// Whether canonicals lead to resources of a type.
+    #[must_use]
+    pub fn has_url(&self, rtype: ResourceType) -> bool {
+        self.entry(rtype).is_some_and(|entry| entry.has_url)
     }
 
     /// Whether a type has R4's parameters and no others.

@@ -8,6 +8,7 @@ use super::dialect::Dialect;
 use crate::access::{Glass, Hooks, Layer, Limit, Sieve};
 use crate::fhir::ResourceType;
 use crate::fhir::resource::known;
+use crate::search::plan::Link;
 use crate::search::{Cond, Keys};
 
 /// Which versions count as there.
@@ -220,11 +221,20 @@ impl Sql {
                 self.push(")");
             }
             Cond::Chain { .. } => self.listed(sight, cond, at, types),
-            Cond::Has { rtype, param, source } => {
-                let (s, l) = (format!("{v}h"), format!("{v}l"));
-                self.push(&format!(
-                    "EXISTS (SELECT 1 FROM idx {l} CROSS JOIN version {s} WHERE {l}.key = {v}.self_key + "
-                ));
+            Cond::Has { rtype, param, by, source } => {
+                let (s, l, c) = (format!("{v}h"), format!("{v}l"), format!("{v}c"));
+                match by {
+                    Link::Id => self.push(&format!(
+                        "EXISTS (SELECT 1 FROM idx {l} CROSS JOIN version {s} WHERE {l}.key = {v}.self_key + "
+                    )),
+                    Link::Canonical => {
+                        self.push(&format!(
+                            "EXISTS (SELECT 1 FROM idx_range {c} CROSS JOIN idx {l} CROSS JOIN version {s} WHERE {c}.key = "
+                        ));
+                        self.arg(sight.keys.canonicals());
+                        self.push(&format!(" AND {c}.pk = {pk} AND {l}.key = {c}.lo + "))
+                    }
+                };
                 self.arg(*param).push(&format!(" AND {s}.pk = {l}.pk AND {s}.rtype = {} AND ", rtype.0));
                 self.cond(sight, source, At { pk: &format!("{l}.pk"), v: &s }, &[*rtype]);
                 self.view(sight.view, &s).limit(sight.keys, sight.limit, &s);
@@ -320,9 +330,9 @@ impl Sql {
                     &keys
                 });
             }
-            Cond::Chain { param, types, target, .. } => {
+            Cond::Chain { param, types, by, target, .. } => {
                 self.push("SELECT x.pk FROM ");
-                self.targets(sight, target, types);
+                self.targets(sight, target, types, *by);
                 self.push(" CROSS JOIN idx x WHERE x.key = t.self_key + ").arg(*param);
             }
             Cond::Any(list) => {
@@ -346,15 +356,22 @@ impl Sql {
         }
     }
 
-    /// `(…) t`: hashes of the resources that a chain may lead to.
-    fn targets(&mut self, sight: Sight<'_>, cond: &Cond, types: &[ResourceType]) {
-        self.push("(SELECT v.self_key FROM ");
+    /// `(…) t`: numbers of the resources that a chain may lead to.
+    fn targets(&mut self, sight: Sight<'_>, cond: &Cond, types: &[ResourceType], by: Link) {
+        let (number, beside) = match by {
+            Link::Id => ("v.self_key", ""),
+            Link::Canonical => ("c.lo AS self_key", " CROSS JOIN idx_range c"),
+        };
+        self.push("(SELECT ").push(number).push(" FROM ");
         if is_set(cond) {
             self.push("(SELECT DISTINCT e.pk FROM (");
             self.set(sight, cond, types);
-            self.push(") e) d CROSS JOIN version v WHERE v.pk = d.pk AND ").types(types, "+v");
+            self.push(") e) d CROSS JOIN version v").push(beside).push(" WHERE v.pk = d.pk AND ").types(types, "+v");
         } else {
-            self.push("version v WHERE ").types(types, "v");
+            self.push("version v").push(beside).push(" WHERE ").types(types, "v");
+        }
+        if by == Link::Canonical {
+            self.push(" AND c.key = ").arg(sight.keys.canonicals()).push(" AND c.pk = v.pk");
         }
         let at = if is_set(cond) { At::LISTED } else { At::VERSION };
         if is_set(cond) && is_whole_set(cond) {

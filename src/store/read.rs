@@ -80,6 +80,29 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Current resources that are known by one of these canonicals (numbers of [`Keys::canonical`]), newest first, at most
+    /// `max`.
+    pub async fn known_by(&self, limit: &Limit, canonicals: &[i64], max: usize) -> Result<Vec<Version>> {
+        if canonicals.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = known_by(&self.inner.shared, limit, canonicals, max);
+        self.reading().await?.conn()?.fetch(sql).await?.iter().map(version).collect()
+    }
+}
+
+/// See [`Store::known_by`].
+pub(super) fn known_by(shared: &Shared, limit: &Limit, canonicals: &[i64], max: usize) -> Sql {
+    let mut sql = Sql::new(shared.dialect);
+    sql.push("SELECT ").push(COLUMNS).push(" FROM (SELECT DISTINCT x.pk FROM idx_range x WHERE x.key = ");
+    sql.arg(shared.keys.canonicals()).push(" AND x.lo").any(canonicals);
+    sql.push(") d CROSS JOIN version v WHERE v.pk = d.pk AND v.ended = 9223372036854775807 AND v.method <> 3");
+    sql.limit(shared.keys, limit, "v").push(" ORDER BY v.pk DESC LIMIT ");
+    sql.arg(i64::try_from(max).unwrap_or(i64::MAX));
+    sql
+}
+
 /// Whether a caller may see a version; `None`: the database knows, by share rows and search rows.
 pub(super) fn may_see(keys: Keys, limit: &Limit, version: &Version) -> Option<bool> {
     match limit {

@@ -16,7 +16,8 @@ use crate::error::Result;
 use crate::fhir::{Json, ResourceType, Target};
 use crate::search::live::Published;
 use crate::search::matches::{Doc, matches};
-use crate::search::{Active, Plan};
+use crate::search::plan::Link;
+use crate::search::{Active, Cond, Keys, Plan};
 use crate::store::{Cursor, Method, Version};
 use std::sync::Arc;
 
@@ -80,13 +81,77 @@ pub(super) fn at<'a>(house: &House, active: &'a Active, target: &Target) -> Opti
 /// # Errors
 /// Those of the store.
 pub(super) async fn matching(house: &House, limit: &Limit, rtype: ResourceType, plan: &Plan) -> Result<Vec<Version>> {
+    such(house, limit, |p| p.doc.target.rtype == rtype && matches(&plan.cond, &p.doc, &[], &house.keys)).await
+}
+
+/// Such published resources, apart from those that are stored under the same id.
+///
+/// # Errors
+/// Those of the store.
+pub(super) async fn such(house: &House, limit: &Limit, which: impl Fn(&Published) -> bool) -> Result<Vec<Version>> {
     let active = house.active();
-    let found: Vec<&Published> =
-        of_type(house, &active, rtype).filter(|p| matches(&plan.cond, &p.doc, &[], &house.keys)).collect();
+    let found = alone(house, limit, &active, which).await?;
+    Ok(found.into_iter().map(version).collect())
+}
+
+/// A condition whose chains along canonicals lead to published resources as well: rows of the database do not know them.
+///
+/// # Errors
+/// Those of the store.
+pub(super) async fn leading(house: &House, limit: &Limit, cond: Cond) -> Result<Cond> {
+    let (mut types, active) = (Vec::new(), house.active());
+    chained(&cond, &mut types);
+    if types.is_empty() {
+        return Ok(cond);
+    }
+    let known = alone(house, limit, &active, |p| types.contains(&p.doc.target.rtype)).await?;
+    Ok(led(cond, &known, &house.keys))
+}
+
+/// Types that a condition's chains along canonicals lead to.
+fn chained(cond: &Cond, out: &mut Vec<ResourceType>) {
+    match cond {
+        Cond::Chain { types, by, target, .. } => {
+            out.extend(types.iter().filter(|_| *by == Link::Canonical));
+            chained(target, out);
+        }
+        Cond::Has { source: inner, .. } | Cond::Not(inner) => chained(inner, out),
+        Cond::Any(list) | Cond::All(list) => list.iter().for_each(|c| chained(c, out)),
+        _ => {}
+    }
+}
+
+fn led(cond: Cond, known: &[&Published], keys: &Keys) -> Cond {
+    let inner = |cond: Box<Cond>| Box::new(led(*cond, known, keys));
+    match cond {
+        Cond::Chain { param, types, by, is_single, target } => {
+            let meets = |p: &&&Published| {
+                by == Link::Canonical && types.contains(&p.doc.target.rtype) && matches(&target, &p.doc, &[], keys)
+            };
+            let numbers = known.iter().filter(meets).flat_map(|p| p.doc.canonicals(keys));
+            let there: Vec<i64> = numbers.map(|number| param + number).collect();
+            let chain = Cond::Chain { param, types, by, is_single, target: inner(target) };
+            if there.is_empty() { chain } else { Cond::any(vec![chain, Cond::Exact(there)]) }
+        }
+        Cond::Has { rtype, param, by, source } => Cond::Has { rtype, param, by, source: inner(source) },
+        Cond::Not(of) => Cond::Not(inner(of)),
+        Cond::Any(list) => Cond::Any(list.into_iter().map(|c| led(c, known, keys)).collect()),
+        Cond::All(list) => Cond::All(list.into_iter().map(|c| led(c, known, keys)).collect()),
+        other => other,
+    }
+}
+
+/// Such published resources, apart from those that are stored under the same id.
+async fn alone<'a>(
+    house: &House,
+    limit: &Limit,
+    active: &'a Active,
+    which: impl Fn(&Published) -> bool,
+) -> Result<Vec<&'a Published>> {
+    let found: Vec<&Published> = all(house, active).iter().filter(|p| which(p)).collect();
     let targets: Vec<Target> = found.iter().map(|p| p.doc.target.clone()).collect();
     let stored = house.store.get_many(limit, &targets).await?;
-    let alone = found.into_iter().zip(stored).filter(|(_, stored)| stored.is_none());
-    Ok(alone.map(|(p, _)| version(p)).collect())
+    Ok(found.into_iter().zip(stored).filter(|(_, stored)| stored.is_none()).map(|(p, _)| p).collect())
 }
 
 /// As a version of a resource.

@@ -6,12 +6,32 @@ use crate::access::Limit;
 use crate::access::policy::{Decision, Judge};
 use crate::access::scope::Action;
 use crate::error::{Error, Result};
-use crate::fhir::{ResourceType, Target};
-use crate::interaction::House;
+use crate::fhir::{Json, ResourceType, Target};
+use crate::interaction::{House, published};
 use crate::search::Query;
+use crate::search::param::reference;
 use crate::search::query::Include;
 use crate::store::Version;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// Canonicals, each with the types that it may lead to.
+type Named = BTreeMap<String, BTreeSet<ResourceType>>;
+
+/// Resources that canonicals lead to: stored ones, and those that are published where none is stored under their id.
+async fn known_by(house: &House, limit: &Limit, named: &Named, most: usize) -> Result<Vec<Version>> {
+    let numbers: Vec<i64> = named.keys().map(|text| house.keys.canonical(text)).collect();
+    let leads = |json: &Json, rtype: ResourceType| {
+        reference::known_by(json).iter().any(|text| named.get(text).is_some_and(|types| types.contains(&rtype)))
+    };
+    let mut found = Vec::new();
+    for version in house.store.known_by(limit, &numbers, most).await? {
+        if leads(&version.json()?, version.target.rtype) {
+            found.push(version);
+        }
+    }
+    found.extend(published::such(house, limit, |p| leads(&p.json, p.doc.target.rtype)).await?);
+    Ok(found)
+}
 
 /// Resources to add to a page of matches.
 ///
@@ -43,7 +63,7 @@ pub(super) async fn include(
         if sources.is_empty() || (includes.is_empty() && revincludes.is_empty()) {
             break;
         }
-        let mut wanted = Vec::new();
+        let (mut wanted, mut named) = (Vec::new(), Named::new());
         for source in &sources {
             let fitting: Vec<&&Include> =
                 includes.iter().filter(|i| i.source.is_none_or(|t| t == source.target.rtype)).collect();
@@ -60,6 +80,12 @@ pub(super) async fn include(
                         wanted.push(target);
                     }
                 }
+                for (canonical, types) in active.registry.canonicals(&tree, &include.param) {
+                    named
+                        .entry(canonical)
+                        .or_default()
+                        .extend(types.into_iter().filter(|t| include.target.is_none_or(|want| want == *t)));
+                }
             }
         }
         let mut added: Vec<Version> = Vec::new();
@@ -67,21 +93,24 @@ pub(super) async fn include(
             let current = house.store.get_many(limit, &wanted).await?;
             added.extend(current.into_iter().flatten().filter(|v| !v.is_deleted()));
         }
+        if !named.is_empty() {
+            let found = known_by(house, limit, &named, most + 1).await?;
+            added.extend(found.into_iter().filter(|v| readable(v.target.rtype) && seen.insert(v.target.clone())));
+        }
         for include in revincludes {
-            let owners: Vec<&Target> = sources
-                .iter()
-                .map(|v| &v.target)
-                .filter(|t| include.target.is_none_or(|want| want == t.rtype))
-                .collect();
+            let fitting = || sources.iter().filter(|v| include.target.is_none_or(|want| want == v.target.rtype));
+            let owners: Vec<&Target> = fitting().map(|v| &v.target).collect();
+            let has_url = fitting().filter(|v| active.registry.has_url(v.target.rtype));
+            let known: Vec<Json> = has_url.map(|v| v.json()).collect::<Result<_>>()?;
             let types: Vec<ResourceType> = match include.source {
                 Some(rtype) => vec![rtype],
                 None => ResourceType::all().collect(),
             };
             for rtype in types.into_iter().filter(|t| readable(*t)) {
-                let keys: Vec<i64> = owners
-                    .iter()
-                    .flat_map(|t| active.registry.reference_keys(&house.keys, rtype, &include.param, t))
-                    .collect();
+                let (registry, param) = (&active.registry, include.param.as_str());
+                let by_id = owners.iter().flat_map(|t| registry.reference_keys(&house.keys, rtype, param, t));
+                let by_url = known.iter().flat_map(|json| registry.canonical_keys(&house.keys, rtype, param, json));
+                let keys: Vec<i64> = by_id.chain(by_url).collect();
                 if keys.is_empty() {
                     continue;
                 }

@@ -2,7 +2,10 @@
 //!
 //! `Patient/1` and `http://this.server/fhir/Patient/1` are one; a version (`…/_history/2`) and a canonical's `|version` are
 //! extra keys. References into the resource itself (`#p`) are not searched.
-//! Source: <https://hl7.org/fhir/R4/search.html#reference>.
+//!
+//! A canonical is a key that SQL can join as well: with the rows of what it names ([`known_by`]). One without a version
+//! leads to every version that is here, one with it to that (own rule; R4 leaves open which one is meant).
+//! Source: <https://hl7.org/fhir/R4/search.html#reference>, <https://hl7.org/fhir/R4/references.html#canonical>.
 
 use super::token::{self, OF_REFERENCE};
 use super::{Place, Sink};
@@ -59,6 +62,23 @@ pub(in crate::search) fn target(item: Item<'_>, env: &Env) -> Option<Target> {
     }
 }
 
+/// Canonicals that a resource with a `url` is referred to by: `url`, and `url|version`.
+#[must_use]
+pub fn known_by(resource: &Json) -> Vec<String> {
+    let (url, version) = (resource["url"].text(), resource["version"].text());
+    match (url, version) {
+        ("", _) => Vec::new(),
+        (url, "") => vec![url.into()],
+        (url, version) => vec![url.into(), format!("{url}|{version}")],
+    }
+}
+
+/// The canonical that a value is, as it stands there.
+pub(in crate::search) fn canonical(item: Item<'_>) -> Option<&str> {
+    let Item::Node { json, .. } = item else { return None };
+    json.as_str().filter(|text| !text.is_empty() && !text.starts_with('#'))
+}
+
 /// Name of a slot form of one target type, for parameters that see only that type.
 fn typed(form: &str, rtype: ResourceType) -> String {
     format!("{form}:{rtype}")
@@ -70,6 +90,9 @@ pub(in crate::search) fn extract(item: Item<'_>, env: &Env, sink: &mut Sink<'_>)
         return;
     }
     let text = text(json);
+    if let Some(canonical) = canonical(item) {
+        sink.rows.exact.push(sink.place.key() + sink.place.keys.canonical(canonical));
+    }
     let lead = text.and_then(|text| lead(text, env));
     let mut rtype = ResourceType::parse(json["type"].text());
     match &lead {

@@ -9,6 +9,7 @@ use crate::fhir::ResourceType;
 use crate::fhir::resource::{is_id, printable};
 use crate::search::fulltext;
 use crate::search::param::{Bounds, Place, composite, date, number, quantity, reference, string, token, uri};
+use crate::search::plan::Link;
 use crate::search::registry::{Part, Use};
 use crate::search::{Cond, Param, ParamType};
 
@@ -73,6 +74,9 @@ fn one(
     if let Some(rest) = name.strip_prefix("_has:") {
         return has(house, rtype, rest, value, touched, steps);
     }
+    if let Some(modifier) = name.strip_prefix(LIST).and_then(|rest| rest.strip_prefix(':')) {
+        return Err(Refusal::Unknown(format!("'{LIST}' takes no modifier, so no ':{}'.", printable(modifier))));
+    }
     if name == LIST {
         return looked_up::listed(house, rtype, value, touched);
     }
@@ -82,7 +86,8 @@ fn one(
     if matches!(code, "_text" | "_content") {
         return match (modifier, chain) {
             (None, None) => words(house, code == "_text", value),
-            _ => Err(Refusal::Unknown(format!("'{code}' takes no modifier and nothing follows it."))),
+            (Some("missing"), None) => missing(param, value),
+            _ => Err(Refusal::Unknown(format!("'{code}' takes no modifier but ':missing', and nothing follows it."))),
         };
     }
     if let Some(chain) = chain {
@@ -113,8 +118,9 @@ fn find<'a>(house: &House<'a>, rtype: ResourceType, code: &str) -> Made<&'a Para
     }
 }
 
-/// The first step of a chain: key of the reference, whether there is one of it at most, what is asked of each target type.
-type Along = (i64, bool, Vec<(ResourceType, Cond)>);
+/// The first step of a chain: key of the reference, how it names what it leads to, whether there is one of it at most, what
+/// is asked of each target type.
+type Along = (i64, Link, bool, Vec<(ResourceType, Cond)>);
 
 /// `subject.name=…`, `subject:Patient.name=…`.
 #[allow(clippy::too_many_arguments)] // the parts of one name, taken apart just before
@@ -144,11 +150,15 @@ fn chained(
         match one(house, *target, chain, value, touched, steps) {
             Ok(cond) => {
                 touched.push(*target);
-                for seen in uses {
+                for (seen, by) in uses.iter().flat_map(|seen| links(house, seen, *target).map(move |by| (seen, by))) {
                     let key = house.keys.param(rtype.as_str(), &seen.slot);
-                    match list.iter_mut().find(|(k, ..)| *k == key) {
+                    match list.iter_mut().find(|(k, b, ..)| (*k, *b) == (key, by)) {
                         Some((.., conds)) => conds.push((*target, cond.clone())),
-                        None => list.push((key, seen.is_single, vec![(*target, cond.clone())])),
+                        // A canonical may lead to several versions.
+                        None => {
+                            let is_single = seen.is_single && by == Link::Id;
+                            list.push((key, by, is_single, vec![(*target, cond.clone())]));
+                        }
                     }
                 }
             }
@@ -162,11 +172,17 @@ fn chained(
     if list.is_empty() {
         return Err(refusals.pop().unwrap_or_else(|| Refusal::Bad(format!("'{}' leads to no such type", param.code))));
     }
-    let chain = |(param, is_single, conds): Along| {
+    let chain = |(param, by, is_single, conds): Along| {
         let types = conds.iter().map(|(t, _)| *t).collect();
-        Cond::Chain { param, types, is_single, target: Box::new(united(conds)) }
+        Cond::Chain { param, types, by, is_single, target: Box::new(united(conds)) }
     };
     Ok(Cond::any(list.into_iter().map(chain).collect()))
+}
+
+/// How references of a slot name resources of a type.
+fn links(house: &House<'_>, seen: &Use, target: ResourceType) -> impl Iterator<Item = Link> {
+    let canonical = (seen.is_canonical && house.registry.has_url(target)).then_some(Link::Canonical);
+    std::iter::once(Link::Id).chain(canonical)
 }
 
 /// How far a parameter is from what is searched.
@@ -245,14 +261,13 @@ fn has(
     let cond = one(house, source, inner, value, touched, steps)?;
     touched.push(source);
     let uses = param.uses.iter().filter(|u| u.restrict.is_none_or(|r| r == rtype));
-    Ok(Cond::any(
-        uses.map(|u| Cond::Has {
-            rtype: source,
-            param: house.keys.param(source.as_str(), &u.slot),
-            source: Box::new(cond.clone()),
-        })
-        .collect(),
-    ))
+    let has = |(u, by): (&Use, Link)| Cond::Has {
+        rtype: source,
+        param: house.keys.param(source.as_str(), &u.slot),
+        by,
+        source: Box::new(cond.clone()),
+    };
+    Ok(Cond::any(uses.flat_map(|u| links(house, u, rtype).map(move |by| (u, by))).map(has).collect()))
 }
 
 /// `:missing=true`, `:missing=false`.
@@ -270,6 +285,7 @@ fn missing(param: &Param, value: &str) -> Made {
     };
     let here = match (param.code.as_str(), param.parts.as_slice()) {
         ("_id" | "_lastUpdated", _) => Cond::All(vec![]), // every stored resource has them
+        (code @ ("_text" | "_content"), _) => named(code),
         (_, []) => of_param(param),
         (_, parts) => Cond::any(
             parts

@@ -223,16 +223,31 @@ fn sort(house: &House<'_>, types: &[ResourceType], value: &str) -> Result<Vec<So
         let by = match (code, types) {
             ("_lastUpdated", _) => SortBy::Updated,
             ("_id", _) => SortBy::Id,
-            (_, [rtype]) => sort_by(house, *rtype, code)?,
-            _ => {
-                return Err(
-                    format!("over several types only _lastUpdated and _id sort, not '{}'", printable(code)).into()
-                );
+            (_, types) => {
+                let each = types.iter().map(|rtype| sort_by(house, *rtype, code)).collect::<Result<Vec<_>, _>>()?;
+                together(each).ok_or_else(|| {
+                    let code = printable(code);
+                    format!("'{code}' has values of different kinds in the types that are searched; sort fewer types")
+                })?
             }
         };
         out.push(Sort { by, descending });
     }
     Ok(out)
+}
+
+/// One order out of one for each type: a key names its type, so that a resource has rows of its own key alone.
+fn together(each: Vec<SortBy>) -> Option<SortBy> {
+    let mut each = each.into_iter();
+    let mut all = each.next()?;
+    for next in each {
+        match (&mut all, next) {
+            (SortBy::Range(keys), SortBy::Range(more)) | (SortBy::Text(keys), SortBy::Text(more)) => keys.extend(more),
+            (SortBy::Fact(one), SortBy::Fact(other)) if *one == other => {}
+            _ => return None,
+        }
+    }
+    Some(all)
 }
 
 fn sort_by(house: &House<'_>, rtype: ResourceType, code: &str) -> Result<SortBy, Refusal> {
@@ -241,15 +256,20 @@ fn sort_by(house: &House<'_>, rtype: ResourceType, code: &str) -> Result<SortBy,
         let hint = hint.map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
         return Err(Refusal::Bad(format!("{rtype} has no search parameter '{}'{hint}", printable(code))));
     };
+    // Own rule: R4 leaves open by what of it a composite sorts.
+    if let Some(first) = param.first.as_deref().filter(|first| *first != code && !param.parts.is_empty()) {
+        return sort_by(house, rtype, first);
+    }
     if param.uses.is_empty() {
-        return Err(format!("'{code}' is no parameter to sort by").into());
+        let why = if matches!(code, "_text" | "_content") { ": its words have no order" } else { "" };
+        return Err(format!("'{code}' is no parameter to sort by{why}").into());
     }
     is_built(param)?;
     Ok(match (param.only_slot(), param.kind) {
         (Some(slot), ParamType::Date | ParamType::Number | ParamType::Quantity) => {
-            SortBy::Range(house.keys.param(rtype.as_str(), slot))
+            SortBy::Range(vec![house.keys.param(rtype.as_str(), slot)])
         }
-        (Some(slot), ParamType::String) => SortBy::Text(house.keys.param(rtype.as_str(), slot)),
+        (Some(slot), ParamType::String) => SortBy::Text(vec![house.keys.param(rtype.as_str(), slot)]),
         (Some(slot), _) => SortBy::Fact(slot.to_string()),
         (None, _) => SortBy::Fact(code.to_string()),
     })

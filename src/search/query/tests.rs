@@ -147,7 +147,7 @@ fn result_parameters_become_the_plan() {
         query.plan.sort,
         [
             Sort { by: SortBy::Fact("priority".into()), descending: true },
-            Sort { by: SortBy::Range(KEYS.param("Task", "due")), descending: false },
+            Sort { by: SortBy::Range(vec![KEYS.param("Task", "due")]), descending: false },
             Sort { by: SortBy::Updated, descending: false },
         ]
     );

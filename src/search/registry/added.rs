@@ -3,7 +3,7 @@
 //! Where its expressions are those of a slot of R4, it is stored there. Else its slot is named after all that its rows
 //! depend on, so that rows of another definition under the same code are never taken for its own.
 
-use super::slots::{based, coded, implied, param};
+use super::slots::{based, coded, implied, is_canonical, param};
 use super::table::Definition;
 use super::{Building, Entry, Param, ParamType, Part, R4, Slot, Source, Use};
 use crate::error::Issue;
@@ -71,6 +71,7 @@ fn refuse(d: &Definition, at: &str, why: String) -> Issue {
 impl Adding<'_> {
     /// A slot of R4 with just these values, or a new one.
     fn values(&mut self, name: &str, kind: ParamType, alternatives: Vec<Expr>) -> Use {
+        let is_canonical = kind == ParamType::Reference && alternatives.iter().any(|a| is_canonical(self.rtype, a));
         let same = |slot: &&Slot| match &slot.source {
             Source::Values { alternatives: has, elsewhere, .. } => {
                 slot.kind == kind && slot.in_facts && elsewhere.is_empty() && *has == alternatives
@@ -80,11 +81,12 @@ impl Adding<'_> {
         if let Some(Slot { name, source: Source::Values { coded, .. }, .. }) =
             self.entry.slots.iter().take(self.of_r4).find(same)
         {
-            return Use { slot: name.clone(), restrict: None, is_single: false, coded: coded.clone() };
+            let (slot, coded) = (name.clone(), coded.clone());
+            return Use { slot, restrict: None, is_single: false, is_canonical, coded };
         }
         let coded = Arc::new(coded(implied(&alternatives), &alternatives));
         let source = Source::Values { alternatives, elsewhere: vec![], coded: coded.clone() };
-        Use { slot: self.push(name, kind, source), restrict: None, is_single: false, coded }
+        Use { slot: self.push(name, kind, source), restrict: None, is_single: false, is_canonical, coded }
     }
 
     fn push(&mut self, name: &str, kind: ParamType, source: Source) -> Arc<str> {

@@ -69,7 +69,7 @@ impl Registry {
 
 /// `_id` and `_lastUpdated` are columns: nothing is made for them.
 fn has_rows(param: &Param) -> bool {
-    !param.uses.is_empty() || !param.parts.is_empty()
+    !param.uses.is_empty() || !param.parts.is_empty() || matches!(param.code.as_str(), "_text" | "_content")
 }
 
 fn of_dates(param: &Param) -> bool {

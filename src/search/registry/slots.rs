@@ -2,7 +2,9 @@
 
 use super::table::Definition;
 use super::{Entry, Param, ParamType, Part, Slot, Source, Use};
+use crate::fhir::definition::Type;
 use crate::fhir::fhirpath::{Expr, Step};
+use crate::fhir::primitive::Primitive;
 use crate::fhir::{ResourceType, definition};
 use crate::search::param::composite::Component;
 use crate::search::param::token::Coded;
@@ -28,7 +30,7 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
         definitions.iter().filter(own).map(|d| (d, d.alternatives_of(rtype))).collect();
     mine.sort_by(|a, b| a.0.code.cmp(&b.0.code));
 
-    let mut entry = Entry::default();
+    let mut entry = Entry { has_url: has_url(rtype), ..Entry::default() };
     let plain = |d: &Definition| d.kind != ParamType::Composite && !is_row_of_its_own(&d.code);
     let mut owners: BTreeMap<Alternative, BTreeSet<&str>> = BTreeMap::new();
     for (d, alternatives) in mine.iter().filter(|(d, _)| plain(d)) {
@@ -67,7 +69,8 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
         let coded = Arc::new(coded(systems.collect(), &alternatives));
         for alternative in &alternatives {
             let is_single = alternatives.len() == 1 && has_one(rtype, alternative);
-            let seen = Use { slot: name.clone(), restrict: None, is_single, coded: coded.clone() };
+            let is_canonical = kind == ParamType::Reference && is_canonical(rtype, alternative);
+            let seen = Use { slot: name.clone(), restrict: None, is_single, is_canonical, coded: coded.clone() };
             slot_of.insert((kind, alternative.clone()), seen);
         }
         entry.slots.push(Slot {
@@ -96,7 +99,8 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
             if let Some(seen) = slot_of.get(&key) {
                 add(Use { restrict, ..seen.clone() });
                 for slot in elsewhere.get(&seen.slot).into_iter().flatten() {
-                    add(Use { slot: slot.clone(), restrict: None, is_single: false, coded: Arc::default() });
+                    let slot = slot.clone();
+                    add(Use { slot, restrict: None, is_single: false, is_canonical: false, coded: Arc::default() });
                 }
             }
         }
@@ -105,7 +109,8 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
         } else {
             vec![]
         };
-        entry.params.push(param(d, uses, parts));
+        let first = d.components.first().and_then(|(url, _)| definitions.iter().find(|o| o.url == *url));
+        entry.params.push(Param { first: first.map(|d| d.code.clone()), ..param(d, uses, parts) });
     }
     for slot in &mut entry.slots {
         slot.in_facts |= entry.params.iter().any(|p| p.kind == slot.kind && p.only_slot() == Some(&slot.name));
@@ -126,6 +131,7 @@ pub(super) fn param(d: &Definition, uses: Vec<Use>, parts: Vec<Part>) -> Param {
         targets: d.targets.clone(),
         uses,
         parts,
+        first: None,
         building: None,
     }
 }
@@ -165,6 +171,37 @@ fn has_one(rtype: ResourceType, path: &Expr) -> bool {
             at = format!("{at}.{name}");
             definition::element(&at).is_some_and(|element| !element.many)
         })
+}
+
+/// Whether a type has a canonical URL: its own element `url`, a uri.
+fn has_url(rtype: ResourceType) -> bool {
+    let url = definition::of_resource(rtype).and_then(|s| s.element("url"));
+    url.is_some_and(|e| e.types == [Type::Primitive(Primitive::Uri)])
+}
+
+/// Whether a path of references may lead to canonicals, or to URIs that are used as such; not where it cannot be followed.
+pub(super) fn is_canonical(rtype: ResourceType, path: &Expr) -> bool {
+    let Expr::Path(start, steps) = path else { return false };
+    if !matches!(&**start, Expr::Type(_)) {
+        return false;
+    }
+    let is_uri = |t: &Type| matches!(t, Type::Primitive(Primitive::Canonical | Primitive::Uri));
+    let (mut here, mut last) = (definition::of_resource(rtype), false);
+    for step in steps {
+        let types = match step {
+            Step::Member(name) | Step::Own(name) => here.and_then(|s| s.element(name)).map(|e| e.types.as_slice()),
+            Step::Choice(_, _, of) => {
+                last = matches!(&**of, "canonical" | "uri");
+                continue;
+            }
+            Step::Where(_) | Step::Index(_) => continue,
+            _ => return false,
+        };
+        let Some(types) = types else { return false };
+        last = types.iter().any(is_uri);
+        here = types.iter().find_map(Type::structure);
+    }
+    last
 }
 
 /// Takes out of each name and address what has a slot of its own; gives those slots.

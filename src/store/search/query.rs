@@ -262,14 +262,14 @@ impl Sql {
         match by {
             SortBy::Updated => self.push(pk),
             SortBy::Id => self.push("v.id"),
-            SortBy::Range(key) => {
+            SortBy::Range(keys) => {
                 let value = if descending { "max(x.hi)" } else { "min(x.lo)" };
-                self.push(&format!("(SELECT {value} FROM idx_range x WHERE x.key = ")).arg(*key);
+                self.push(&format!("(SELECT {value} FROM idx_range x WHERE x.key")).any(keys);
                 self.push(&format!(" AND x.pk = {pk})"))
             }
-            SortBy::Text(key) => {
+            SortBy::Text(keys) => {
                 let value = if descending { "max(x.text)" } else { "min(x.text)" };
-                self.push(&format!("(SELECT {value} FROM idx_text x WHERE x.key = ")).arg(*key);
+                self.push(&format!("(SELECT {value} FROM idx_text x WHERE x.key")).any(keys);
                 self.push(&format!(" AND x.pk = {pk})"))
             }
             SortBy::Fact(param) => {

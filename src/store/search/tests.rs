@@ -3,7 +3,7 @@
 use super::*;
 use crate::fhir::resource::known;
 use crate::search::Sort;
-use crate::search::plan::SortBy;
+use crate::search::plan::{Link, SortBy};
 use crate::store::conn::Arg;
 use crate::store::page::SortValue;
 use crate::store::{Settings, Store};
@@ -33,13 +33,18 @@ async fn no_search_scans_a_table_of_sqlite() {
     let text = Cond::Text { key: 3, text: "a".into(), anywhere: false };
     let range = Cond::Range { key: 4, lo: (Some(1), None), hi: (None, Some(9)) };
     let until = Cond::Range { key: 4, lo: (None, None), hi: (None, Some(9)) };
-    let chain = |target: &Cond| Cond::Chain {
+    let linked = |by, target: &Cond| Cond::Chain {
         param: 5,
         types: vec![patient],
+        by,
         is_single: true,
         target: Box::new(target.clone()),
     };
-    let has = |source: &Cond| Cond::Has { rtype: task, param: 6, source: Box::new(source.clone()) };
+    let chain = |target: &Cond| linked(Link::Id, target);
+    let by_canonical = |target: &Cond| linked(Link::Canonical, target);
+    let held = |by, source: &Cond| Cond::Has { rtype: task, param: 6, by, source: Box::new(source.clone()) };
+    let has = |source: &Cond| held(Link::Id, source);
+    let contains = Cond::Text { key: 3, text: "a".into(), anywhere: true };
     let ids = Cond::Ids(vec!["a".into(), "b".into()]);
     let words = Cond::Words { words: vec![("a".into(), false), ("b".into(), true)], narrative: true };
     let conditions = [
@@ -60,6 +65,15 @@ async fn no_search_scans_a_table_of_sqlite() {
         chain(&text),
         chain(&Cond::All(vec![exact.clone(), range.clone()])),
         chain(&ids),
+        by_canonical(&exact),
+        by_canonical(&Cond::Not(Box::new(exact.clone()))),
+        Cond::any(vec![chain(&text), by_canonical(&text)]),
+        held(Link::Canonical, &exact),
+        held(Link::Canonical, &by_canonical(&text)),
+        contains.clone(),
+        Cond::All(vec![contains.clone(), exact.clone()]),
+        chain(&contains),
+        Cond::Not(Box::new(contains)),
         chain(&Cond::Not(Box::new(exact.clone()))),
         has(&exact),
         has(&range),
@@ -76,9 +90,15 @@ async fn no_search_scans_a_table_of_sqlite() {
     let sorts = [
         vec![],
         vec![Sort { by: SortBy::Updated, descending: false }],
-        vec![Sort { by: SortBy::Text(3), descending: true }, Sort { by: SortBy::Fact("a".into()), descending: false }],
-        vec![Sort { by: SortBy::Range(4), descending: true }, Sort { by: SortBy::Id, descending: false }],
-        vec![Sort { by: SortBy::Range(4), descending: true }, Sort { by: SortBy::Text(3), descending: false }],
+        vec![
+            Sort { by: SortBy::Text(vec![3]), descending: true },
+            Sort { by: SortBy::Fact("a".into()), descending: false },
+        ],
+        vec![Sort { by: SortBy::Range(vec![4]), descending: true }, Sort { by: SortBy::Id, descending: false }],
+        vec![
+            Sort { by: SortBy::Range(vec![4]), descending: true },
+            Sort { by: SortBy::Text(vec![3]), descending: false },
+        ],
     ];
     let view = View::At("9".into());
     let limit =

@@ -324,6 +324,17 @@ fn response(rng: &mut Rng, id: &str) -> Value {
         "author": {"reference": format!("Patient/{}", rng.pick(IDS))}})
 }
 
+/// What responses name, with and without a version.
+fn form(rng: &mut Rng, n: usize) -> Value {
+    let (url, version) = [("a", "1"), ("a", "2"), ("ab", "1"), ("ab", "")][n];
+    let mut r = json!({"resourceType": "Questionnaire", "id": format!("f{n}"), "status": rng.pick(&["draft", "active"]),
+        "url": format!("http://q.example/Questionnaire/{url}"), "title": rng.pick(LABELS)});
+    if !version.is_empty() {
+        r["version"] = json!(version);
+    }
+    r
+}
+
 fn list(rng: &mut Rng, id: &str) -> Value {
     let items: Vec<Value> = (0..4)
         .map(|_| {
@@ -385,6 +396,7 @@ pub fn world(rng: &mut Rng) -> Vec<Value> {
         }
         if n < 4 {
             all.push(response(rng, &format!("q{n}")));
+            all.push(form(rng, n));
         }
     }
     all.extend(LISTS.iter().map(|id| list(rng, id)));

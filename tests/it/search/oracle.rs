@@ -62,13 +62,18 @@ pub struct Item {
     pub value: Value,
     pub kind: String,
     pub name: String,
+    /// Canonicals that lead to it.
+    known_by: Vec<String>,
     seen: HashMap<&'static str, Values>,
 }
 
 impl From<Value> for Item {
     fn from(value: Value) -> Self {
         let seen = values::params(kind(&value)).map(|p| (p.code, (p.values)(&value))).collect();
-        Self { kind: kind(&value).into(), name: name(&value), value, seen }
+        let url = value["url"].as_str().map(str::to_string);
+        let versioned = url.as_ref().zip(value["version"].as_str()).map(|(url, version)| format!("{url}|{version}"));
+        let known_by = url.into_iter().chain(versioned).collect();
+        Self { kind: kind(&value).into(), name: name(&value), known_by, value, seen }
     }
 }
 
@@ -199,8 +204,8 @@ impl World {
 impl Item {
     /// Whether it refers to another by a parameter (`*`: any).
     fn refers_to(&self, code: &str, other: &Self) -> bool {
-        let leads =
-            |seen: &Values| matches!(seen, Values::Reference(refs) if refs.iter().any(|r| leads(r) == other.name));
+        let to = |r: &values::Reference| leads(r) == other.name || other.known_by.contains(&r.text);
+        let leads = |seen: &Values| matches!(seen, Values::Reference(refs) if refs.iter().any(to));
         if code == "*" { self.seen.values().any(leads) } else { self.seen.get(code).is_some_and(leads) }
     }
 }

@@ -76,7 +76,7 @@ async fn conditions_that_hold_for_many_are_joined_and_sorted(store: Store) {
             let written: i64 = id[1..].parse().unwrap();
             (if descending { -number } else { *number }, -written)
         });
-        let sort = vec![Sort { by: SortBy::Range(number), descending }];
+        let sort = vec![Sort { by: SortBy::Range(vec![number]), descending }];
         let page = store.search(&Everything, &Plan { sort, count: 1000, ..only(many(&keys)) }, None).await.unwrap();
         let wanted: Vec<&str> = wanted.iter().map(|(_, id)| id.as_str()).collect();
         assert_eq!(ids(&page.rows), wanted);
@@ -102,13 +102,13 @@ async fn pages_walk_a_snapshot_while_others_write(store: Store) {
         only(Cond::Exact(vec![tag(&keys)])),
         Plan { sort: sort(SortBy::Updated, false), ..all(37) },
         Plan { sort: sort(SortBy::Id, true), ..all(37) },
-        Plan { sort: sort(SortBy::Range(number), false), ..only(Cond::Exact(vec![tag(&keys)])) },
-        Plan { sort: sort(SortBy::Text(name), true), ..all(37) },
+        Plan { sort: sort(SortBy::Range(vec![number]), false), ..only(Cond::Exact(vec![tag(&keys)])) },
+        Plan { sort: sort(SortBy::Text(vec![name]), true), ..all(37) },
         Plan { sort: sort(SortBy::Fact("family".into()), false), ..all(37) },
         only(Cond::Text { key: name, text: "b".into(), anywhere: false }),
         only(Cond::Range { key: number, lo: (Some(100), None), hi: (None, Some(200)) }),
         // Each holds for more than are looked up one by one.
-        Plan { sort: sort(SortBy::Range(number), true), ..only(many(&keys)) },
+        Plan { sort: sort(SortBy::Range(vec![number]), true), ..only(many(&keys)) },
         only(many(&keys)),
     ];
     for plan in plans {

@@ -4,7 +4,7 @@ use super::*;
 use crate::harness::postgres;
 use baton::access::Limit::Everything;
 use baton::search::Sort;
-use baton::search::plan::SortBy;
+use baton::search::plan::{Link, SortBy};
 
 #[test]
 fn no_search_scans_a_table_of_postgresql() {
@@ -24,8 +24,15 @@ fn no_search_scans_a_table_of_postgresql() {
         let even = Cond::Exact(vec![keys.exact("Patient", "family", "", &["even"])]);
         let text = Cond::Text { key: name, text: "o".into(), anywhere: false };
         let range = Cond::Range { key: number, lo: (Some(10), None), hi: (None, Some(20)) };
-        let chain = Cond::Chain { param: 5, types: vec![patient()], is_single: true, target: Box::new(text.clone()) };
-        let has = Cond::Has { rtype: patient(), param: 5, source: Box::new(even.clone()) };
+        let chain = |by, target: &Cond| Cond::Chain {
+            param: 5,
+            types: vec![patient()],
+            by,
+            is_single: true,
+            target: Box::new(target.clone()),
+        };
+        let has = |by| Cond::Has { rtype: patient(), param: 5, by, source: Box::new(even.clone()) };
+        let contains = Cond::Text { key: name, text: "ve".into(), anywhere: true };
         let words = Cond::Words { words: vec![("even".into(), false), ("per".into(), true)], narrative: false };
         let conditions = [
             Cond::All(vec![]),
@@ -36,8 +43,13 @@ fn no_search_scans_a_table_of_postgresql() {
             Cond::Present { param: "family".into(), present: true },
             Cond::Ids(vec!["p1".into(), "p2".into()]),
             Cond::Updated { from: Some(1), to: None },
-            chain,
-            has,
+            chain(Link::Id, &text),
+            chain(Link::Canonical, &text),
+            has(Link::Id),
+            has(Link::Canonical),
+            contains.clone(),
+            Cond::All(vec![contains.clone(), range.clone()]),
+            chain(Link::Id, &contains),
             words.clone(),
             Cond::All(vec![words.clone(), even.clone()]),
             Cond::Not(Box::new(words.clone())),
@@ -46,7 +58,7 @@ fn no_search_scans_a_table_of_postgresql() {
                 Cond::All(vec![Cond::Type(patient()), range.clone()]),
             ]),
         ];
-        let sorts = [vec![], vec![Sort { by: SortBy::Range(number), descending: true }]];
+        let sorts = [vec![], vec![Sort { by: SortBy::Range(vec![number]), descending: true }]];
         let own = Limit::Organization { org: "o".into(), hooks: baton::access::Hooks::None, now: now(), sieve: None };
         // Each plan often enough for the server to settle on a plan that serves all values.
         for _ in 0..7 {

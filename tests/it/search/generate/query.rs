@@ -68,6 +68,8 @@ const LINKS: &[(&str, &str, &str)] = &[
     ("Condition", "asserter", "Patient"),
     ("QuestionnaireResponse", "subject", "Patient"),
     ("QuestionnaireResponse", "author", "Patient"),
+    ("QuestionnaireResponse", "questionnaire", "Questionnaire"),
+    ("QuestionnaireResponse", "questionnaire", "Questionnaire"),
     ("List", "item", "Patient"),
     ("List", "item", "Organization"),
     ("List", "item", "Task"),
@@ -133,7 +135,7 @@ fn token(rng: &mut Rng, code: &str) -> String {
                 "http://hl7.org/fhir/task-status",
                 "http://hl7.org/fhir/encounter-status",
             ]),
-            rng.pick(&["final", "preliminary", "finished", "planned", "draft", "requested", "completed"]),
+            rng.pick(&["final", "preliminary", "finished", "planned", "draft", "requested", "completed", "active"]),
         ),
         "priority" => ("http://hl7.org/fhir/request-priority", rng.pick(&["routine", "urgent", "stat"])),
         "class" => ("http://terminology.hl7.org/CodeSystem/v3-ActCode", rng.pick(&["AMB", "IMP"])),
@@ -212,6 +214,10 @@ fn value(rng: &mut Rng, code: &str, modifier: &str) -> String {
             format!("{}${}", coded(rng), quantity(rng))
         }
         ("code-value-concept", _) => format!("{}${}", coded(rng), coded(rng)),
+        ("title", _) => {
+            let label = rng.pick(LABELS);
+            plain(&part(rng, label))
+        }
         ("url" | "_source", _) => rng.pick(URLS).into(),
         ("_profile", _) => "http://v.example/a".into(),
         ("questionnaire", _) => {
@@ -249,7 +255,7 @@ fn coded(rng: &mut Rng) -> String {
 
 fn modifier(rng: &mut Rng, code: &str) -> &'static str {
     match code {
-        "family" | "given" | "name" => rng.pick(&["", "", "exact", "contains"]),
+        "family" | "given" | "name" | "title" => rng.pick(&["", "", "exact", "contains"]),
         "identifier" => rng.pick(&["", "", "not", "text", "of-type"]),
         "code" | "category" | "value-concept" | "component-code" | "combo-code" | "_tag" => {
             rng.pick(&["", "", "", "not", "text", "in", "not-in", "below", "above"])

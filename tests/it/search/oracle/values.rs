@@ -281,6 +281,9 @@ params! {
     "QuestionnaireResponse" "questionnaire" |r| reference(list(&r["questionnaire"]));
     "QuestionnaireResponse" "subject" |r| reference(list(&r["subject"]));
     "QuestionnaireResponse" "author" |r| reference(list(&r["author"]));
+    "Questionnaire" "title" |r| texts(list(&r["title"]));
+    "Questionnaire" "status" |r| code(&r["status"], "http://hl7.org/fhir/publication-status");
+    "Questionnaire" "version" |r| code(&r["version"], "");
     "List" "item" |r| reference(list(&r["entry"]).into_iter().map(|e| &e["item"]).collect());
     "List" "subject" |r| reference(list(&r["subject"]));
     "List" "source" |r| reference(list(&r["source"]));
