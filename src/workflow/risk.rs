@@ -10,6 +10,7 @@ use super::programme::files::Complaints;
 use super::protocol::{Case, evaluate, parse};
 use crate::clock::Instant;
 use crate::fhir::fhirpath::{Expression, Value};
+use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
 use serde_json::json;
 use std::sync::Arc;
@@ -105,6 +106,12 @@ impl Score {
         Scored { known, missing, total }
     }
 
+    /// Where what it comes to for a stay is put on record.
+    #[must_use]
+    pub fn address(&self, programme: &Programme, encounter: &Target) -> Target {
+        Target::new(known("RiskAssessment"), programme.id(&["risk", &encounter.id, &self.id]))
+    }
+
     /// The RiskAssessment of a stay: final with points and level, or preliminary with what is missing.
     #[must_use]
     pub fn assessment(
@@ -149,7 +156,7 @@ impl Score {
         }
         out["note"] = json!(notes);
         let mut out = Json::from(out);
-        crate::fhir::meta::set_id(&mut out, &programme.id(&["risk", &encounter.id, &self.id]));
+        crate::fhir::meta::set_id(&mut out, &self.address(programme, encounter).id);
         out
     }
 }

@@ -38,14 +38,13 @@ pub struct TaskFrame<'a> {
 
 /// How urgent a Task is, and why: as the protocol says, or one step more where a risk is high. Nothing becomes stat by that.
 #[must_use]
-pub fn urgency(plan: &Plan, action: &Action, raised: Option<&str>) -> (String, String) {
-    let due = format!("Due by {}, action {}", plan.canonical, action.id);
+pub fn urgency(action: &Action, raised: Option<&str>) -> (String, String) {
     let step = PRIORITIES.iter().position(|p| *p == action.priority).and_then(|n| PRIORITIES.get(n + 1));
     match (raised, step.filter(|next| **next != "stat")) {
         (Some(risk), Some(next)) => {
-            ((*next).into(), format!("Priority {next} in place of {}: {risk}. {due}.", action.priority))
+            ((*next).into(), format!("Priority {next} in place of {}: {risk}. Due as the protocol says.", action.priority))
         }
-        _ => (action.priority.clone(), format!("Priority {}, as the protocol says. {due}.", action.priority)),
+        _ => (action.priority.clone(), format!("Priority {} and due as the protocol says.", action.priority)),
     }
 }
 
@@ -60,7 +59,7 @@ pub fn task(frame: &TaskFrame<'_>, plan: &Plan, action: &Action, intent: &Intent
     let at = frame.at;
     let focus = if action.id == "close-episode" { &at.episode } else { &at.list };
     let mut task = base(action, intent, frame.now);
-    let (priority, why) = urgency(plan, action, frame.raised.as_deref());
+    let (priority, why) = urgency(action, frame.raised.as_deref());
     task.set("priority", priority);
     explain(&mut task, &why);
     task.set("identifier", Json::from(json!([identifier("task", &format!("{}/{}/{nth}", at.episode.id, action.id))])));
@@ -82,7 +81,7 @@ pub fn task(frame: &TaskFrame<'_>, plan: &Plan, action: &Action, intent: &Intent
     if !frame.is_held {
         task::lease_offer(frame.programme, &mut task, frame.now);
     }
-    ordered(&task)
+    ordered(task)
 }
 
 /// The review of a drug therapy problem, requested. `because`: why it is as urgent as the action says.
@@ -103,7 +102,7 @@ pub fn review(
     task.set("focus", reference(dtp));
     task.set("for", reference(patient));
     offer_to(programme, &mut task, owner, &[]);
-    ordered(&task)
+    ordered(task)
 }
 
 fn base(action: &Action, intent: &Intent, now: Instant) -> Json {
@@ -124,7 +123,7 @@ fn base(action: &Action, intent: &Intent, now: Instant) -> Json {
 }
 
 /// Elements in the order in which R4's Task lists them: easier to read.
-fn ordered(task: &Json) -> Json {
+fn ordered(mut task: Json) -> Json {
     const ORDER: [&str; 23] = [
         "resourceType",
         "extension",
@@ -152,8 +151,8 @@ fn ordered(task: &Json) -> Json {
     ];
     let mut out = Json::object();
     for name in ORDER.iter().copied().chain(["note", "restriction", "input"]) {
-        if let Some(value) = task.get(name) {
-            out.set(name, value.clone());
+        if let Some(value) = task.remove(name) {
+            out.set(name, value);
         }
     }
     out
@@ -201,7 +200,7 @@ pub fn abort(
     abort.set("focus", reference(held));
     abort.set("reasonCode", reason.clone());
     adopt_abort(programme, &mut abort, held, task, nth);
-    ordered(&abort)
+    ordered(abort)
 }
 
 /// Makes a Task that asks for the end of another one a Task of the programme: it goes to who owns that one.

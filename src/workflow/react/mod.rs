@@ -297,7 +297,8 @@ impl<R: Records> Round<'_, R> {
 
     /// Addresses of the Tasks of an episode, as its care plan lists them; all are on the desk afterwards.
     async fn tasks_of(&mut self, plan: &Target) -> Result<Vec<Target>> {
-        let Some(plan) = self.desk.get(plan).await? else { return Ok(Vec::new()) };
+        self.desk.load(std::slice::from_ref(plan)).await?;
+        let Some(plan) = self.desk.peek(plan) else { return Ok(Vec::new()) };
         let base = self.base();
         let tasks: Vec<Target> = plan["activity"]
             .items()

@@ -221,7 +221,7 @@ impl<R: Records> Round<'_, R> {
             let waits = |t: &&Json| matches!(t["status"].text(), "requested" | "received" | "accepted");
             let Some(task) = self.desk.peek(&target).filter(waits) else { continue };
             let Some(action) = super::handoff::action_of(task).and_then(|id| plan.action(id)) else { continue };
-            let (priority, why) = build::urgency(plan, action, raised.as_deref());
+            let (priority, why) = build::urgency(action, raised.as_deref());
             let rank = |value: &str| PRIORITIES.iter().position(|p| *p == value);
             if rank(&priority) > rank(task["priority"].text()) {
                 self.desk.edit(&target, |t| {
@@ -348,7 +348,8 @@ impl<R: Records> Round<'_, R> {
         let org = self.desk.org(&at.episode).unwrap_or_default();
         for nth in 0..MOST_TASKS {
             let target = at.task(self.programme, &action.id, nth);
-            match self.desk.get(&target).await? {
+            self.desk.load(std::slice::from_ref(&target)).await?;
+            match self.desk.peek(&target).map(|t| t["status"].text()) {
                 None => {
                     // Who cares for the patient goes on with what comes later.
                     let tasks = self.tasks_of(&at.plan).await?;
@@ -371,12 +372,12 @@ impl<R: Records> Round<'_, R> {
                     let task = build::task(&frame, plan, action, &intent, nth);
                     self.write(&target, task, org).await?;
                     self.add_activity(&at.plan, &target);
-                    let episode = self.desk.get(&at.episode).await?.unwrap_or_default();
-                    let until = self.shared_until(&episode);
+                    self.desk.load(std::slice::from_ref(&at.episode)).await?;
+                    let until = self.shared_until(self.desk.peek(&at.episode).unwrap_or(&Json::Null));
                     self.share_offer(&target, until).await?;
                     return Ok(true);
                 }
-                Some(task) if task["status"].text() == "cancelled" => {}
+                Some("cancelled") => {}
                 Some(_) => return Ok(false),
             }
         }

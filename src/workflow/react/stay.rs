@@ -247,6 +247,7 @@ impl<R: Records> Round<'_, R> {
         let mut all: Vec<Target> = actions.map(|a| at.task(programme, &a.id, 0)).collect();
         all.push(super::lists::record_of(programme, &at.list));
         all.extend([at.episode, at.plan, at.list, self.decision_at(stay), self.left_at(&stay.encounter)]);
+        all.extend(programme.scores.iter().map(|s| s.address(programme, &stay.encounter)));
         if self.is_new_stay(stay) {
             self.desk.assume_absent(&all);
             return Ok(());

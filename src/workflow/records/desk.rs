@@ -8,9 +8,17 @@ use std::collections::BTreeMap;
 /// One resource on the desk.
 #[derive(Debug, Clone)]
 struct Sheet {
+    /// As it was laid there.
     stored: Option<Json>,
-    now: Json,
+    /// As this reaction wants it, once it was touched.
+    changed: Option<Json>,
     org: i64,
+}
+
+impl Sheet {
+    fn now(&self) -> Option<&Json> {
+        self.changed.as_ref().or(self.stored.as_ref())
+    }
 }
 
 /// What one reaction reads and changes.
@@ -48,7 +56,7 @@ impl<'a, R: Records> Desk<'a, R> {
     }
 
     fn lay(&mut self, target: Target, held: Option<Held>) {
-        let sheet = held.map(|h| Sheet { stored: Some(h.json.clone()), now: h.json, org: h.org });
+        let sheet = held.map(|h| Sheet { stored: Some(h.json), changed: None, org: h.org });
         self.sheets.entry(target).or_insert(sheet);
     }
 
@@ -61,7 +69,7 @@ impl<'a, R: Records> Desk<'a, R> {
     /// The same, of what is on the desk already.
     #[must_use]
     pub fn peek(&self, target: &Target) -> Option<&Json> {
-        self.sheets.get(target)?.as_ref().map(|s| &s.now)
+        self.sheets.get(target)?.as_ref().and_then(Sheet::now)
     }
 
     /// The owner of a resource on the desk.
@@ -90,25 +98,29 @@ impl<'a, R: Records> Desk<'a, R> {
     pub async fn set(&mut self, target: &Target, json: Json, org: i64) -> Result<()> {
         self.load(std::slice::from_ref(target)).await?;
         match self.sheets.get_mut(target) {
-            Some(Some(sheet)) => sheet.now = json,
-            _ => drop(self.sheets.insert(target.clone(), Some(Sheet { stored: None, now: json, org }))),
+            Some(Some(sheet)) => sheet.changed = Some(json),
+            _ => drop(self.sheets.insert(target.clone(), Some(Sheet { stored: None, changed: Some(json), org }))),
         }
         Ok(())
     }
 
     /// Changes a resource that is on the desk; nothing happens when it is not.
     pub fn edit(&mut self, target: &Target, change: impl FnOnce(&mut Json)) {
-        if let Some(Some(sheet)) = self.sheets.get_mut(target) {
-            change(&mut sheet.now);
+        let Some(Some(sheet)) = self.sheets.get_mut(target) else { return };
+        if sheet.changed.is_none() {
+            sheet.changed.clone_from(&sheet.stored);
+        }
+        if let Some(now) = &mut sheet.changed {
+            change(now);
         }
     }
 
     /// Writes what has changed, in the order of addresses: the end of the desk.
     pub async fn flush(self) -> Result<()> {
         for (target, sheet) in self.sheets {
-            let Some(sheet) = sheet else { continue };
-            if sheet.stored.is_none_or(|s| s != sheet.now && !same(s, sheet.now.clone())) {
-                self.records.put(&target, &sheet.now, sheet.org).await?;
+            let Some(Sheet { stored, changed: Some(now), org }) = sheet else { continue };
+            if stored.is_none_or(|s| s != now && !same(s, now.clone())) {
+                self.records.put(&target, &now, org).await?;
             }
         }
         Ok(())

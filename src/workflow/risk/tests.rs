@@ -158,7 +158,7 @@ fn a_discharge_gets_its_scores_and_a_high_one_makes_its_tasks_more_urgent() {
     assert!(
         world.json(&world.task("first-call"))["note"][0]["text"]
             .text()
-            .starts_with("Priority urgent, as the protocol says.")
+            .starts_with("Priority urgent and due as the protocol says.")
     );
 
     let mut world = World::new();
