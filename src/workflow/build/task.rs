@@ -196,7 +196,7 @@ pub fn abort(
     now: Instant,
 ) -> Json {
     let mut abort = base(action, intent, now);
-    explain(&mut abort, &urgency(&programme.abort_work, action, None).1);
+    explain(&mut abort, &urgency(action, None).1);
     abort.set("focus", reference(held));
     abort.set("reasonCode", reason.clone());
     adopt_abort(programme, &mut abort, held, task, nth);

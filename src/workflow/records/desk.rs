@@ -91,7 +91,7 @@ impl<'a, R: Records> Desk<'a, R> {
     /// What was there before this reaction and is another now: as stored, and as it is.
     pub fn changed(&self) -> impl Iterator<Item = (&Target, &Json, &Json)> {
         let sheets = self.sheets.iter().filter_map(|(t, s)| Some((t, s.as_ref()?)));
-        sheets.filter_map(|(t, s)| Some((t, s.stored.as_ref()?, &s.now))).filter(|(_, was, is)| was != is)
+        sheets.filter_map(|(t, s)| Some((t, s.stored.as_ref()?, s.changed.as_ref()?))).filter(|(_, was, is)| was != is)
     }
 
     /// Puts a resource on the desk, new or in place of what is there. `org` counts when it is new.
