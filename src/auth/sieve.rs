@@ -4,7 +4,7 @@
 //! the store, and of every new version before it is written.
 //! Not for: rights (`access/scope.rs`), organisations (`access/limit.rs`).
 //! Source: <https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html>,
-//! <https://hl7.org/fhir/R4/compartmentdefinition-patient.html>. Own rules: `Task.for` counts; `Patient.link` does not; a
+//! <https://hl7.org/fhir/R4/compartmentdefinition-patient.html>. Own rules: `Task.for` and `Device.patient` count; `Patient.link` does not; a
 //! Communication belongs to the patient who logs in only as its sender or recipient; where rights of one type reach
 //! differently far, the narrowest holds for all of them.
 
@@ -154,6 +154,17 @@ mod tests {
         let own = KEYS.target(rtype, "p");
         let who = Who { scopes: &scopes, patient: Some("p"), is_patient };
         of(who, &KEYS, 0).is_none_or(|s| s.lets(known(rtype), own, &exact))
+    }
+
+    /// security leak 7: No type that can be a patient's, by its parameter `patient` or by R4's compartment, is in the directory.
+    #[test]
+    fn what_can_be_a_patients_is_no_directory() {
+        let patient = known("Patient");
+        let can_be =
+            |t: ResourceType| t == patient || R4.param(t, "patient").is_some() || !sources(patient, t).is_empty();
+        let all: Vec<&str> = ResourceType::all().filter(|t| can_be(*t)).map(|t| t.as_str()).collect();
+        assert!(all.contains(&"Device") && all.len() > 60, "{all:?}");
+        assert!(all.iter().all(|t| !DIRECTORY.contains(t)), "{all:?}");
     }
 
     /// security R27: Granular scopes are a conjunction inside and a union across; a plain one beside them makes them moot.

@@ -1,7 +1,7 @@
 //! `$process-message`: a message becomes one transaction, through the same door as any other.
 //!
 //! - What it brings is found again by what the sender calls it: an identifier, or the id or address in the message, kept as
-//!   a tag. Directory entries are made where they are missing and never changed.
+//!   a tag. What it names by the way is made where it is missing and never changed.
 //! - The MessageHeader is stored with the message's id, time and digest: a copy is answered and changes nothing, another
 //!   message under the same id is refused.
 //! - A message about medicines makes stay and patient where they are missing, and changes neither.
@@ -34,8 +34,8 @@ const ROUNDS: usize = 8;
 /// Messages about one stay that are looked at for the newest.
 const MESSAGES: usize = 200;
 
-/// Types that are shared by all: a message makes them where they are missing.
-const DIRECTORY: [&str; 7] =
+/// What a message names by the way: it makes such a resource where it is missing, and never changes one.
+const BY_THE_WAY: [&str; 7] =
     ["Device", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole", "Substance"];
 
 /// What a medication message is about only by the way: whose medicines, of which stay. What notifications say of these is left alone.
@@ -189,7 +189,7 @@ impl Taken<'_> {
 
     /// Whether a message only makes such a resource where it is missing.
     fn is_by_the_way(&self, rtype: ResourceType) -> bool {
-        DIRECTORY.contains(&rtype.as_str())
+        BY_THE_WAY.contains(&rtype.as_str())
             || (self.message.event == Event::Medicines && CONTEXT.contains(&rtype.as_str()))
     }
 

@@ -26,7 +26,7 @@ use std::sync::{Arc, LazyLock};
 
 pub use building::{Building, Rows4};
 pub use own::files;
-pub use table::sources;
+pub use table::{OWN, sources};
 
 /// `SearchParameter.type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

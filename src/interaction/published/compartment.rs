@@ -1,11 +1,11 @@
 //! CompartmentDefinitions: what is in the compartment of a patient, an encounter …
 //!
-//! Source: <https://hl7.org/fhir/R4/compartmentdefinition.html>. Own rule: `Task.for` puts a Task into the Patient's
-//! compartment, which R4's definition leaves out.
+//! Source: <https://hl7.org/fhir/R4/compartmentdefinition.html>. Own rule: `Task.for` and `Device.patient` put
+//! a Task and a Device into the Patient's compartment, which R4's definition leaves out.
 
 use super::{BASE, DATED};
 use crate::fhir::{Json, ResourceType};
-use crate::search::registry::sources;
+use crate::search::registry::{OWN, sources};
 use serde_json::{Value, json};
 
 /// Types that R4 defines compartments of.
@@ -40,8 +40,11 @@ fn compartment(owner: &str) -> Value {
         if !params.is_empty() {
             row["param"] = json!(params);
         }
-        if (owner, rtype.as_str()) == ("Patient", "Task") {
-            row["documentation"] = json!("Baton's own: Task.for. R4 counts no Task into the compartment of a patient.");
+        if let (true, Some((name, element))) =
+            (owner == "Patient", OWN.iter().find(|(name, _)| *name == rtype.as_str()))
+        {
+            row["documentation"] =
+                json!(format!("Baton's own: {element}. R4 counts no {name} into the compartment of a patient."));
         }
         row
     };

@@ -169,12 +169,15 @@ static ROWS: LazyLock<Vec<Compartment>> = LazyLock::new(|| {
     COMPARTMENTS.lines().filter_map(row).collect()
 });
 
+/// Types that Baton counts into the compartment of a patient, by their parameter `patient`, and R4 does not; with the element.
+pub const OWN: [(&str, &str); 2] = [("Device", "Device.patient"), ("Task", "Task.for")];
+
 /// Parameters by which resources of `rtype` are in the compartment of an `owner` type; empty when they are in none.
 ///
-/// R4 does not count Tasks into the Patient's compartment. Own rule: `Task.for` does (parameter `patient`).
+/// R4 does not count Tasks and Devices into the Patient's compartment. Own rule: `Task.for` and `Device.patient` do ([`OWN`]).
 #[must_use]
 pub fn sources(owner: ResourceType, rtype: ResourceType) -> &'static [&'static str] {
-    if (owner.as_str(), rtype.as_str()) == ("Patient", "Task") {
+    if owner.as_str() == "Patient" && OWN.iter().any(|(name, _)| *name == rtype.as_str()) {
         return &["patient"];
     }
     ROWS.iter().find(|(o, r, _)| *o == owner.as_str() && *r == rtype.as_str()).map_or(&[], |(_, _, params)| params)

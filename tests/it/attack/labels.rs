@@ -183,6 +183,17 @@ async fn what_is_labelled_is_there_for_who_is_cleared(mut settings: Settings) {
     assert_eq!(consultant.send("GET", &format!("/fhir/{path}"), "", &held).await.status, 304);
 
     let_through(&server, &hospital, (&patient, &list), &path).await;
+    // A Device can be a patient's: it has an owner, labels, and is in the patient's compartment.
+    let pump = json!({"resourceType": "Device", "patient": {"reference": format!("Patient/{patient}")},
+        "meta": {"security": [{"system": R, "code": "R"}]}, "note": [{"text": SECRET}]});
+    let pump = hospital.create(&pump).await.is(201).reference();
+    for (name, client, status) in [("consultant", &consultant, 200), ("doctor", &doctor, 404), ("jonas", &jonas, 404)] {
+        assert_eq!(client.read(&pump).await.status, status, "{name}");
+        let found = client.search(&format!("Device?patient={patient}")).await.len();
+        let inside = client.read(&format!("Patient/{patient}/Device")).await.ok().body["total"].clone();
+        assert_eq!((found, inside), (usize::from(status == 200), json!(u8::from(status == 200))), "{name}");
+    }
+
     comes_later(&server, &hospital, (&patient, &list, &stay), &later).await;
 }
 

@@ -21,6 +21,8 @@ async fn each_interaction_is_on_record(server: TestServer) {
     let hospital = server.hospital();
     let id = hospital.create(&patient(1)).await.is(201).reference();
     let weight = hospital.create(&observation(&id)).await.is(201).reference();
+    let pump = json!({"resourceType": "Device", "patient": {"reference": id}, "serialNumber": "70.5"});
+    let pump = hospital.create(&pump).await.is(201).reference();
     hospital.read(&weight).await.is(200);
     hospital.read(&format!("{weight}/_history/1")).await.is(200);
     hospital.search(&format!("Observation?subject={id}")).await;
@@ -32,10 +34,10 @@ async fn each_interaction_is_on_record(server: TestServer) {
     server.everyone().delete(&weight).await.is(204);
     hospital.read(&format!("{id}/$everything")).await.is(200);
 
-    let events = found(&server, &format!("patient={id}"), |e| e.len() >= 11).await;
+    let events = found(&server, &format!("patient={id}"), |e| e.len() >= 12).await;
     let (client, server_) = ("110153", "110152");
     for (subtype, action, profile, agents, data, times) in [
-        ("create", "C", "PatientCreate", (client, server_), vec![id.as_str(), &weight], 2),
+        ("create", "C", "PatientCreate", (client, server_), vec![id.as_str(), &weight, &pump], 3),
         ("read", "R", "PatientRead", (server_, client), vec![&weight], 2),
         ("vread", "R", "PatientRead", (server_, client), vec![&weight], 1),
         ("search-type", "E", "PatientQuery", (client, server_), vec![], 1),

@@ -232,6 +232,8 @@ async fn story(server: &TestServer, side: &mut Side) {
             "contained": [{"resourceType": "Practitioner", "id": "who", "name": [{"family": f}]}],
             "performer": [{"reference": "#who"}]}),
         json!({"resourceType": "Group", "type": "person", "actual": true, "name": w, "member": [{"entity": patient}]}),
+        json!({"resourceType": "Device", "patient": patient, "identifier": [number(n)], "serialNumber": n, "note": [{"text": w}],
+            "deviceName": [{"name": w, "type": "user-friendly-name"}]}),
     ] {
         make(hospital, more).await;
     }
