@@ -81,7 +81,7 @@ impl Engine {
         let text = request.text();
         let Change { action, draft, prefer } = Change::of(self, request)?;
         let rtype = draft.at.rtype();
-        self.permit(ctx, action, Some(rtype))?;
+        self.may(ctx, action, &draft)?;
         let name = format!("{} {rtype}", draft.method.as_str());
         let mut asks = Asks::default();
         asks.add(self, ctx, draft);
@@ -90,7 +90,17 @@ impl Engine {
         }
         let outcomes = self.write(ctx, asks, Others::default(), &name).await?.outcomes;
         let outcome = outcomes.into_iter().next().ok_or_else(|| Error::fault("a write without an outcome"))?;
-        Ok(answer(outcome, prefer, text.as_deref()))
+        Ok(answer(outcome, self.shown(ctx, rtype, prefer), text.as_deref()))
+    }
+
+    /// Scope and role of a write. A patch that asks for what is there reads it, too.
+    pub(super) fn may(&self, ctx: &Ctx, action: Action, draft: &Draft) -> Result<()> {
+        let rtype = Some(draft.at.rtype());
+        self.permit(ctx, action, rtype)?;
+        match &draft.patch {
+            Some(patch) if patch.reads() => self.permit(ctx, Action::Read, rtype),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -41,13 +41,14 @@ pub use request::{At, Body, JobAsk, Match, Media, Operation, Prefer, Preference,
 pub use route::{Line, Verb, Wire, allowed, map, route, unknown as unknown_path};
 pub use subscription::{Told, Topics};
 
-use crate::access::policy::Policy;
+use crate::access::policy::{Decision, Deny, Policy};
 use crate::access::scope::Action;
 use crate::access::{Ctx, Principal};
 use crate::auth::again::Door;
 use crate::config::{DeleteReferenced, Limits, References};
 use crate::conformance::Conformance;
 use crate::error::{Error, Result};
+use crate::fhir::resource::known;
 use crate::fhir::{ResourceType, Target, json};
 use crate::outbound::fetch::{Fetcher, Reach};
 use crate::search::{Active, Env, Keys, Live};
@@ -283,6 +284,28 @@ impl Engine {
     /// Scope and role.
     fn permit(&self, ctx: &Ctx, action: Action, rtype: Option<ResourceType>) -> Result<()> {
         crate::access::policy::decide(&self.0.policy, &ctx.principal, action, rtype).ok()
+    }
+
+    /// What a caller gets for a write of such a resource: no representation of what they may not read.
+    fn shown(&self, ctx: &Ctx, rtype: ResourceType, prefer: Prefer) -> Prefer {
+        match prefer {
+            Prefer::Representation if self.permit(ctx, Action::Read, Some(rtype)).is_err() => Prefer::Minimal,
+            prefer => prefer,
+        }
+    }
+
+    /// Scope alone, for what an operation writes in the caller's name beside the resource that it is called on. Whose role may, the
+    /// programme's rules say.
+    fn within_scopes(&self, ctx: &Ctx, writes: &[(Action, &'static str)]) -> Result<()> {
+        let Some(scopes) = &ctx.principal.scopes else { return Ok(()) };
+        match writes.iter().find(|(action, name)| !scopes.allows(*action, Some(known(name)))) {
+            None => Ok(()),
+            Some((action, name)) => {
+                let (verb, needs) = (action.verb(), action.needs());
+                let why = format!("this {verb}s {name}, and the token's scopes do not let you; ask for .{needs}");
+                Decision::Deny(Deny { why, is_scope: true }).ok()
+            }
+        }
     }
 }
 

@@ -57,18 +57,20 @@ impl Engine {
             match request {
                 Request::Create { .. } | Request::Update { .. } | Request::Patch { .. } | Request::Delete { .. } => {
                     match self.entry(ctx, request) {
-                        Ok(draft) => asks.add(self, ctx, Draft { place, full_url, ..draft }),
+                        Ok(draft) => {
+                            parts.push(Part::Write(self.shown(ctx, draft.at.rtype(), prefer)));
+                            asks.add(self, ctx, Draft { place, full_url, ..draft });
+                        }
                         Err(error) => asks.fail(error, &place),
                     }
-                    parts.push(Part::Write(prefer));
                 }
-                Request::Operation(call) if operation::meta::is_change(&call) => {
-                    match self.meta_draft(ctx, call) {
-                        Ok(draft) => asks.add(self, ctx, Draft { place, full_url, ..draft }),
-                        Err(error) => asks.fail(error, &place),
+                Request::Operation(call) if operation::meta::is_change(&call) => match self.meta_draft(ctx, call) {
+                    Ok(draft) => {
+                        parts.push(Part::Meta(self.shown(ctx, draft.at.rtype(), prefer)));
+                        asks.add(self, ctx, Draft { place, full_url, ..draft });
                     }
-                    parts.push(Part::Meta(prefer));
-                }
+                    Err(error) => asks.fail(error, &place),
+                },
                 Request::Operation(operation) if operation::changes(&operation) => {
                     match self.call(ctx, operation, &place) {
                         Ok(call) => others.calls.push(call),
@@ -109,6 +111,7 @@ impl Engine {
                 Part::Call(prefer) => {
                     let (name, resource) =
                         answers.next().ok_or_else(|| Error::fault("an operation without an answer"))?;
+                    let prefer = self.shown_answer(ctx, &resource, prefer);
                     batch::answer(&mut out, Ok(operation::answer(&resource, &name, prefer)), Some(prefer));
                 }
                 Part::Read(request) => {
@@ -123,7 +126,7 @@ impl Engine {
     /// Reads and judges a write of an entry.
     fn entry(&self, ctx: &Ctx, request: Request) -> Result<Draft> {
         let Change { action, draft, .. } = Change::of(self, request)?;
-        self.permit(ctx, action, Some(draft.at.rtype()))?;
+        self.may(ctx, action, &draft)?;
         Ok(draft)
     }
 

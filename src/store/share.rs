@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use crate::fhir::Target;
 use std::collections::BTreeSet;
 
+/// `share.until` of what was offered to several and has gone to another: before every clock, so that no read sees it.
+const ENDED: i64 = 0;
+
 /// One row of `share`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
@@ -83,6 +86,24 @@ impl Tx {
     /// Lets an organisation see a resource for good; no disclosure of a patient's data.
     pub fn show_for_good(&mut self, org: i64, target: Target, name: &str) {
         self.buffer.shares.push(Share { org, target, handoff: name.into(), until: Instant(i64::MAX) });
+    }
+
+    /// Ends these handoffs for all organisations but one: what they share is out of sight from now on, and [`Tx::has_lost`] knows
+    /// to whom it was offered.
+    pub async fn end_shares(&mut self, handoffs: &[String], but: i64) -> Result<()> {
+        let places: Vec<String> = (2..handoffs.len() + 2).map(|n| format!("${n}")).collect();
+        let sql = format!("UPDATE share SET until = {ENDED} WHERE org <> $1 AND handoff IN ({})", places.join(", "));
+        let args = std::iter::once(but.into()).chain(handoffs.iter().map(|h| h.as_str().into())).collect();
+        if handoffs.is_empty() { Ok(()) } else { self.execute(&sql, args).await.map(|_| ()) }
+    }
+
+    /// Whether a handoff that showed this resource to an organisation has ended for it because another one has it.
+    pub async fn has_lost(&mut self, org: i64, target: &Target, handoff: &str) -> Result<bool> {
+        let sql = format!(
+            "SELECT 1 FROM share WHERE org = $1 AND rtype = $2 AND id = $3 AND handoff = $4 AND until = {ENDED}"
+        );
+        let args = vec![org.into(), i64::from(target.rtype.0).into(), target.id.as_str().into(), handoff.into()];
+        Ok(!self.fetch(&sql, args).await?.is_empty())
     }
 
     /// For the audit: what each organisation sees by which handoff. Nobody has the organisation 0.

@@ -40,7 +40,7 @@ pub mod zone;
 
 pub use guard::{guard, needs_if_match, stamp};
 pub use operation::{
-    attempt, claim, escalate, extract, open_protocol, prepare_report, reconcile, release, resolve,
+    attempt, claim, escalate, extract, lost, open_protocol, prepare_report, reconcile, release, resolve,
     screen as screen_stay,
 };
 pub use programme::Programme;

@@ -70,6 +70,9 @@ pub trait Records: Send {
     /// See `Tx::copy_shares`.
     fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> impl Future<Output = Result<()>> + Send;
 
+    /// See `Tx::end_shares`.
+    fn end_shares(&mut self, handoffs: &[String], but: i64) -> impl Future<Output = Result<()>> + Send;
+
     /// See `Tx::lock`.
     fn lock(&mut self, keys: &[i64]) -> impl Future<Output = Result<()>> + Send;
 }
@@ -410,6 +413,10 @@ impl Records for Books<'_> {
 
     async fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> Result<()> {
         self.tx.copy_shares(handoff, org, until).await
+    }
+
+    async fn end_shares(&mut self, handoffs: &[String], but: i64) -> Result<()> {
+        self.tx.end_shares(handoffs, but).await
     }
 
     async fn lock(&mut self, keys: &[i64]) -> Result<()> {

@@ -49,6 +49,23 @@ impl Patch {
         Ok(result)
     }
 
+    /// Whether what it does, or whether it can be done, tells what is there beyond the names of elements: JSON Patch's `test`, `copy` and
+    /// `move`, a path of FHIRPath Patch that chooses.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '[' | ']' | '_');
+        match self {
+            Self::Json(all) => all.items().iter().any(|o| matches!(o["op"].text(), "test" | "copy" | "move")),
+            Self::Path(body) => {
+                let parts = body["parameter"].items().iter().flat_map(|p| p["part"].items());
+                let (path, kind): (Vec<&Json>, Vec<&Json>) = parts.partition(|p| p["name"].text() == "path");
+                kind.iter().any(|p| p["name"].text() == "type" && p["valueCode"].text() == "move")
+                    || path.iter().any(|p| !p["valueString"].text().chars().all(is_plain))
+            }
+            Self::AddMeta(_) | Self::DeleteMeta(_) => false,
+        }
+    }
+
     /// The patch as it was sent.
     #[must_use]
     pub fn body(&self) -> &Json {

@@ -61,6 +61,7 @@ impl Engine {
     pub(super) async fn change_meta(&self, ctx: &Ctx, call: Operation) -> Result<Answer> {
         let (name, prefer) = (call.name.clone(), call.prefer);
         let draft = self.meta_draft(ctx, call)?;
+        let prefer = self.shown(ctx, draft.at.rtype(), prefer);
         let name = format!("{}/${name}", draft.at.rtype());
         let mut asks = Asks::default();
         asks.add(self, ctx, draft);

@@ -55,7 +55,7 @@ impl Engine {
                 let call = self.call(ctx, call, "")?;
                 let name = call.name.clone();
                 let resource = self.house().store.write(call).await?;
-                Ok(answer(&resource, &name, prefer))
+                Ok(answer(&resource, &name, self.shown_answer(ctx, &resource, prefer)))
             }
             // What is wrong with its body is its answer: it reads that itself.
             Kind::Read(Read::Validate) => self.validate(ctx, call).await,
@@ -98,6 +98,14 @@ impl Engine {
         }
     }
 
+    /// What a caller gets of an operation that answers this resource, or a Bundle of such.
+    pub(super) fn shown_answer(&self, ctx: &Ctx, answer: &Json, prefer: Prefer) -> Prefer {
+        let inside = answer["entry"].items().iter().map(|e| &e["resource"]);
+        let types = inside.chain([answer]).map(|r| r["resourceType"].text());
+        let types = types.filter(|name| !matches!(*name, "Bundle" | "OperationOutcome" | "Parameters"));
+        types.filter_map(ResourceType::parse).fold(prefer, |prefer, rtype| self.shown(ctx, rtype, prefer))
+    }
+
     /// Reads and judges a call that changes something. `place`: of its Bundle entry, or "".
     pub(super) fn call(&self, ctx: &Ctx, call: Operation, place: &str) -> Result<Call> {
         let row = table::find(&call.name, &call.on).ok_or_else(|| no_such(&call.name))?;
@@ -134,6 +142,9 @@ impl Engine {
             self.permit(ctx, Action::Update, Some(target.rtype))?;
         }
         let params = if call.body.is_empty() { None } else { Some(parameters(call.body.json(&self.house().json)?)?) };
+        if !params.as_ref().is_some_and(is_preview) {
+            self.within_scopes(ctx, row.kind.writes())?;
+        }
         Ok(Call {
             house: Arc::clone(&self.0),
             ctx: ctx.clone(),
@@ -193,7 +204,8 @@ impl Engine {
     pub(super) async fn check_call(&self, ctx: &Ctx, call: &Operation) -> Result<()> {
         let row = table::find(&call.name, &call.on).ok_or_else(|| no_such(&call.name))?;
         if row.kind == Kind::Read(Read::Report) && !call.is_get {
-            return Input::read(row, call.body.clone(), &call.query, &self.house().json).map(|_| ()); // it would write
+            let input = Input::read(row, call.body.clone(), &call.query, &self.house().json)?;
+            return self.may_report(ctx, &input, call.is_get); // it would write
         }
         if row.kind == Kind::Read(Read::Apply) && persists(call) {
             let text = "$apply with persist is a transaction of its own, not an entry of another; POST it by itself";
@@ -228,6 +240,14 @@ fn persists(call: &Operation) -> bool {
     let in_url = || pairs(&call.query).is_ok_and(|all| all.iter().any(|(n, v)| n == "persist" && v == "true"));
     let is_it = |p: &Json| p["name"].text() == "persist" && p["valueBoolean"].as_bool() == Some(true);
     matches!(&call.body, Body::Tree(body) if body["parameter"].items().iter().any(is_it)) || in_url()
+}
+
+/// Whether an operation that stores nothing with `preview` is asked so.
+fn is_preview(params: &Json) -> bool {
+    params["parameter"]
+        .items()
+        .iter()
+        .any(|p| p["name"].text() == "preview" && p["valueBoolean"].as_bool() == Some(true))
 }
 
 /// `$versions`: <https://hl7.org/fhir/R4/capabilitystatement-operation-versions.html>.
@@ -302,7 +322,10 @@ impl Call {
         let ctx = &self.ctx;
         // Unknown and invisible alike are 404 before any rule speaks.
         match tx.get(&Limit::of(ctx), &self.target).await? {
-            None => return Err(unknown(&self.target)),
+            None => {
+                let lost = workflow::lost(ctx, tx, &self.target, self.if_match).await?;
+                return Err(lost.unwrap_or_else(|| unknown(&self.target)));
+            }
             Some(v) if v.is_deleted() => return Err(Error::gone(format!("{} is deleted", self.target))),
             Some(_) => {}
         }

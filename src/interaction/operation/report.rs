@@ -4,6 +4,7 @@
 //! Source: own operation, described in `profiles/protocol/README.md`.
 
 use super::Input;
+use super::table::{Kind, Read};
 use crate::access::policy::Decision;
 use crate::access::scope::Action;
 use crate::access::{Ctx, Limit, Principal, Sieve};
@@ -64,17 +65,13 @@ impl Engine {
         page: Option<&'static str>,
         is_get: bool,
     ) -> Result<Answer> {
-        self.permit(ctx, Action::Read, Some(at.rtype))?;
-        self.permit(ctx, Action::Read, Some(known("List")))?;
+        self.may_report(ctx, input, is_get)?;
         let for_patient = match input.text("audience") {
             None | Some("pharmacy") => false,
             Some("patient") => true,
             Some(_) => return Err(Error::invalid("audience is 'pharmacy' or 'patient'").at(input.place("audience"))),
         };
         let attests = input.is("attest");
-        if attests && is_get {
-            return Err(Error::method_not_allowed("$handoff-report with attest=true writes: call it by POST"));
-        }
         if !is_get {
             // What is put on record says nothing of what has security labels, whoever puts it there.
             let report = self.gather(ctx, at, true).await?;
@@ -101,6 +98,20 @@ impl Engine {
             Some(_) => paged(pdf::pdf(&report), PDF),
             None => Answer::of(document::bundle(programme, &report).to_bytes()),
         })
+    }
+
+    /// GET tells who may read stay and list. POST writes, which the token must cover: who may do that, the programme's rules say.
+    pub(super) fn may_report(&self, ctx: &Ctx, input: &Input, is_get: bool) -> Result<()> {
+        self.permit(ctx, Action::Read, Some(known("Encounter")))?;
+        self.permit(ctx, Action::Read, Some(known("List")))?;
+        match (is_get, input.is("attest")) {
+            (true, true) => Err(Error::method_not_allowed("$handoff-report with attest=true writes: call it by POST")),
+            (true, false) => Ok(()),
+            (false, attests) => {
+                self.within_scopes(ctx, Kind::Read(Read::Report).writes())?;
+                if attests { self.within_scopes(ctx, &[(Action::Create, "Procedure")]) } else { Ok(()) }
+            }
+        }
     }
 
     /// What the caller may see of a stay; `is_open`: and anybody else might.

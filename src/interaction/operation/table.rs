@@ -11,6 +11,7 @@ mod protocol;
 mod reading;
 mod terminology;
 
+use crate::access::scope::Action;
 use crate::fhir::ResourceType;
 use crate::interaction::request::Scope;
 
@@ -159,6 +160,23 @@ pub(in crate::interaction) enum Read {
     LastN,
     Validate,
     SubscriptionStatus,
+}
+
+impl Kind {
+    /// What it writes in the name of the caller beside the resource that it is called on: a token needs the scopes for that, too.
+    pub(super) const fn writes(self) -> &'static [(Action, &'static str)] {
+        match self {
+            Self::Write(Write::Attempt) => &[(Action::Create, "Communication")],
+            Self::Write(Write::Resolve) => &[(Action::Update, "Task")],
+            Self::Write(Write::Extract) => {
+                &[(Action::Create, "MedicationStatement"), (Action::Create, "AllergyIntolerance")]
+            }
+            Self::Write(Write::Reconcile) => &[(Action::Create, "List"), (Action::Update, "List")],
+            Self::Write(Write::Screen) => &[(Action::Create, "DetectedIssue"), (Action::Update, "DetectedIssue")],
+            Self::Read(Read::Report) => &[(Action::Create, "Composition"), (Action::Update, "Composition")],
+            _ => &[],
+        }
+    }
 }
 
 /// All of them, by subject.

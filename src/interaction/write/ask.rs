@@ -244,7 +244,7 @@ impl Asks {
         let mut faults = Faults::default();
         for (path, text) in texts {
             let Link::Conditional(rtype, raw) = Link::parse(&text) else { continue };
-            match self.criteria.add(engine, rtype, raw, 1) {
+            match self.criteria.add_reference(engine, rtype, raw) {
                 Ok(criterion) => links.push(Conditional { text, criterion, path }),
                 Err(error) => faults.add(error.at(path), ""),
             }

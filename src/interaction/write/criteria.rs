@@ -18,7 +18,7 @@ use std::collections::HashMap;
 pub(super) struct Criteria {
     plans: Vec<Plan>,
     names: HashMap<(ResourceType, String), usize>,
-    /// Other types that they read.
+    /// Types that they search beside those of conditional interactions, which are judged as such.
     touched: Vec<ResourceType>,
     /// Those that need a look-up before they hold.
     waiting: Vec<Waiting>,
@@ -61,6 +61,15 @@ impl Criteria {
         self.plans.push(Plan { types: vec![rtype], cond: read.cond, sort: Vec::new(), count, total: false });
         self.names.insert(name, criterion);
         Ok(criterion)
+    }
+
+    /// The criteria of a reference: a search of that type, whatever the interaction that it stands in may do.
+    ///
+    /// # Errors
+    /// As [`Criteria::add`].
+    pub(super) fn add_reference(&mut self, engine: &Engine, rtype: ResourceType, raw: &str) -> Result<usize> {
+        self.touched.push(rtype);
+        self.add(engine, rtype, raw, 1)
     }
 
     /// Judges what the criteria read, and looks up what they need. A value set is read once, before the transaction: what is

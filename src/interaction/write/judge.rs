@@ -184,7 +184,8 @@ impl Commit {
         let free = matches!(self.ctx.principal.role, Role::SuperUser | Role::RuleEngine | Role::Admin);
         // One text for "not there" and "not yours", and the same as a read's: an id must not tell.
         if ask.method == Method::Patch || !free {
-            return Err(unknown(target));
+            let lost = workflow::lost(&self.ctx, tx, target, ask.when.version()).await?;
+            return Err(lost.unwrap_or_else(|| unknown(target)));
         }
         if let Some(want) = ask.when.if_match {
             return Err(stale(want, None));

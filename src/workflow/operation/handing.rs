@@ -1,10 +1,12 @@
-//! `$claim` and `$release`: a Task changes hands.
+//! `$claim` and `$release`: a Task changes hands; and what they are told from whose hands it went.
 
 use super::params::Params;
 use super::{carry_out, judged, task_of};
-use crate::access::Ctx;
+use crate::access::{Ctx, Limit};
 use crate::error::{Error, Kind, Result};
-use crate::fhir::Json;
+use crate::fhir::{Json, Target};
+use crate::store::Tx;
+use crate::workflow::build;
 use crate::workflow::records::Records;
 use crate::workflow::{Change, Programme, task};
 use serde_json::json;
@@ -84,4 +86,19 @@ pub async fn release_in<R: Records>(
     after.set("lastModified", ctx.now.to_seconds_text());
     let change = Change { target: held.target.clone(), before: Some(held.json.clone()), after: Some(after) };
     carry_out(ctx, records, programme, vec![(change, held.org)], &held.target).await
+}
+
+/// What a caller is told who does not see a Task of the programme any more, because another organisation has claimed it; `None`: it never
+/// was offered to theirs. `if_match`: the version that they read.
+///
+/// # Errors
+/// What the database says.
+pub async fn lost(ctx: &Ctx, tx: &mut Tx, target: &Target, if_match: Option<i64>) -> Result<Option<Error>> {
+    let Some(org) = ctx.principal.org.as_ref().filter(|_| target.rtype.as_str() == "Task") else { return Ok(None) };
+    let org = tx.keys().org(org);
+    if !tx.has_lost(org, target, &build::offer(target)).await? {
+        return Ok(None);
+    }
+    let now = tx.get(&Limit::Everything, target).await?;
+    Ok(now.map(|now| task::lost(if_match, now.version)))
 }

@@ -27,6 +27,7 @@ use crate::fhir::{Json, Target};
 use crate::store::Tx;
 pub(super) use attempt::attempt_in;
 pub(super) use extract::extract_in;
+pub use handing::lost;
 pub(super) use handing::{claim_in, release_in};
 pub(super) use resolve::resolve_in;
 
@@ -285,7 +286,14 @@ pub(super) async fn prepare_report_in<R: Records>(
     }
     let at = document::address(programme, &list.id);
     let before = records.fetch(std::slice::from_ref(&at)).await?.into_iter().flatten().next();
-    let composition = document::prepared(ctx, programme, report, attests);
+    let mut composition = document::prepared(ctx, programme, report, attests);
+    // What was attested stays on record until somebody attests what has changed since; the same attestation again adds nothing.
+    if let Some(signed) = before.as_ref().map(|b| &b.json).filter(|c| document::is_attested(c)) {
+        if !attests || document::attests_the_same(signed, &composition) {
+            return Ok(signed.clone());
+        }
+        composition.set("status", "amended");
+    }
     guard(ctx, programme, before.as_ref().map(|b| &b.json), Some(&composition))?;
     let mut written = vec![composition];
     if attests {

@@ -200,7 +200,8 @@ impl<R: Records> Round<'_, R> {
         for change in &tasks {
             self.review_task(change).await?;
         }
-        self.findings.settle()?;
+        std::mem::take(&mut self.findings).settle()?;
+        self.end_offers().await?;
         self.desk.flush().await?;
         Ok(())
     }
@@ -376,6 +377,27 @@ impl<R: Records> Round<'_, R> {
         for org in orgs {
             let share = Share { org: keys.org(&org), target: task_at.clone(), handoff: build::offer(task_at), until };
             self.desk.records.share(share).await?;
+        }
+        Ok(())
+    }
+
+    /// Tasks that have got an owner in this transaction are offered to nobody else any more: who could have claimed one sees no more
+    /// of it than that it is gone.
+    async fn end_offers(&mut self) -> Result<()> {
+        let sent = self.changes.iter().filter_map(|c| Some((&c.target, c.before.as_ref()?)));
+        let edited = self.desk.changed().map(|(target, was, _)| (target, was));
+        let mut taken: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (target, was) in sent.chain(edited).filter(|(t, _)| t.rtype.as_str() == "Task") {
+            let owner = self.desk.peek(target).map_or("", task::owner);
+            if !owner.is_empty() && owner != task::owner(was) {
+                taken.entry(owner.to_owned()).or_default().insert(build::offer(target));
+            }
+        }
+        for (owner, offers) in taken {
+            let Some(owner) = organization(&owner) else { continue };
+            let key = self.desk.records.keys().org(&owner.id);
+            let offers: Vec<String> = offers.into_iter().collect();
+            self.desk.records.end_shares(&offers, key).await?;
         }
         Ok(())
     }

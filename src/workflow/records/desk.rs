@@ -80,6 +80,12 @@ impl<'a, R: Records> Desk<'a, R> {
         Ok(targets)
     }
 
+    /// What was there before this reaction and is another now: as stored, and as it is.
+    pub fn changed(&self) -> impl Iterator<Item = (&Target, &Json, &Json)> {
+        let sheets = self.sheets.iter().filter_map(|(t, s)| Some((t, s.as_ref()?)));
+        sheets.filter_map(|(t, s)| Some((t, s.stored.as_ref()?, &s.now))).filter(|(_, was, is)| was != is)
+    }
+
     /// Puts a resource on the desk, new or in place of what is there. `org` counts when it is new.
     pub async fn set(&mut self, target: &Target, json: Json, org: i64) -> Result<()> {
         self.load(std::slice::from_ref(target)).await?;

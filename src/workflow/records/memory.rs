@@ -118,6 +118,15 @@ impl Records for Memory {
         Ok(())
     }
 
+    async fn end_shares(&mut self, handoffs: &[String], but: i64) -> Result<()> {
+        for ((org, _, handoff), until) in &mut self.shares {
+            if handoffs.contains(handoff) && *org != but {
+                *until = Instant(0);
+            }
+        }
+        Ok(())
+    }
+
     async fn lock(&mut self, _keys: &[i64]) -> Result<()> {
         Ok(())
     }

@@ -40,7 +40,7 @@ pub fn composition(programme: &Programme, report: &Report) -> Json {
         "id": at.id,
         "text": narrative(&heads),
         "identifier": {"system": sid("report"), "value": list},
-        "status": if is_signed { "final" } else { "preliminary" },
+        "status": if is_signed { stored["status"].text() } else { "preliminary" },
         "type": {"coding": [{"system": "http://loinc.org", "code": "18842-5", "display": "Discharge summary"}],
             "text": "Medicines after a hospital stay"},
         "subject": {"reference": report.encounter["subject"]["reference"].text()},
@@ -104,6 +104,22 @@ pub fn prepared(ctx: &Ctx, programme: &Programme, report: &Report, attests: bool
         out.set("attester", Json::from(json!([attester])));
     }
     out
+}
+
+/// Whether a stored Composition is attested: final, or amended by a later attestation.
+#[must_use]
+pub fn is_attested(composition: &Json) -> bool {
+    matches!(composition["status"].text(), "final" | "amended")
+}
+
+/// Whether two Compositions say that the same person attested the same list.
+#[must_use]
+pub fn attests_the_same(a: &Json, b: &Json) -> bool {
+    let what = |c: &Json| {
+        let list = element::extension(c, "attested-list").map(|e| e["valueReference"]["reference"].text().to_owned());
+        (list, c["attester"][0]["party"]["reference"].text().to_owned())
+    };
+    what(a) == what(b)
 }
 
 /// The act of reconciling, done by who attests.

@@ -272,6 +272,6 @@ fn signature(composition: &Json, list: &Json) -> Option<Signature> {
     Some(Signature {
         who: attester["party"]["reference"].text().into(),
         at: attester["time"].text().into(),
-        is_current: composition["status"].text() == "final" && seen == Some(is.as_str()),
+        is_current: document::is_attested(composition) && seen == Some(is.as_str()),
     })
 }

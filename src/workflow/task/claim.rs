@@ -81,6 +81,19 @@ pub fn needs_version() -> Error {
     Error::precondition_required(text)
 }
 
+/// What somebody is told of a Task that was offered to their organisation and that another one has taken: it is out of their sight.
+/// `if_match`: the version that they read; `version`: the one that is. 409 to who knows that one, else 412.
+#[must_use]
+pub fn lost(if_match: Option<i64>, version: i64) -> Error {
+    match if_match {
+        Some(want) if want != version => {
+            let text = format!("If-Match asks for version {want}, and another organisation has the Task meanwhile");
+            Error::version_mismatch(text).at("Task.owner")
+        }
+        _ => Error::conflict(TAKEN).at("Task.owner"),
+    }
+}
+
 /// Who has a Task of the programme, for somebody who came too late: that it is another organisation, and not which.
 #[must_use]
 pub fn standing(ctx: &Ctx, task: &Json) -> Option<&'static str> {

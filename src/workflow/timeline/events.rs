@@ -132,6 +132,9 @@ fn report(now: &Json) -> Said {
     let attester = now["attester"].items().first();
     match (now["status"].text(), attester) {
         ("final", Some(a)) => Said::of("The report of the medicines was attested").by(&a["party"]).at(&a["time"]),
+        ("amended", Some(a)) => {
+            Said::of("The report of the medicines was attested anew").by(&a["party"]).at(&a["time"])
+        }
         ("final" | "preliminary", _) => {
             let author = now["author"].items().first().cloned().unwrap_or_default();
             Said::of("The report of the medicines was prepared").by(&author).at(&now["date"])

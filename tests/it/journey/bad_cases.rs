@@ -83,7 +83,8 @@ async fn case_12_a_stale_claim_and_a_lost_race_say_that_another_has_it_and_not_w
         assert!(says(&answer, "another organisation has the Task"), "{door}: {}", answer.body);
         assert!(!says(&answer, "elm"), "{door} tells who: {}", answer.body);
     }
-    let now = harbour.read(&reference(&call)).await.ok().body;
+    harbour.read(&reference(&call)).await.is(404);
+    let now = server.read(&reference(&call)).await;
     let (after, patch) = claim(&now, "harbour");
     let mut second = every_door(&harbour, &now, &after, &patch, Version::Named).await;
     second.retain(|(door, _)| *door != "conditional update");

@@ -112,6 +112,42 @@ async fn both_pharmacies_see_an_open_task_and_one_claims_it(server: TestServer) 
     assert_eq!(task["owner"]["reference"], "Organization/elm-street");
 }
 
+both_databases!(who_lost_a_claim_sees_nothing_of_the_tasks_any_more);
+/// security leak 21: What is claimed is out of the sight of all other candidates, with the episode's other Tasks, their old versions and
+/// what is written later; given back, it is offered to them as before.
+async fn who_lost_a_claim_sees_nothing_of_the_tasks_any_more(server: TestServer) {
+    let patient = discharged(&server).await;
+    let (elm, harbour) = (server.pharmacy(), server.other_pharmacy());
+    let offered = harbour.search("Task?_count=50").await;
+    assert!(offered.len() > 2, "{offered:#?}");
+    let call = first_call(&elm, &patient).await;
+    claims(&elm, &call).await.ok();
+    let check = tasks(&elm, &patient, "pharmacist-check").await.remove(0);
+    let note = json!([{"op": "add", "path": "/note/-", "value": {"text": "Marker hiv"}}]);
+    server.pharmacist().patch(&reference(&check), &note).await.ok();
+    let nothing = async |path: &str| {
+        let answer = harbour.read(path).await.ok();
+        assert_eq!(answer.body["total"], 0, "{path}: {}", answer.body);
+        assert!(answer.body["entry"].is_null(), "{path}: {}", answer.body);
+    };
+    for path in
+        ["Task", "Task?_content=hiv", "Task?owner=Organization/elm-street", "?_type=Task", "Task?_summary=count"]
+    {
+        nothing(path).await;
+    }
+    nothing(&format!("Task?patient={patient}&_total=accurate&_count=1")).await;
+    for task in &offered {
+        for path in ["", "/_history", "/_history/1", "/$meta"].map(|end| format!("{}{end}", reference(task))) {
+            let answer = harbour.read(&path).await.is(404);
+            assert_eq!(answer.body["issue"][0]["code"], "not-found", "{path}: {}", answer.body);
+        }
+    }
+    elm.operation(&format!("{}/$release", reference(&call)), &Value::Null, None).await.ok();
+    assert_eq!(harbour.search("Task?_count=50").await.len(), offered.len(), "all of them are open again");
+    claims(&harbour, &first_call(&harbour, &patient).await).await.ok();
+    assert!(elm.search("Task").await.is_empty());
+}
+
 both_databases!(a_worklist_brings_patient_and_focus_of_what_is_claimed);
 async fn a_worklist_brings_patient_and_focus_of_what_is_claimed(server: TestServer) {
     let patient = discharged(&server).await;

@@ -50,6 +50,18 @@ async fn a_technician_prepares_the_report_and_a_pharmacist_attests_it(server: Te
     assert_eq!(composition["attester"][0]["mode"], "professional");
     let hospital = server.user(sample.hospital).read(&path).await.ok().body;
     assert_eq!(hospital["entry"][0]["resource"]["status"], "final", "the hospital sees who attested");
+    // What was attested stays, whoever asks for the report anew; the same attestation adds nothing.
+    technician.operation(&path, &Value::Null, None).await.ok();
+    let stored = async || {
+        let mut found = everyone.search("Composition").await;
+        assert_eq!(found.len(), 1);
+        let c = found.remove(0);
+        (c["status"].clone(), c["attester"][0]["party"]["reference"].clone(), c["meta"]["versionId"].clone())
+    };
+    let signed = stored().await;
+    assert_eq!((signed.0.clone(), signed.1.clone()), (json!("final"), json!("Practitioner/jonas-adler")));
+    pharmacist.operation(&path, &attest, None).await.ok();
+    assert_eq!(stored().await, signed);
     let mut order = everyone
         .search(&format!(
             "MedicationRequest?patient={}&category=discharge",
@@ -61,6 +73,11 @@ async fn a_technician_prepares_the_report_and_a_pharmacist_attests_it(server: Te
     everyone.update(&order).await.ok();
     let changed = pharmacist.read(&path).await.ok().body;
     assert_eq!(changed["entry"][0]["resource"]["status"], "preliminary");
+    technician.operation(&path, &Value::Null, None).await.ok();
+    assert_eq!(stored().await, signed, "it says what was attested, until somebody attests what is now");
+    let anew = pharmacist.operation(&path, &attest, None).await.ok().body;
+    assert_eq!(anew["entry"][0]["resource"]["status"], "amended");
+    assert_eq!(stored().await.0, "amended");
 
     // Who takes no part learns nothing; what is not there is said.
     server.hospital().read(&path).await.is(404);

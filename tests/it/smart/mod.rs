@@ -7,6 +7,7 @@ mod browser;
 mod elsewhere;
 mod launch;
 mod login;
+mod narrow;
 mod pages;
 mod record;
 mod scopes;
