@@ -73,12 +73,12 @@ fn rules_that_no_edit_of_the_matrix_may_lose() {
             assert_eq!(may(name, action, "AuditEvent"), name == "auditor" && reads, "{name} {action:?} AuditEvent");
         }
     }
-    // a patient writes nothing, and sees neither Tasks nor problems, which hold what pharmacists say to each other
-    for rtype in ["Patient", "MedicationStatement", "Communication", "Consent"] {
+    // a patient writes nothing, and sees neither problems nor the notes of Tasks, which hold what pharmacists say to each other
+    for rtype in ["Patient", "MedicationStatement", "Communication", "Consent", "Task"] {
         assert!(may("patient", Action::Read, rtype) && !may("patient", Action::Update, rtype), "{rtype}");
         assert!(!may("patient", Action::Create, rtype), "{rtype}");
     }
-    for rtype in ["Task", "DetectedIssue", "Provenance"] {
+    for rtype in ["DetectedIssue", "Provenance"] {
         assert!(!may("patient", Action::Read, rtype), "{rtype}");
     }
     // admin has no clinical read, an analyst sees measures only
