@@ -244,8 +244,10 @@ fn what_a_decision_needs_as_a_table() {
         let (mut world, _) = reviewed();
         let mut after = with(&problem(), change.clone());
         after["status"] = "final".into();
-        if after.get("evidence").is_none() {
-            after["evidence"] = json!([{"detail": [{"reference": "MedicationRequest/m"}]}]);
+        if change.get("evidence").is_none() {
+            // What was done shows beside what the report was shown by.
+            let done = json!({"detail": [{"reference": "MedicationRequest/m"}]});
+            after["evidence"].as_array_mut().unwrap().push(done);
         }
         let result = world.write(who, vec![after]);
         assert_eq!(verdict(&result), answer, "{who} {change}: {result:?}");

@@ -148,7 +148,7 @@ fn a_follow_up_that_nobody_closes_is_asked_for_twice_and_ends_by_itself() {
     assert_eq!(
         world.json(&close)["note"].items().iter().map(why).collect::<Vec<_>>(),
         [
-            "Priority routine, as the protocol says. Due by http",
+            "Priority routine and due as the protocol says.",
             "Priority urgent in place of routine",
             "Priority asap in place of urgent"
         ]
