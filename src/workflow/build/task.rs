@@ -41,9 +41,10 @@ pub struct TaskFrame<'a> {
 pub fn urgency(action: &Action, raised: Option<&str>) -> (String, String) {
     let step = PRIORITIES.iter().position(|p| *p == action.priority).and_then(|n| PRIORITIES.get(n + 1));
     match (raised, step.filter(|next| **next != "stat")) {
-        (Some(risk), Some(next)) => {
-            ((*next).into(), format!("Priority {next} in place of {}: {risk}. Due as the protocol says.", action.priority))
-        }
+        (Some(risk), Some(next)) => (
+            (*next).into(),
+            format!("Priority {next} in place of {}: {risk}. Due as the protocol says.", action.priority),
+        ),
         _ => (action.priority.clone(), format!("Priority {} and due as the protocol says.", action.priority)),
     }
 }
