@@ -7,12 +7,12 @@
 //! Source: <https://hl7.org/fhir/R4/search.html#composite>.
 
 use super::token::{self, Coded, PLAIN};
-use super::{Bounds, Place, Sink, date, number, quantity, reference};
+use super::{Bounds, Found, Place, Sink, date, number, quantity, reference};
 use crate::fhir::fhirpath::{Expr, Item};
 use crate::fhir::{Json, ResourceType};
 use crate::search::plan::Cond;
 use crate::search::query::text::{split, unescape};
-use crate::search::{Env, ParamType};
+use crate::search::{Env, ParamType, Rows};
 
 /// One component: its type and its expression, evaluated on the element.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,17 +64,46 @@ pub(in crate::search) fn extract(
     sink: &mut Sink<'_>,
 ) {
     let [first, others @ ..] = components else { return };
-    for token in token_forms(first, resource, element) {
-        if let [low, high] = others {
-            let (lo, hi) = (points(low, resource, element), points(high, resource, element));
-            let key = key(&sink.place, &token, None);
-            for lo in &lo {
-                hi.iter().for_each(|hi| sink.rows.range.push((key, *lo, *hi)));
-            }
-            sink.found.any |= !lo.is_empty() && !hi.is_empty();
-        } else if let [second] = others {
-            pair(&token, second, resource, element, env, sink);
+    let tokens = token_forms(first, resource, element);
+    if tokens.is_empty() && has_text(first, resource, element) {
+        // A code that is said in words alone is a value, which nothing finds: the parameter is not missing.
+        let (mut rows, mut found) = (Rows::default(), Found::default());
+        let words = ("text".to_string(), Vec::new());
+        with(
+            &words,
+            others,
+            resource,
+            element,
+            env,
+            &mut Sink { place: sink.place, rows: &mut rows, found: &mut found },
+        );
+        sink.found.any |= found.any;
+    }
+    for token in &tokens {
+        with(token, others, resource, element, env, sink);
+    }
+}
+
+/// Whether a token value stands there as a text without any code.
+fn has_text(component: &Component, resource: &Json, element: &Json) -> bool {
+    let mut has = false;
+    component.expr.each(resource, element, &mut |item| {
+        token::codings(item, &component.coded, &mut |coding| has |= !coding.text.is_empty());
+    });
+    has
+}
+
+/// Rows of one token value with the values beside it.
+fn with(token: &Form, others: &[Component], resource: &Json, element: &Json, env: &Env, sink: &mut Sink<'_>) {
+    if let [low, high] = others {
+        let (lo, hi) = (points(low, resource, element), points(high, resource, element));
+        let key = key(&sink.place, token, None);
+        for lo in &lo {
+            hi.iter().for_each(|hi| sink.rows.range.push((key, *lo, *hi)));
         }
+        sink.found.any |= !lo.is_empty() && !hi.is_empty();
+    } else if let [second] = others {
+        pair(token, second, resource, element, env, sink);
     }
 }
 

@@ -48,7 +48,8 @@ pub(super) struct Coding<'a> {
     pub code: &'a str,
     /// Its system is implied: store the code only.
     implied: bool,
-    text: &'a str,
+    /// Its label.
+    pub text: &'a str,
 }
 
 /// Calls back with each coding of a value: Coding, CodeableConcept, Identifier, ContactPoint or primitive.

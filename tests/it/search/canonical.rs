@@ -43,11 +43,12 @@ async fn a_canonical_leads_to_what_has_its_url(server: TestServer) {
             response("first", &format!("{url}|1.0"), "completed"),
             response("second", &format!("{url}|2.0"), "amended"),
             response("lost", &format!("{url}|3.0"), "stopped"),
-            response("own", "http://baton.example/fhir/Questionnaire/first-call|1", "completed"),
             json!({"resourceType": "Library", "id": "l", "status": "active", "url": "http://forms.example/l",
                 "type": {"text": "logic"}}),
             json!({"resourceType": "PlanDefinition", "id": "p", "status": "active", "library": ["http://forms.example/l"],
                 "relatedArtifact": [{"type": "depends-on", "resource": format!("{url}|2.0")}]}),
+            json!({"resourceType": "PlanDefinition", "id": "own", "status": "active",
+                "relatedArtifact": [{"type": "depends-on", "resource": "http://baton.example/fhir/Questionnaire/first-call|1"}]}),
         ],
     )
     .await;
@@ -56,7 +57,7 @@ async fn a_canonical_leads_to_what_has_its_url(server: TestServer) {
         ("QuestionnaireResponse?questionnaire.title=zed", all(&["first", "plain", "second"])),
         ("QuestionnaireResponse?questionnaire:Questionnaire.title=zed two", all(&["plain", "second"])),
         ("QuestionnaireResponse?questionnaire.version=1.0&status=completed", all(&["first", "plain"])),
-        ("QuestionnaireResponse?questionnaire.title=first call", all(&["own"])),
+        ("PlanDefinition?depends-on:Questionnaire.title=first call", vec!["PlanDefinition/own".into()]),
         ("QuestionnaireResponse?questionnaire.title=nothing", all(&[])),
         (
             "Questionnaire?_has:QuestionnaireResponse:questionnaire:status=completed",
@@ -78,8 +79,8 @@ async fn a_canonical_leads_to_what_has_its_url(server: TestServer) {
         ),
         ("QuestionnaireResponse?_id=lost&_include=QuestionnaireResponse:questionnaire", all(&["lost"])),
         (
-            "QuestionnaireResponse?_id=own&_include=QuestionnaireResponse:questionnaire:Questionnaire",
-            vec!["+Questionnaire/first-call".into(), "QuestionnaireResponse/own".into()],
+            "PlanDefinition?_id=own&_include=PlanDefinition:depends-on:Questionnaire",
+            vec!["+Questionnaire/first-call".into(), "PlanDefinition/own".into()],
         ),
         (
             "Questionnaire?_id=q2&_revinclude=QuestionnaireResponse:questionnaire",

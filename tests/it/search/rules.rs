@@ -293,6 +293,8 @@ async fn one_gram_is_a_thousand_milligrams(server: TestServer) {
             value("kg", "2", "kg"),
             value("tbl", "1", "{tablet}"),
             value("cel", "37.0", "Cel"),
+            json!({"resourceType": "Observation", "id": "words", "status": "final", "code": {"text": "w"},
+                "component": [{"code": {"text": "x"}, "valueQuantity": {"value": 7}}]}),
         ],
     )
     .await;
@@ -308,6 +310,7 @@ async fn one_gram_is_a_thousand_milligrams(server: TestServer) {
             (&format!("Observation?value-quantity=310.15|{u}|K"), "cel", "quantity"),
             (&format!("Observation?component-code-value-quantity=x$1|{u}|g"), "g mg", "composite"),
             (&format!("Observation?code-value-quantity=w$gt1|{u}|g"), "kg", "composite"),
+            ("Observation?_id=words&component-code-value-quantity:missing=false", "words", "a code in words is one"),
             ("Observation?value-quantity=1||g", "g", "quantity"),
         ],
     )
