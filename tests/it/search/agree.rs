@@ -14,7 +14,7 @@ const WORLDS: u64 = 7;
 /// Searches that travel in one Bundle.
 const BATCH: usize = 100;
 
-/// R4 search.html: 20,440 random searches, each another, find, sort, page and include what an oracle that shares no code with the
+/// R4 search.html: 20,440 random searches, none twice in a world, find, sort, page and include what an oracle that shares no code with the
 /// server says.
 /// Own docs/reading.md: Published value sets are found behind the stored ones, and pages of both have one total.
 #[test]
