@@ -2,7 +2,7 @@
 //!
 //! For: SQL that both databases take. Not for: bulk inserts and transactions (`dialect/`).
 
-use super::dialect::{Dialect, sqlite};
+use super::dialect::{Dialect, postgres, sqlite};
 use super::loss;
 use super::pool::Pooled;
 use crate::error::{Error, Result};
@@ -148,11 +148,24 @@ impl Conn {
 
     /// PostgreSQL: a snapshot of all that no write still under way can fall behind; SQLite has no need of one.
     pub async fn horizon(&mut self) -> Result<String> {
+        self.ask_horizon(false).await
+    }
+
+    /// As [`Conn::horizon`], with all that was committed before: short writes that are under way are waited for.
+    pub async fn settled(&mut self) -> Result<String> {
+        self.ask_horizon(true).await
+    }
+
+    async fn ask_horizon(&mut self, is_settled: bool) -> Result<String> {
         match self {
             Self::Sqlite(_) | Self::Writer(_) => Err(Error::fault("SQLite's snapshot is the last commit")),
             Self::Postgres(conn) => {
-                let horizon = loss::within(conn.patience, super::dialect::postgres::horizon(conn.raw())).await;
-                conn.judge(horizon)
+                let (patience, raw) = (conn.patience, conn.raw());
+                let horizon = loss::within(patience, async {
+                    if is_settled { postgres::settled(raw).await } else { postgres::horizon(raw).await }
+                });
+                let horizon = horizon.await;
+                conn.judge(horizon).map(|h| h.snapshot)
             }
         }
     }

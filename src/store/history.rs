@@ -68,7 +68,7 @@ impl Store {
         let snapshot = match (&place, shared.dialect) {
             (Some(place), _) => Some(place.snapshot.clone()),
             (None, Dialect::Sqlite) => Some(shared.snapshot().to_string()),
-            (None, Dialect::Postgres) if is_polled => Some(reading.conn()?.horizon().await?),
+            (None, Dialect::Postgres) if is_polled => Some(reading.conn()?.settled().await?),
             (None, Dialect::Postgres) => None,
         };
         let mut page = Page { total: place.as_ref().and_then(|p| p.total), ..Page::default() };

@@ -52,7 +52,7 @@ impl Store {
         let mut reading = self.reading().await?;
         let conn = reading.conn()?;
         if mentions_time(&plan.cond) {
-            return Ok(Moment(conn.horizon().await?));
+            return Ok(Moment(conn.settled().await?));
         }
         let rows = conn.fetch(Sql::of(shared.dialect, "SELECT pg_current_snapshot()::text", Vec::new())).await?;
         rows.first().map_or_else(|| Err(Error::fault("a snapshot is one row")), |row| row.text(0)).map(Moment)
@@ -179,7 +179,7 @@ pub async fn run(
     let view = match (&place, seen, shared.dialect) {
         (Some(place), ..) => View::At(place.snapshot.clone()),
         (None, Seen::At(moment), _) => View::At(moment.0.clone()),
-        (None, Seen::Now, Dialect::Postgres) if mentions_time(&plan.cond) => View::At(conn.horizon().await?),
+        (None, Seen::Now, Dialect::Postgres) if mentions_time(&plan.cond) => View::At(conn.settled().await?),
         (None, Seen::Now, Dialect::Sqlite) => View::At(shared.snapshot().to_string()),
         (None, Seen::Now | Seen::Writing, _) => View::Current,
     };

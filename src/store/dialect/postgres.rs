@@ -148,23 +148,51 @@ pub async fn can_serve(conn: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// The snapshot "all transactions of this database with an id below the oldest that is under way".
+/// A snapshot that no write still under way can fall behind, and how far it might have reached.
+#[derive(Debug)]
+pub struct Horizon {
+    /// All transactions of this database with an id below the oldest that is under way.
+    pub snapshot: String,
+    /// That id.
+    oldest: i64,
+    /// The id that the next transaction will have.
+    newest: i64,
+}
+
+/// What is finished.
 ///
 /// It is asked for before the statement that reads by it: what was under way then has an id at or above it, and what was
-/// finished then is visible now. `pg_snapshot_xmin` would count the writes of every database of the server; a backend's
-/// `backend_xid` has 32 bits and is brought to 64 by its distance from the newest.
-pub async fn horizon(conn: &mut PgConnection) -> Result<String> {
-    sqlx::query_scalar(
+/// finished then is visible now. `pg_snapshot_xmin` would count the writes of every database of the server, and an
+/// autovacuum writes none of ours; a backend's `backend_xid` has 32 bits and is brought to 64 by its distance from the newest.
+pub async fn horizon(conn: &mut PgConnection) -> Result<Horizon> {
+    let (oldest, newest) = sqlx::query_as(
         "WITH newest AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS x),
               oldest AS (SELECT min(n.x - d.distance) AS x
                          FROM newest n, pg_stat_activity a,
                               LATERAL (SELECT (n.x - a.backend_xid::text::bigint) & 4294967295 AS distance) d
-                         WHERE a.datname = current_database() AND a.backend_xid IS NOT NULL AND d.distance < 2147483648)
-         SELECT h::text || ':' || h::text || ':' FROM newest n, oldest o, LATERAL (SELECT least(n.x, o.x) AS h) l",
+                         WHERE a.datname = current_database() AND a.backend_xid IS NOT NULL AND d.distance < 2147483648
+                           AND a.backend_type IS DISTINCT FROM 'autovacuum worker')
+         SELECT least(n.x, o.x), n.x FROM newest n, oldest o",
     )
     .fetch_one(conn)
     .await
-    .map_err(failure)
+    .map_err(failure)?;
+    Ok(Horizon { snapshot: format!("{oldest}:{oldest}:"), oldest, newest })
+}
+
+/// What is finished once the writes that are under way now have ended, so that who asks finds all that was committed
+/// before; writes that stay open for longer than half a second are not waited for.
+pub async fn settled(conn: &mut PgConnection) -> Result<Horizon> {
+    let mut seen = horizon(conn).await?;
+    let asked = seen.newest;
+    for pause in (0..9).map(|n| Duration::from_millis(1 << n)) {
+        if seen.oldest >= asked {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        seen = horizon(conn).await?;
+    }
+    Ok(seen)
 }
 
 /// What a transaction begins with.

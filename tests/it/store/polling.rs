@@ -6,6 +6,7 @@ use baton::store::{HistoryQuery, Scope};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 const WRITERS: usize = 16;
 const EACH: usize = 25;
@@ -51,6 +52,50 @@ async fn a_poller_sees_every_version_once_while_sixteen_write(store: Store) {
     assert!(by_history.values().all(|seen| *seen == 1));
     assert_eq!(by_search.len(), WRITERS * EACH, "the current one of each");
     assert!(by_search.values().all(|seen| *seen == 1));
+}
+
+#[test]
+fn who_asks_after_a_commit_finds_it_beside_an_older_write_on_postgres() {
+    with_store(Database::Postgres, who_asks_after_a_commit_finds_it_beside_an_older_write);
+}
+
+/// R4 http.html#history: What was committed before a history or a search by time was asked for is in it, though an older
+/// write is still under way.
+async fn who_asks_after_a_commit_finds_it_beside_an_older_write(store: Store) {
+    for round in 0..5 {
+        let (begun, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let older = tokio::spawn({
+            let (store, begun, gate) = (store.clone(), Arc::clone(&begun), Arc::clone(&gate));
+            async move {
+                let work = does(move |tx| {
+                    let (begun, gate) = (Arc::clone(&begun), Arc::clone(&gate));
+                    Box::pin(async move {
+                        puts(tx, &format!("older-{round}"), "x", 1).await?;
+                        begun.notify_one();
+                        gate.notified().await;
+                        Ok(())
+                    })
+                });
+                store.write(work).await.expect("a plain write passes");
+            }
+        });
+        begun.notified().await;
+        let id = format!("newer-{round}");
+        let newer = does(move |tx| {
+            let id = id.clone();
+            Box::pin(async move { puts(tx, &id, "x", 1).await })
+        });
+        store.write(newer).await.expect("a plain write passes");
+        let (mut by_history, mut by_search) = (BTreeMap::new(), BTreeMap::new());
+        let asked = async {
+            poll_history(&store, 0, &mut by_history).await;
+            poll_search(&store, 0, &mut by_search).await;
+        };
+        // The question is under way when the older write is let go.
+        tokio::join!(asked, async { gate.notify_one() });
+        assert_eq!((by_history.len(), by_search.len()), (2 * (round + 1), 2 * (round + 1)));
+        older.await.expect("it ends");
+    }
 }
 
 async fn poll_history(store: &Store, mark: i64, seen: &mut BTreeMap<i64, usize>) -> i64 {
