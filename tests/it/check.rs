@@ -11,7 +11,7 @@ const GOOD: &str = "{\"resourceType\":\"Patient\",\"id\":\"q\",\"text\":{\"statu
     <div xmlns=\\\"http://www.w3.org/1999/xhtml\\\">q</div>\"},\"active\":true}\n";
 
 fn baton(dir: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+    let mut command = Command::new(crate::harness::program());
     command.arg("check").args(arguments).current_dir(dir).env_remove("NO_COLOR");
     command.output().expect("baton runs")
 }

@@ -67,7 +67,7 @@ fn walk(name: &str) {
     watchdog::removes(dir.path());
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::os::unix::fs::symlink(root.join("profiles"), dir.path().join("profiles")).expect("a link");
-    let program = Path::new(env!("CARGO_BIN_EXE_baton"));
+    let program = crate::harness::program();
     std::os::unix::fs::symlink(program, dir.path().join("baton")).expect("a link");
 
     let mut script = String::from("set -eo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n");

@@ -38,7 +38,7 @@ async fn a_certificate_is_changed_while_the_server_runs(settings: Settings) {
         let log = std::fs::File::options().create(true).append(true).open(dir.join("tls.log")).expect("a log");
         let arguments =
             ["serve", "--auth", "off", "--listen", &listen, "--tls-cert", "cert.pem", "--tls-key", "key.pem"];
-        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        let mut command = Command::new(crate::harness::program());
         command.args(arguments).args(["--database-url", &settings.database_url, "--look-seconds", "0"]);
         command.env("NO_COLOR", "1").current_dir(&dir).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a handle")).stderr(log).spawn().expect("baton starts")

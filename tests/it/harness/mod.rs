@@ -12,7 +12,7 @@ pub mod server;
 pub mod watchdog;
 
 pub use client::{Answer, Client};
-pub use server::{Settings, TestServer, hours};
+pub use server::{Settings, TestServer, hours, program};
 
 use std::future::Future;
 use std::io::Write;

@@ -8,6 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+/// The `baton` under test: what `BATON_TEST_BINARY` names, an optimised build of the same tree, say; else the one that cargo built.
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let named = std::env::var_os("BATON_TEST_BINARY").map(PathBuf::from);
+        named.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_baton")))
+    })
+}
+
 /// `server.advance(hours(49))`.
 pub fn hours(n: u64) -> Duration {
     Duration::from_secs(n * 3600)
@@ -106,7 +115,7 @@ impl Settings {
     }
 
     fn output(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        let mut command = Command::new(program());
         command
             .args(arguments)
             .env("BATON_DATABASE_URL", &self.database_url)
@@ -182,7 +191,7 @@ impl TestServer {
     async fn try_start(&mut self) -> bool {
         let port = postgres::free_port();
         let log = std::fs::File::options().create(true).append(true).open(self.log_path()).expect("a log file");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        let mut command = Command::new(program());
         command
             .args(["serve", "--auth", "off", "--listen", &format!("127.0.0.1:{port}")])
             .args(["--database-url", &self.settings.database_url])

@@ -16,7 +16,7 @@ struct Demo {
 
 impl Demo {
     fn start(dir: &Path, port: u16, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        let mut command = Command::new(crate::harness::program());
         command.arg("demo").args(["--listen", &format!("127.0.0.1:{port}")]).args(arguments);
         command
             .env("NO_COLOR", "1")
@@ -142,7 +142,7 @@ fn every_command_of_the_readmes_tour_works() {
         "a tour with requests: {script}"
     );
     let dir = tempfile::tempdir().expect("a folder");
-    let bin = Path::new(env!("CARGO_BIN_EXE_baton")).parent().expect("a folder");
+    let bin = crate::harness::program().parent().expect("a folder");
     std::os::unix::fs::symlink(root.join("profiles"), dir.path().join("profiles")).expect("a link");
     let port = postgres::free_port();
     let script = script

@@ -13,7 +13,7 @@ struct Loaded {
 }
 
 fn load(server: &TestServer, dir: &Path, files: &[&Path]) -> Loaded {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+    let mut command = Command::new(crate::harness::program());
     command.arg("load").args(files).args(["--to", &server.base, "--actor", "lakeside-ehr"]).current_dir(dir);
     let out = command.output().expect("baton runs");
     let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
@@ -61,7 +61,7 @@ fn a_load_that_was_cut_off_goes_on_where_it_stopped() {
         let lines: Vec<_> = (0..4000).map(|n| patient(n, "Ada")).collect();
         let file = packed(dir.path(), "patients.ndjson.gz", &lines);
         let state = dir.path().join(".baton-load.state");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        let mut command = Command::new(crate::harness::program());
         command.arg("load").arg(&file).args(["--to", &server.base, "--actor", "lakeside-ehr"]).current_dir(dir.path());
         let mut loader = command.stdout(std::process::Stdio::null()).spawn().expect("baton runs");
         while std::fs::read_to_string(&state).unwrap_or_default().lines().count() < 200 {
@@ -114,7 +114,7 @@ fn seeded(settings: &Settings) {
 
 /// Starts a load, kills it as soon as it says that this file is done, and returns whether it was still running.
 fn killed_after(settings: &Settings, folder: &str, file: &str) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+    let mut command = Command::new(crate::harness::program());
     command.args(["load", folder, "--actor", "lakeside-ehr", "-j", "4"]);
     command.env("BATON_DATABASE_URL", &settings.database_url).current_dir(settings.dir.path());
     let mut loader = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("baton runs");
