@@ -9,6 +9,7 @@ use super::request::{At, Body, JobAsk, Media, Operation, Prefer, Request, Scope,
 use crate::error::{Error, Result};
 use crate::fhir::resource::printable;
 use crate::fhir::{ResourceType, Target};
+use crate::search::query::pairs;
 
 /// The methods that FHIR uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +179,7 @@ pub(super) const ROUTES: &[Route] = &[
     row("search-system", READS, &[], |_, w| search(Scope::System, w)),
     row("search-system", &[Verb::Post], &[Word("_search")], |_, w| search(Scope::System, w)),
     row("transaction", &[Verb::Post], &[], |_, w| {
+        plain("a batch or transaction", &w)?;
         Ok(Some(if w.is_async {
             Request::Start { prefer: w.prefer, body: w.body }
         } else {
@@ -202,9 +204,9 @@ pub(super) const ROUTES: &[Route] = &[
         let unless = Unless { etags: w.if_none_match, modified_since: w.if_modified_since };
         Ok(Some(Request::Read { target: target(p)?, unless, query: w.query }))
     }),
-    row("update", &[Verb::Put], &[Type, Id], |p, w| update(At::Id(target(p)?), w)),
-    row("patch", &[Verb::Patch], &[Type, Id], |p, w| patch(At::Id(target(p)?), w)),
-    row("delete", &[Verb::Delete], &[Type, Id], |p, w| delete(At::Id(target(p)?), &w)),
+    row("update", &[Verb::Put], &[Type, Id], |p, w| plain("an update", &w).and(update(At::Id(target(p)?), w))),
+    row("patch", &[Verb::Patch], &[Type, Id], |p, w| plain("a patch", &w).and(patch(At::Id(target(p)?), w))),
+    row("delete", &[Verb::Delete], &[Type, Id], |p, w| plain("a delete", &w).and(delete(At::Id(target(p)?), &w))),
     row("history-instance", READS, &[Type, Id, Word("_history")], |p, w| history(Scope::Instance(target(p)?), w)),
     row("vread", READS, &[Type, Id, Word("_history"), Version], |p, w| {
         Ok(Some(Request::VRead { target: target(p)?, version: at(p, 3).into(), query: w.query }))
@@ -314,6 +316,22 @@ fn job(parts: &[&str], _: &Wire, ask: JobAsk) -> Result<Option<Request>> {
     Ok(Some(Request::Job { id: at(parts, 1).into(), ask }))
 }
 
+/// Refuses parameters that say nothing to a write of what its path names: what is meant by one might be a condition.
+///
+/// Source: <https://hl7.org/fhir/R4/http.html#parameters>: those that every interaction takes.
+fn plain(what: &str, wire: &Wire) -> Result<()> {
+    const TAKEN: [&str; 4] = ["_format", "_pretty", "_summary", "_elements"];
+    let pairs = if wire.lenient { Vec::new() } else { pairs(&wire.query)? };
+    match pairs.into_iter().find(|(name, _)| !TAKEN.contains(&name.as_str())) {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::invalid(format!(
+            "{what} by its path takes no parameter '{}', only {}; leave it out, or send Prefer: handling=lenient",
+            printable(&name),
+            TAKEN.join(", ")
+        ))),
+    }
+}
+
 fn history(of: Scope, wire: Wire) -> Result<Option<Request>> {
     Ok(Some(Request::History { of, query: wire.query }))
 }
@@ -323,6 +341,7 @@ fn update(at: At, wire: Wire) -> Result<Option<Request>> {
 }
 
 fn create(rtype: ResourceType, wire: Wire) -> Result<Option<Request>> {
+    plain("a create", &wire)?;
     let (when, prefer) = (wire.when()?, wire.prefer.unwrap_or_default());
     if when.if_match.is_some() {
         return Err(Error::invalid("a create takes no If-Match: there is no version yet; update by PUT"));
@@ -442,6 +461,33 @@ mod tests {
 
     fn ask(verb: Verb, path: &str) -> Result<Request> {
         route(path, Wire::new(verb, ""))
+    }
+
+    /// R4 http.html#parameters: A write by its path takes the parameters of all interactions and no other; with criteria, those too.
+    #[test]
+    fn a_write_takes_no_parameter_that_says_nothing_to_it() {
+        use Verb::{Delete, Patch, Post, Put};
+        for (verb, path, query, is_taken) in [
+            (Post, "Basic", "", true),
+            (Post, "Basic", "_format=json&_pretty=true&_summary=false&_elements=id", true),
+            (Post, "Basic", "foo=1", false),
+            (Post, "Basic", "_count=1", false),
+            (Put, "Basic/1", "_pretty=true", true),
+            (Put, "Basic/1", "identifier=a", false),
+            (Patch, "Basic/1", "foo", false),
+            (Delete, "Basic/1", "foo=1", false),
+            (Post, "", "foo=1", false),
+            (Put, "Basic", "identifier=a", true),
+            (Patch, "Basic", "identifier=a", true),
+            (Delete, "Basic", "identifier=a", true),
+            (Post, "Basic/_search", "code=a", true),
+        ] {
+            let refused = route(path, Wire::new(verb, query)).err();
+            let is_right =
+                refused.as_ref().is_none_or(|e| e.kind.status() == 400 && e.to_string().contains("no parameter"));
+            assert!(refused.is_none() == is_taken && is_right, "{verb:?} {path}?{query}: {refused:?}");
+            assert!(route(path, Wire { lenient: true, ..Wire::new(verb, query) }).is_ok(), "{path}?{query}, lenient");
+        }
     }
 
     /// R4 http.html#summary: Each path and method finds its interaction.
