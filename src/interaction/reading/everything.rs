@@ -91,8 +91,10 @@ impl Engine {
         let count = input.number("_count").and_then(|n| u64::try_from(n).ok()).unwrap_or(most).min(most);
         let narrow = Narrow { start: input.text("start"), end: input.text("end") };
         let shows = |t: ResourceType| wanted.is_empty() || wanted.contains(&t);
+        // A type outside the compartment is there where the record refers to it: then all of the record is read for that.
+        let refers = wanted.iter().any(|t| *t != rtype && sources(rtype, *t).is_empty());
         let (mut members, mut conds) = (Vec::new(), Vec::new());
-        for t in judge.readable().filter(|t| shows(*t)) {
+        for t in judge.readable().filter(|t| refers || shows(*t)) {
             query::compartment_is_built(&active.registry, rtype, t)?;
             let cond = match owner {
                 Some(owner) => query::compartment(&active.registry, &house.keys, owner, t),
@@ -136,6 +138,10 @@ impl Engine {
         let follow = Follow { house, active: &active, limit: &limit, judge: &judge, patient: patient.as_ref() };
         let mut included = follow.all(&mut Shelf::Store(&house.store), &page.rows, seen).await?;
         included.retain(|v| shows(v.target.rtype) && since.is_none_or(|s| v.pk >= s));
+        if refers {
+            page.rows.retain(|v| shows(v.target.rtype));
+            page.total = None;
+        }
         redact(&judge, &mut page.rows)?;
         redact(&judge, &mut included)?;
 

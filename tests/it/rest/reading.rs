@@ -78,7 +78,10 @@ async fn everything_of_a_patient_is_the_compartment_and_what_it_refers_to(server
     for (query, expected) in [
         ("_type=Observation", "Observation/a1 Observation/b1 Observation/c1"),
         ("_type=Observation,Condition", "Observation/a1 Observation/b1 Observation/c1 Condition/d1"),
-        ("_type=Condition&_type=Medication", "Condition/d1"),
+        ("_type=Condition&_type=Medication", "Condition/d1 Medication/m1"),
+        ("_type=Medication", "Medication/m1"),
+        ("_type=Practitioner,Organization", "Practitioner/mara-lind Organization/lakeside"),
+        ("_type=Practitioner&start=2024-02-10&_since=2999-01-01T00:00:00Z", ""),
         ("_type=MedicationRequest&_type=Medication", "MedicationRequest/r1 Medication/m1"),
         ("_type=Observation&start=2024-02-01", "Observation/b1 Observation/c1"),
         ("_type=Observation&end=2024-01-15", "Observation/a1"),
