@@ -49,6 +49,14 @@ impl Subset {
                     return Err(Error::invalid("a read takes _summary=true, text, data or false"));
                 }
                 ("_elements", list) => {
+                    let any: Vec<ResourceType> = ResourceType::all().collect();
+                    let is_known = |name: &&str| name.is_empty() || query::has_element(&any, name);
+                    if let Some(name) = list.split(',').map(str::trim).find(|name| !is_known(name)) {
+                        let name = printable(name);
+                        return Err(Error::invalid(format!(
+                            "no resource has an element '{name}' at its top (_elements)"
+                        )));
+                    }
                     subset.elements.extend(list.split(',').map(|e| e.trim().to_owned()).filter(|e| !e.is_empty()));
                 }
                 (other, _) => {

@@ -2,7 +2,7 @@
 //!
 //! Every slot of the type is evaluated once; what its values leave (presence, sort value) then becomes `facts`.
 
-use super::param::{Found, Place, Sink, composite, date, number, quantity, reference, string, token, uri};
+use super::param::{Found, Place, Sink, composite, date, near, number, quantity, reference, string, token, uri};
 use super::registry::{Entry, Part, R4, Slot, Source, Use};
 use super::rows::Words;
 use super::{Env, Keys, Param, ParamType, Registry, Rows};
@@ -105,7 +105,7 @@ impl Registry {
     }
 
     /// The values of the resource that a parameter is indexed by, as JSON texts: what [`Registry::extract`] makes rows of.
-    /// `None`: a parameter that is no index (`_id`, `near`). For comparing with other engines.
+    /// `None`: a parameter that is no index (`_id`, `_filter`). For comparing with other engines.
     #[must_use]
     pub fn values(&self, resource: &Json, param: &Param, env: &Env) -> Option<Vec<String>> {
         let rtype = ResourceType::parse(resource["resourceType"].text())?;
@@ -241,6 +241,8 @@ fn values(slot: &Slot, resource: &Json, env: &Env, sink: &mut Sink<'_>) {
                     (ParamType::Number, Item::Node { json, .. }) => number::extract(json, sink),
                     (ParamType::Quantity, Item::Node { json, .. }) => quantity::extract(json, sink),
                     (ParamType::Uri, Item::Node { json, .. }) => uri::extract(json, sink),
+                    // The one special parameter that has values of its own: `near`.
+                    (ParamType::Special, Item::Node { json, .. }) => near::extract(json, sink),
                     _ => {}
                 });
             }

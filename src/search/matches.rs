@@ -64,6 +64,15 @@ pub fn matches(cond: &Cond, doc: &Doc, world: &[Doc], keys: &Keys) -> bool {
             };
             words.iter().all(has)
         }
+        Cond::Near { keys: (first, second), at: [x, y, z], chord } => {
+            let of = |key: i64| doc.rows.range.iter().filter(move |(k, ..)| *k == key);
+            let square = |n: &i64, m: &i64| n.abs_diff(*m).saturating_pow(2);
+            of(*first).any(|(_, c, a)| {
+                of(*second).any(|(_, b, _)| {
+                    square(a, x).saturating_add(square(b, y)).saturating_add(square(c, z)) <= square(chord, &0)
+                })
+            })
+        }
         Cond::Not(inner) => !matches(inner, doc, world, keys),
         Cond::Any(list) => list.iter().any(|c| matches(c, doc, world, keys)),
         Cond::All(list) => list.iter().all(|c| matches(c, doc, world, keys)),

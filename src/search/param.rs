@@ -3,6 +3,7 @@
 
 pub mod composite;
 pub mod date;
+pub mod near;
 pub mod number;
 pub mod quantity;
 pub mod reference;

@@ -84,6 +84,16 @@ pub enum Cond {
         /// `_text`
         narrative: bool,
     },
+    /// Of the rows of `idx_range` for `v`, (z, x) under the first key and (y, y) under the second, the point is no further from `at`
+    /// (x, y, z) than `chord`; whole numbers up to 10^9.
+    Near {
+        /// Where its numbers are.
+        keys: (i64, i64),
+        /// The point.
+        at: [i64; 3],
+        /// The longest straight line.
+        chord: i64,
+    },
     /// None of it.
     Not(Box<Cond>),
     /// One of them (comma). Empty: nothing matches.
@@ -168,6 +178,8 @@ pub enum SortBy {
     Updated,
     /// `_id`.
     Id,
+    /// The resource type, by name: of several types the same id may be in each.
+    Type,
     /// Lowest `lo` (ascending) or highest `hi` (descending) of these `idx_range` keys, one for each type.
     Range(Vec<i64>),
     /// First (ascending) or last (descending) text of these `idx_text` keys, one for each type.

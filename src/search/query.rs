@@ -4,6 +4,7 @@
 //! Not for: carrying it out (`store/search.rs`).
 //! Source: <https://hl7.org/fhir/R4/search.html>.
 
+mod chain;
 mod compartment;
 mod criterion;
 mod looked_up;
@@ -17,7 +18,7 @@ use crate::fhir::ResourceType;
 use std::cell::RefCell;
 
 pub use compartment::{compartment, compartment_is_built};
-pub use result::is_result;
+pub use result::{has_element, is_result};
 pub use text::pairs;
 
 /// `Prefer: handling=…`.
@@ -307,6 +308,9 @@ pub fn parse_knowing(
             seen_results.push(name.clone());
         }
     }
+    for (name, refusal) in result::unfit(&mut query, handling) {
+        issues.refuse(name, &refusal, handling);
+    }
     query.plan.cond = Cond::all(conds);
     if query.plan.cond.weight() > MAX_WEIGHTS {
         let why = format!("all parameters together become more than {MAX_WEIGHTS} conditions; leave some out");
@@ -347,7 +351,7 @@ pub fn criteria(
     env: &Env,
 ) -> Result<Cond> {
     let read = criteria_knowing(registry, keys, rtype, pairs, env, &Terms::new())?;
-    if read.needs.is_empty() {
+    if read.needs.iter().all(Need::is_optional) {
         Ok(read.cond)
     } else {
         Err(Error::invalid("these criteria look into no other resource"))

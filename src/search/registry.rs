@@ -111,7 +111,7 @@ pub struct Param {
 }
 
 impl Param {
-    /// Whether Baton can search by it. `_query`, `_filter` and `near` are known and not supported.
+    /// Whether Baton can search by it. `_query` and `_filter` are known and not supported.
     #[must_use]
     pub fn is_supported(&self) -> bool {
         matches!(self.code.as_str(), "_id" | "_lastUpdated" | "_text" | "_content")
@@ -152,6 +152,8 @@ pub(super) struct Use {
     pub is_single: bool,
     /// Of references: whether its values may be canonicals.
     pub is_canonical: bool,
+    /// Of tokens: whether its values are Codings or CodeableConcepts, so that their system may be a code system.
+    pub is_coded: bool,
     pub coded: Arc<Coded>,
 }
 

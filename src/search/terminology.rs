@@ -10,6 +10,7 @@
 //! `hierarchyMeaning` a hierarchy is is-a; a value set that cannot be worked out is read from its stored `expansion`.
 
 pub mod expand;
+mod spelling;
 pub mod system;
 pub mod translate;
 
@@ -34,8 +35,18 @@ pub enum Need {
     Below(String, String),
     /// A code and all that subsume it.
     Above(String, String),
+    /// System and code: the code as it may be spelt, where its system does not tell cases apart.
+    Spelled(String, String),
     /// The members of a List, by its id.
     List(String),
+}
+
+impl Need {
+    /// Whether a search holds without it, as it was written.
+    #[must_use]
+    pub const fn is_optional(&self) -> bool {
+        matches!(self, Self::Spelled(..))
+    }
 }
 
 /// What a need turned out to be.
@@ -102,6 +113,7 @@ pub fn answer(need: &Need, library: &Library) -> Made<Known> {
             let all = if matches!(need, Need::Below(..)) { found.below(at) } else { found.above(at) };
             found.codes(all)
         }
+        Need::Spelled(system, code) => spelling::spelled(system, code, library)?,
         Need::List(id) => return members(id, library).map(Known::Members),
     };
     if codes.codes.len() > MAX_CODES {

@@ -248,6 +248,11 @@ impl Sql {
                 let ((before, after), query) = (self.dialect.has_words(), self.dialect.words(words, *narrative));
                 self.push(before).arg(query).push(after).push(pk).push(ONE);
             }
+            Cond::Near { .. } => {
+                self.push("EXISTS (SELECT 1 FROM idx_range x CROSS JOIN idx_range y WHERE ");
+                self.near(cond);
+                self.push(&format!(" AND x.pk = {pk}")).push(ONE);
+            }
             Cond::Not(inner) => {
                 self.push("NOT (");
                 self.cond(sight, inner, at, types);
@@ -304,6 +309,24 @@ impl Sql {
         }
     }
 
+    /// Of rows `x` and `y` of `idx_range` of one version: a box of the index, and in it the exact distance.
+    fn near(&mut self, cond: &Cond) {
+        let Cond::Near { keys, at: [px, py, pz], chord } = cond else { return };
+        self.push("x.key = ").arg(keys.0);
+        for (column, at) in [("x.lo", pz), ("x.hi", px)] {
+            self.push(&format!(" AND {column} >= "))
+                .arg(at - chord)
+                .push(&format!(" AND {column} <= "))
+                .arg(at + chord);
+        }
+        self.push(" AND y.key = ").arg(keys.1).push(" AND y.pk = x.pk AND ");
+        for (column, at) in [("x.lo", pz), ("x.hi", px), ("y.lo", py)] {
+            self.push(&format!("({column} - ")).arg(*at).push(&format!(") * ({column} - ")).arg(*at);
+            self.push(if column == "y.lo" { ") <= " } else { ") + " });
+        }
+        self.arg(chord.saturating_mul(*chord));
+    }
+
     /// A query for the pks of versions that meet a condition for which [`is_set`] holds, or (where [`is_whole_set`] does
     /// not hold) of more than those. A pk may come twice.
     pub fn set(&mut self, sight: Sight<'_>, cond: &Cond, types: &[ResourceType]) {
@@ -321,6 +344,10 @@ impl Sql {
             Cond::Text { .. } => {
                 self.push("SELECT x.pk FROM idx_text x WHERE ");
                 self.text_bounds(cond);
+            }
+            Cond::Near { .. } => {
+                self.push("SELECT x.pk FROM idx_range x CROSS JOIN idx_range y WHERE ");
+                self.near(cond);
             }
             Cond::Ids(ids) => {
                 let keys = self_keys(sight.keys, types, ids);
@@ -408,6 +435,7 @@ pub fn is_set(cond: &Cond) -> bool {
         | Cond::Range { .. }
         | Cond::Text { .. }
         | Cond::Words { .. }
+        | Cond::Near { .. }
         | Cond::Ids(_)
         | Cond::Chain { .. } => true,
         Cond::Any(list) => !list.is_empty() && list.iter().all(is_set),
@@ -423,6 +451,7 @@ pub fn is_of_rows(cond: &Cond) -> bool {
         | Cond::Range { .. }
         | Cond::Text { .. }
         | Cond::Words { .. }
+        | Cond::Near { .. }
         | Cond::Chain { .. }
         | Cond::Updated { .. } => true,
         Cond::Not(inner) => is_of_rows(inner),

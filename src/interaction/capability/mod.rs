@@ -153,7 +153,9 @@ fn resource(house: &House, active: &Active, rtype: ResourceType) -> Value {
     let mut params: Vec<&crate::search::Param> =
         active.registry.params(rtype).filter(|p| p.building().is_none()).collect();
     params.sort_by(|a, b| a.code.cmp(&b.code));
-    let references = params.iter().filter(|p| p.kind == ParamType::Reference && p.is_supported());
+    let leads =
+        |p: &&&crate::search::Param| p.kind == ParamType::Reference && p.is_supported() && !p.targets.is_empty();
+    let references = params.iter().filter(leads);
     let mut includes: Vec<String> = references.map(|p| format!("{rtype}:{}", p.code)).collect();
     includes.insert(0, "*".into());
     // Who reads the audit reads nothing that it leads to.

@@ -2,15 +2,16 @@
 //!
 //! Source: <https://hl7.org/fhir/R4/search.html#modifiers>, `#chaining`, `#has`, `#combining`.
 
+use super::chain::{Steps, chained, has};
 use super::looked_up::{self, LIST};
-use super::text::{nearest, split, unescape};
+use super::text::{escape, nearest, split, unescape};
 use super::{House, Refusal, is_built};
 use crate::fhir::ResourceType;
 use crate::fhir::resource::{is_id, printable};
 use crate::search::fulltext;
-use crate::search::param::{Bounds, Place, composite, date, number, quantity, reference, string, token, uri};
-use crate::search::plan::Link;
+use crate::search::param::{Bounds, Place, composite, date, near, number, quantity, reference, string, token, uri};
 use crate::search::registry::{Part, Use};
+use crate::search::terminology::{Known, MAX_CODES, Need};
 use crate::search::{Cond, Param, ParamType};
 
 pub(super) type Made<T = Cond> = Result<T, Refusal>;
@@ -37,7 +38,7 @@ pub(super) fn over_types(
 }
 
 /// One condition over several types out of one for each, on resources that are of one of them.
-fn united(conds: Vec<(ResourceType, Cond)>) -> Cond {
+pub(super) fn united(conds: Vec<(ResourceType, Cond)>) -> Cond {
     if let [(_, first), rest @ ..] = conds.as_slice()
         && rest.iter().all(|(_, c)| c == first)
     {
@@ -55,7 +56,7 @@ fn united(conds: Vec<(ResourceType, Cond)>) -> Cond {
 /// Whether the keys of a condition name the type it is for.
 fn is_keyed(cond: &Cond) -> bool {
     match cond {
-        Cond::Exact(_) | Cond::Range { .. } | Cond::Text { .. } | Cond::Chain { .. } => true,
+        Cond::Exact(_) | Cond::Range { .. } | Cond::Text { .. } | Cond::Chain { .. } | Cond::Near { .. } => true,
         Cond::Any(list) => list.iter().all(is_keyed),
         Cond::All(list) => list.iter().any(is_keyed),
         _ => false,
@@ -63,7 +64,7 @@ fn is_keyed(cond: &Cond) -> bool {
 }
 
 /// The condition of one parameter on resources of one type. `steps`: those before it.
-fn one(
+pub(super) fn one(
     house: &House<'_>,
     rtype: ResourceType,
     name: &str,
@@ -105,10 +106,17 @@ fn words(house: &House<'_>, narrative: bool, value: &str) -> Made {
     Ok(Cond::any(list.into_iter().map(|v| fulltext::cond(&unescape(v), narrative)).collect::<Result<_, _>>()?))
 }
 
-fn find<'a>(house: &House<'a>, rtype: ResourceType, code: &str) -> Made<&'a Param> {
+pub(super) fn find<'a>(house: &House<'a>, rtype: ResourceType, code: &str) -> Made<&'a Param> {
     match house.registry.param(rtype, code) {
         Some(param) if param.is_supported() => is_built(param).map(|()| param),
-        Some(_) => Err(Refusal::Unknown("Baton does not support it yet.".into())),
+        // R4 leaves both to the server.
+        Some(_) => Err(Refusal::Unknown(match code {
+            "_filter" => {
+                "the language of filters is not carried out here; say it by search parameters, chains and _has.".into()
+            }
+            "_query" => "there are no named queries here; say it by search parameters.".into(),
+            _ => "Baton does not support it yet.".into(),
+        })),
         None => {
             let known =
                 house.registry.params(rtype).filter(|p| p.is_supported()).map(|p| p.code.as_str()).chain([LIST]);
@@ -118,102 +126,8 @@ fn find<'a>(house: &House<'a>, rtype: ResourceType, code: &str) -> Made<&'a Para
     }
 }
 
-/// The first step of a chain: key of the reference, how it names what it leads to, whether there is one of it at most, what
-/// is asked of each target type.
-type Along = (i64, Link, bool, Vec<(ResourceType, Cond)>);
-
-/// `subject.name=…`, `subject:Patient.name=…`.
-#[allow(clippy::too_many_arguments)] // the parts of one name, taken apart just before
-fn chained(
-    house: &House<'_>,
-    rtype: ResourceType,
-    param: &Param,
-    modifier: Option<&str>,
-    chain: &str,
-    value: &str,
-    touched: &mut Vec<ResourceType>,
-    steps: Steps,
-) -> Made {
-    if param.kind != ParamType::Reference {
-        return Err(Refusal::Unfit(format!("'{}' is no reference, so nothing can follow it", param.code)));
-    }
-    let steps = steps.along(house)?;
-    let wanted = modifier.map(|name| target_type(param, name)).transpose()?;
-    let mut list: Vec<Along> = Vec::new();
-    let mut refusals = Vec::new();
-    // An open chain does not lead into the audit, which is an auditor's (docs/audit.md): `item:AuditEvent.agent` does.
-    for target in param.targets.iter().filter(|t| wanted.map_or(t.as_str() != "AuditEvent", |w| w == **t)) {
-        let uses: Vec<&Use> = param.uses.iter().filter(|u| u.restrict.is_none_or(|r| r == *target)).collect();
-        if uses.is_empty() {
-            continue;
-        }
-        match one(house, *target, chain, value, touched, steps) {
-            Ok(cond) => {
-                touched.push(*target);
-                for (seen, by) in uses.iter().flat_map(|seen| links(house, seen, *target).map(move |by| (seen, by))) {
-                    let key = house.keys.param(rtype.as_str(), &seen.slot);
-                    match list.iter_mut().find(|(k, b, ..)| (*k, *b) == (key, by)) {
-                        Some((.., conds)) => conds.push((*target, cond.clone())),
-                        // A canonical may lead to several versions.
-                        None => {
-                            let is_single = seen.is_single && by == Link::Id;
-                            list.push((key, by, is_single, vec![(*target, cond.clone())]));
-                        }
-                    }
-                }
-            }
-            Err(refusal) => refusals.push(refusal),
-        }
-    }
-    // An untyped chain asks those targets that have the parameter; a wrong value is wrong for all that have it.
-    if let Some(at) = refusals.iter().position(|r| !matches!(r, Refusal::Unknown(_) | Refusal::Unfit(_))) {
-        return Err(refusals.swap_remove(at));
-    }
-    if list.is_empty() {
-        return Err(refusals.pop().unwrap_or_else(|| Refusal::Bad(format!("'{}' leads to no such type", param.code))));
-    }
-    let chain = |(param, by, is_single, conds): Along| {
-        let types = conds.iter().map(|(t, _)| *t).collect();
-        Cond::Chain { param, types, by, is_single, target: Box::new(united(conds)) }
-    };
-    Ok(Cond::any(list.into_iter().map(chain).collect()))
-}
-
-/// How references of a slot name resources of a type.
-fn links(house: &House<'_>, seen: &Use, target: ResourceType) -> impl Iterator<Item = Link> {
-    let canonical = (seen.is_canonical && house.registry.has_url(target)).then_some(Link::Canonical);
-    std::iter::once(Link::Id).chain(canonical)
-}
-
-/// How far a parameter is from what is searched.
-#[derive(Debug, Clone, Copy, Default)]
-struct Steps {
-    chain: usize,
-    has: usize,
-}
-
-impl Steps {
-    /// One step of a chain more.
-    fn along(self, house: &House<'_>) -> Made<Self> {
-        let most = house.env.caps.chain;
-        if self.chain >= most {
-            return Err(Refusal::Costly(format!("a chain has at most {most} steps (limit chain-depth)")));
-        }
-        Ok(Self { chain: self.chain + 1, ..self })
-    }
-
-    /// One `_has` more.
-    fn back(self, house: &House<'_>) -> Made<Self> {
-        let most = house.env.caps.has;
-        if self.has >= most {
-            return Err(Refusal::Costly(format!("at most {most} _has stand inside each other (limit has-depth)")));
-        }
-        Ok(Self { has: self.has + 1, ..self })
-    }
-}
-
 /// The type that a modifier names, when the parameter can lead to it.
-fn target_type(param: &Param, name: &str) -> Made<ResourceType> {
+pub(super) fn target_type(param: &Param, name: &str) -> Made<ResourceType> {
     match ResourceType::parse(name) {
         Some(rtype) if param.targets.contains(&rtype) => Ok(rtype),
         Some(rtype) => Err(Refusal::Unfit(format!("'{}' never leads to {rtype}", param.code))),
@@ -236,38 +150,6 @@ fn unknown_modifier(param: &Param, name: &str) -> Refusal {
         printable(name),
         list.join(", ")
     ))
-}
-
-/// `_has:Observation:patient:code=…`, the rest after `_has:`.
-fn has(
-    house: &House<'_>,
-    rtype: ResourceType,
-    rest: &str,
-    value: &str,
-    touched: &mut Vec<ResourceType>,
-    steps: Steps,
-) -> Made {
-    let steps = steps.back(house)?;
-    let mut parts = rest.splitn(3, ':');
-    let (Some(source), Some(code), Some(inner)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err("it is _has:Type:reference-parameter:parameter".into());
-    };
-    let source =
-        ResourceType::parse(source).ok_or_else(|| format!("R4 has no resource type '{}'", printable(source)))?;
-    let param = find(house, source, code)?;
-    if param.kind != ParamType::Reference || !param.targets.contains(&rtype) {
-        return Err(Refusal::Unfit(format!("{source}.{code} is no reference to {rtype}")));
-    }
-    let cond = one(house, source, inner, value, touched, steps)?;
-    touched.push(source);
-    let uses = param.uses.iter().filter(|u| u.restrict.is_none_or(|r| r == rtype));
-    let has = |(u, by): (&Use, Link)| Cond::Has {
-        rtype: source,
-        param: house.keys.param(source.as_str(), &u.slot),
-        by,
-        source: Box::new(cond.clone()),
-    };
-    Ok(Cond::any(uses.flat_map(|u| links(house, u, rtype).map(move |by| (u, by))).map(has).collect()))
 }
 
 /// `:missing=true`, `:missing=false`.
@@ -382,11 +264,39 @@ fn composite_value(house: &House<'_>, rtype: ResourceType, param: &Param, modifi
             }
             Part::Element { slot, components } => {
                 let place = Place { keys: house.keys, rtype: rtype.as_str(), slot };
-                composite::cond(&place, components, value, house.env)?
+                let mut all = vec![String::new()];
+                for (component, text) in components.iter().zip(composite::parts(value, components.len())?) {
+                    let forms = spelled(house, component.kind == ParamType::Token, text)?;
+                    let with = |start: &String| {
+                        let joined =
+                            |form: &String| if start.is_empty() { form.clone() } else { format!("{start}${form}") };
+                        forms.iter().map(joined).collect::<Vec<_>>()
+                    };
+                    all = all.iter().flat_map(with).collect();
+                }
+                if all.len() > MAX_CODES {
+                    return Err(Refusal::Costly("its codes may be spelt in too many ways together".into()));
+                }
+                let each = all.iter().map(|text| composite::cond(&place, components, text, house.env));
+                Cond::any(each.collect::<Result<_, _>>()?)
             }
         });
     }
     Ok(Cond::any(list))
+}
+
+/// A token value in the spellings that its code may have, still escaped: several where its system does not tell cases apart.
+fn spelled(house: &House<'_>, is_coded: bool, value: &str) -> Made<Vec<String>> {
+    if is_coded
+        && let (Some(system), code) = token::parse(value)?
+        && !system.trim().is_empty()
+        && code.chars().any(char::is_alphabetic)
+        && let Some(Known::Codes(found)) = house.known(Need::Spelled(system, code))?
+        && found.codes.len() > 1
+    {
+        return Ok(found.codes.iter().map(|(system, code)| format!("{}|{}", escape(system), escape(code))).collect());
+    }
+    Ok(vec![value.to_string()])
 }
 
 /// The condition of one value in one slot.
@@ -405,7 +315,13 @@ fn in_slot(
             let own = token::keys(&place, value, &seen.coded)?;
             Cond::any(vec![Cond::Exact(own), Cond::Present { param: seen.slot.to_string(), present: true }])
         }
-        (ParamType::Token, None) => Cond::Exact(token::keys(&place, value, &seen.coded)?),
+        (ParamType::Token, None) => {
+            let mut keys = Vec::new();
+            for text in spelled(house, seen.is_coded, value)? {
+                keys.extend(token::keys(&place, &text, &seen.coded)?);
+            }
+            Cond::Exact(keys)
+        }
         (ParamType::Token, Some("text")) if rtype.as_str() == crate::search::extract::AUDIT => {
             return Err(Refusal::Unknown("the texts of codes are alike in all AuditEvents; ask for the code.".into()));
         }
@@ -430,7 +346,8 @@ fn in_slot(
             let restricted = wanted.is_some() || seen.restrict.is_some();
             Cond::Exact(reference::keys(&place, &plain, &allowed, restricted, house.env)?)
         }
+        (ParamType::Special, None) => near::cond(&place, value)?,
         (_, Some(modifier)) => return Err(unknown_modifier(param, modifier)),
-        (ParamType::Composite | ParamType::Special, None) => return Err("Baton does not support it yet".into()),
+        (ParamType::Composite, None) => return Err("Baton does not support it yet".into()),
     })
 }

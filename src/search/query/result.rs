@@ -3,9 +3,9 @@
 //! Source: <https://hl7.org/fhir/R4/search.html#return>.
 
 use super::text::{nearest, split};
-use super::{House, Include, Query, Refusal, Summary, Total, is_built};
-use crate::fhir::ResourceType;
+use super::{Handling, House, Include, Query, Refusal, Summary, Total, is_built};
 use crate::fhir::resource::printable;
+use crate::fhir::{ResourceType, definition};
 use crate::search::ParamType;
 use crate::search::plan::{Sort, SortBy};
 
@@ -131,6 +131,47 @@ pub(super) fn read(house: &House<'_>, query: &mut Query, name: &str, value: &str
     Ok(())
 }
 
+/// What only all result parameters together tell: name and refusal of those that do not fit. Where handling is lenient they are
+/// left out.
+///
+/// Source: <https://hl7.org/fhir/R4/search.html#summary>: includes and `_summary=text` cannot be mixed. `#elements`.
+pub(super) fn unfit(query: &mut Query, handling: Handling) -> Vec<(&'static str, Refusal)> {
+    let mut out = Vec::new();
+    let brings = !query.includes.is_empty() || !query.revincludes.is_empty();
+    let types: Vec<ResourceType> = if brings { ResourceType::all().collect() } else { query.plan.types.clone() };
+    let unknown: Vec<String> = query.elements.iter().filter(|e| !has_element(&types, e)).cloned().collect();
+    for name in &unknown {
+        let names = types.iter().filter_map(|t| definition::of_resource(*t)).flat_map(|s| s.names());
+        let hint = nearest(name, names).map(|n| format!("; did you mean '{n}'?")).unwrap_or_else(|| ".".into());
+        let why = format!("no resource that is searched has an element '{}' at its top{hint}", printable(name));
+        out.push(("_elements", Refusal::Unknown(why)));
+    }
+    if !unknown.is_empty() && handling == Handling::Lenient {
+        query.elements.retain(|e| !unknown.contains(e));
+        query.used.retain(|(name, _)| name != "_elements");
+        if !query.elements.is_empty() {
+            query.used.push(("_elements".into(), query.elements.join(",")));
+        }
+    }
+    if query.summary == Summary::Text && brings {
+        let name = if query.includes.is_empty() { "_revinclude" } else { "_include" };
+        let why = "R4 does not let it be mixed with _summary=text; leave one of the two out.";
+        out.push((name, Refusal::Unknown(why.into())));
+        if handling == Handling::Lenient {
+            query.includes.clear();
+            query.revincludes.clear();
+            query.used.retain(|(name, _)| !matches!(base(name), "_include" | "_revinclude"));
+        }
+    }
+    out
+}
+
+/// Whether resources of one of the types may have an element of that name at their top.
+pub fn has_element(types: &[ResourceType], name: &str) -> bool {
+    let mut all = types.iter().filter_map(|t| definition::of_resource(*t));
+    name == "resourceType" || all.any(|s| s.element(name).is_some() || s.member(name).is_some())
+}
+
 /// `Type:param[:target]`, `Type:*` or `*`.
 fn include(
     house: &House<'_>,
@@ -177,6 +218,9 @@ fn include(
             && !found.targets.contains(&target)
         {
             return Err(format!("{source}.{param} never leads to {target}").into());
+        }
+        if found.targets.is_empty() {
+            return Err(format!("{source}.{param} is a resource in the {source} itself, and leads to no other").into());
         }
         if reverse && !iterate && !query.plan.types.iter().any(|t| found.targets.contains(t)) {
             return Err(format!("{source}.{param} never leads to what is searched").into());
@@ -233,7 +277,23 @@ fn sort(house: &House<'_>, types: &[ResourceType], value: &str) -> Result<Vec<So
         };
         out.push(Sort { by, descending });
     }
+    ties(&mut out, types);
     Ok(out)
+}
+
+/// What sorts alike is in the order of the ids, which no write changes: own rule, R4 leaves it open. Without `_sort` the newest
+/// comes first, and `_lastUpdated` is of one resource alone.
+fn ties(sorts: &mut Vec<Sort>, types: &[ResourceType]) {
+    if sorts.iter().any(|s| s.by == SortBy::Updated) {
+        return;
+    }
+    let last = |by| Sort { by, descending: false };
+    if sorts.iter().all(|s| s.by != SortBy::Id) {
+        sorts.push(last(SortBy::Id));
+    }
+    if types.len() > 1 {
+        sorts.push(last(SortBy::Type));
+    }
 }
 
 /// One order out of one for each type: a key names its type, so that a resource has rows of its own key alone.
@@ -260,8 +320,12 @@ fn sort_by(house: &House<'_>, rtype: ResourceType, code: &str) -> Result<SortBy,
     if let Some(first) = param.first.as_deref().filter(|first| *first != code && !param.parts.is_empty()) {
         return sort_by(house, rtype, first);
     }
-    if param.uses.is_empty() {
-        let why = if matches!(code, "_text" | "_content") { ": its words have no order" } else { "" };
+    if param.uses.is_empty() || param.kind == ParamType::Special {
+        let why = match code {
+            "_text" | "_content" => ": its words have no order",
+            "near" => ": places have no order",
+            _ => "",
+        };
         return Err(format!("'{code}' is no parameter to sort by{why}").into());
     }
     is_built(param)?;

@@ -97,6 +97,13 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Puts the escapes in.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let escaped = |c| if matches!(c, ',' | '|' | '$' | '\\') { Some('\\') } else { None };
+    text.chars().flat_map(|c| escaped(c).into_iter().chain([c])).collect()
+}
+
 /// The known name nearest to an unknown one, when it is near enough to be meant.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -3,7 +3,7 @@
 //! Where its expressions are those of a slot of R4, it is stored there. Else its slot is named after all that its rows
 //! depend on, so that rows of another definition under the same code are never taken for its own.
 
-use super::slots::{based, coded, implied, is_canonical, param};
+use super::slots::{based, coded, implied, is_canonical, is_coded, param};
 use super::table::Definition;
 use super::{Building, Entry, Param, ParamType, Part, R4, Slot, Source, Use};
 use crate::error::Issue;
@@ -72,6 +72,7 @@ impl Adding<'_> {
     /// A slot of R4 with just these values, or a new one.
     fn values(&mut self, name: &str, kind: ParamType, alternatives: Vec<Expr>) -> Use {
         let is_canonical = kind == ParamType::Reference && alternatives.iter().any(|a| is_canonical(self.rtype, a));
+        let is_coded = kind == ParamType::Token && alternatives.iter().any(|a| is_coded(self.rtype, a));
         let same = |slot: &&Slot| match &slot.source {
             Source::Values { alternatives: has, elsewhere, .. } => {
                 slot.kind == kind && slot.in_facts && elsewhere.is_empty() && *has == alternatives
@@ -82,11 +83,12 @@ impl Adding<'_> {
             self.entry.slots.iter().take(self.of_r4).find(same)
         {
             let (slot, coded) = (name.clone(), coded.clone());
-            return Use { slot, restrict: None, is_single: false, is_canonical, coded };
+            return Use { slot, restrict: None, is_single: false, is_canonical, is_coded, coded };
         }
         let coded = Arc::new(coded(implied(&alternatives), &alternatives));
         let source = Source::Values { alternatives, elsewhere: vec![], coded: coded.clone() };
-        Use { slot: self.push(name, kind, source), restrict: None, is_single: false, is_canonical, coded }
+        let slot = self.push(name, kind, source);
+        Use { slot, restrict: None, is_single: false, is_canonical, is_coded, coded }
     }
 
     fn push(&mut self, name: &str, kind: ParamType, source: Source) -> Arc<str> {

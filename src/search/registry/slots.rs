@@ -2,7 +2,7 @@
 
 use super::table::Definition;
 use super::{Entry, Param, ParamType, Part, Slot, Source, Use};
-use crate::fhir::definition::Type;
+use crate::fhir::definition::{Element, Type};
 use crate::fhir::fhirpath::{Expr, Step};
 use crate::fhir::primitive::Primitive;
 use crate::fhir::{ResourceType, definition};
@@ -70,7 +70,9 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
         for alternative in &alternatives {
             let is_single = alternatives.len() == 1 && has_one(rtype, alternative);
             let is_canonical = kind == ParamType::Reference && is_canonical(rtype, alternative);
-            let seen = Use { slot: name.clone(), restrict: None, is_single, is_canonical, coded: coded.clone() };
+            let is_coded = kind == ParamType::Token && is_coded(rtype, alternative);
+            let (slot, coded) = (name.clone(), coded.clone());
+            let seen = Use { slot, restrict: None, is_single, is_canonical, is_coded, coded };
             slot_of.insert((kind, alternative.clone()), seen);
         }
         entry.slots.push(Slot {
@@ -100,7 +102,14 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
                 add(Use { restrict, ..seen.clone() });
                 for slot in elsewhere.get(&seen.slot).into_iter().flatten() {
                     let slot = slot.clone();
-                    add(Use { slot, restrict: None, is_single: false, is_canonical: false, coded: Arc::default() });
+                    add(Use {
+                        slot,
+                        restrict: None,
+                        is_single: false,
+                        is_canonical: false,
+                        is_coded: false,
+                        coded: Arc::default(),
+                    });
                 }
             }
         }
@@ -110,7 +119,8 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
             vec![]
         };
         let first = d.components.first().and_then(|(url, _)| definitions.iter().find(|o| o.url == *url));
-        entry.params.push(Param { first: first.map(|d| d.code.clone()), ..param(d, uses, parts) });
+        let (first, targets) = (first.map(|d| d.code.clone()), targets(rtype, d, &alternatives));
+        entry.params.push(Param { first, targets, ..param(d, uses, parts) });
     }
     for slot in &mut entry.slots {
         slot.in_facts |= entry.params.iter().any(|p| p.kind == slot.kind && p.only_slot() == Some(&slot.name));
@@ -118,9 +128,44 @@ pub(super) fn entry(rtype: ResourceType, definitions: &[Definition]) -> Entry {
     entry
 }
 
-/// `_id` and `_lastUpdated` are columns; the special ones are not built.
+/// `_id` and `_lastUpdated` are columns; a filter is a language of its own, which is not built.
 fn is_row_of_its_own(code: &str) -> bool {
-    matches!(code, "_id" | "_lastUpdated" | "near" | "_filter")
+    matches!(code, "_id" | "_lastUpdated" | "_filter")
+}
+
+/// Types that a parameter may lead to in one type of resource: of those in its definition, which may be for several types of
+/// resources, those that its elements may lead to. None where it sees whole resources, as `Bundle.composition` does.
+fn targets(rtype: ResourceType, d: &Definition, alternatives: &[Expr]) -> Vec<ResourceType> {
+    let mut allowed = Vec::new();
+    for alternative in alternatives.iter().filter(|a| !ends_in(rtype, a, &["Resource"])) {
+        if let Some((_, only)) = widened(alternative) {
+            allowed.push(only);
+            continue;
+        }
+        match last_element(rtype, alternative) {
+            Some(element)
+                if element.types.iter().all(|t| matches!(t, Type::Reference(_))) && !element.targets.is_empty() =>
+            {
+                allowed.extend(&element.targets);
+            }
+            _ => return d.targets.clone(),
+        }
+    }
+    d.targets.iter().copied().filter(|t| allowed.contains(t)).collect()
+}
+
+/// The element that a plain path ends at; `None` where it cannot be followed.
+fn last_element(rtype: ResourceType, path: &Expr) -> Option<&'static Element> {
+    let Expr::Path(start, steps) = path else { return None };
+    let Expr::Type(_) = &**start else { return None };
+    let (mut here, mut last) = (definition::of_resource(rtype), None);
+    for step in steps {
+        let (Step::Member(name) | Step::Own(name)) = step else { return None };
+        let element = here?.element(name)?;
+        here = element.types.iter().find_map(Type::structure);
+        last = Some(element);
+    }
+    last
 }
 
 pub(super) fn param(d: &Definition, uses: Vec<Use>, parts: Vec<Part>) -> Param {
@@ -181,24 +226,33 @@ fn has_url(rtype: ResourceType) -> bool {
 
 /// Whether a path of references may lead to canonicals, or to URIs that are used as such; not where it cannot be followed.
 pub(super) fn is_canonical(rtype: ResourceType, path: &Expr) -> bool {
+    ends_in(rtype, path, &["canonical", "uri"])
+}
+
+/// Whether a path leads to Codings; not where it cannot be followed.
+pub(super) fn is_coded(rtype: ResourceType, path: &Expr) -> bool {
+    ends_in(rtype, path, &["CodeableConcept", "Coding"])
+}
+
+/// Whether a path may lead to a value of one of these types.
+fn ends_in(rtype: ResourceType, path: &Expr, names: &[&str]) -> bool {
     let Expr::Path(start, steps) = path else { return false };
     if !matches!(&**start, Expr::Type(_)) {
         return false;
     }
-    let is_uri = |t: &Type| matches!(t, Type::Primitive(Primitive::Canonical | Primitive::Uri));
     let (mut here, mut last) = (definition::of_resource(rtype), false);
     for step in steps {
         let types = match step {
             Step::Member(name) | Step::Own(name) => here.and_then(|s| s.element(name)).map(|e| e.types.as_slice()),
             Step::Choice(_, _, of) => {
-                last = matches!(&**of, "canonical" | "uri");
+                last = names.contains(&&**of);
                 continue;
             }
             Step::Where(_) | Step::Index(_) => continue,
             _ => return false,
         };
         let Some(types) = types else { return false };
-        last = types.iter().any(is_uri);
+        last = types.iter().any(|t| names.contains(&t.name()));
         here = types.iter().find_map(Type::structure);
     }
     last

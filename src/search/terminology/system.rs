@@ -119,6 +119,12 @@ impl<'a> System<'a> {
         self.resource["version"].as_str()
     }
 
+    /// The code of a concept.
+    #[must_use]
+    pub fn code(&self, at: usize) -> Option<&'a str> {
+        self.concepts.get(at).map(|c| c.code)
+    }
+
     /// A concept as it stands in the resource.
     #[must_use]
     pub fn json(&self, at: usize) -> Option<&'a Json> {

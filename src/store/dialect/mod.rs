@@ -50,6 +50,15 @@ impl Dialect {
         }
     }
 
+    /// After `version i` of which id and type alone are read: the narrow index, which SQLite would not choose by itself.
+    #[must_use]
+    pub const fn by_index(self) -> &'static str {
+        match self {
+            Self::Sqlite => " INDEXED BY version_id",
+            Self::Postgres => "",
+        }
+    }
+
     /// Position of a text in another, 0 for none: `position(haystack, needle)`.
     #[must_use]
     pub const fn position(self) -> &'static str {

@@ -44,7 +44,7 @@ impl Query<'_> {
     /// that order, and no further than the page.
     pub fn is_narrow(&self) -> bool {
         !matches!(self.driver, Driver::Types | Driver::Listed(Cond::Ids(_)))
-            && self.by_values().iter().all(|s| matches!(s.by, SortBy::Range(_) | SortBy::Text(_)))
+            && self.by_values().iter().all(|s| !matches!(s.by, SortBy::Fact(_)))
     }
 
     /// `FROM …` and the beginning of `WHERE …`: where the driver finds pks.
@@ -166,7 +166,7 @@ impl Query<'_> {
         sql.push(&columns).push(snapshot).push(" FROM (SELECT p.*").push(&missing);
         sql.push(" FROM (SELECT ").push(pk).push(" AS pk");
         for (n, sort) in sorts.iter().enumerate() {
-            sql.push(", ").value(&sort.by, sort.descending, pk).push(&format!(" AS s{n}"));
+            sql.push(", ").value(&sort.by, sort.descending, pk, is_narrow).push(&format!(" AS s{n}"));
         }
         if is_narrow {
             self.list(&mut sql);
@@ -244,7 +244,7 @@ impl Query<'_> {
         let mut out = Vec::new();
         for (n, sort) in self.by_values().iter().enumerate() {
             out.push(match sort.by {
-                SortBy::Range(_) => row.opt_int(8 + n)?.map_or(SortValue::Missing, SortValue::Int),
+                SortBy::Range(_) | SortBy::Type => row.opt_int(8 + n)?.map_or(SortValue::Missing, SortValue::Int),
                 _ => row.opt_text(8 + n)?.map_or(SortValue::Missing, SortValue::Text),
             });
         }
@@ -257,11 +257,22 @@ fn way(sort: &Sort) -> &'static str {
 }
 
 impl Sql {
-    /// What the version `pk` (the row `v`) is sorted by: of several values the lowest when ascending, the highest when descending.
-    fn value(&mut self, by: &SortBy, descending: bool, pk: &str) -> &mut Self {
+    /// What the version `pk` is sorted by: of several values the lowest when ascending, the highest when descending. Its row is `v`,
+    /// unless the list is narrow: then an index tells.
+    fn value(&mut self, by: &SortBy, descending: bool, pk: &str, is_narrow: bool) -> &mut Self {
         match by {
             SortBy::Updated => self.push(pk),
-            SortBy::Id => self.push("v.id"),
+            SortBy::Id | SortBy::Type => {
+                let of = |row: &str| match by {
+                    SortBy::Id => format!("{row}.id"),
+                    _ => format!("CAST({row}.rtype AS BIGINT)"),
+                };
+                if !is_narrow {
+                    return self.push(&of("v"));
+                }
+                let index = self.dialect.by_index();
+                self.push(&format!("(SELECT {} FROM version i{index} WHERE i.pk = {pk})", of("i")))
+            }
             SortBy::Range(keys) => {
                 let value = if descending { "max(x.hi)" } else { "min(x.lo)" };
                 self.push(&format!("(SELECT {value} FROM idx_range x WHERE x.key")).any(keys);

@@ -47,8 +47,13 @@ async fn no_search_scans_a_table_of_sqlite() {
     let contains = Cond::Text { key: 3, text: "a".into(), anywhere: true };
     let ids = Cond::Ids(vec!["a".into(), "b".into()]);
     let words = Cond::Words { words: vec![("a".into(), false), ("b".into(), true)], narrative: true };
+    let near = Cond::Near { keys: (7, 8), at: [1, 2, 3], chord: 9 };
     let conditions = [
         Cond::All(vec![]),
+        near.clone(),
+        Cond::All(vec![near.clone(), exact.clone()]),
+        Cond::Not(Box::new(near.clone())),
+        chain(&near),
         exact.clone(),
         several.clone(),
         text.clone(),
@@ -94,7 +99,11 @@ async fn no_search_scans_a_table_of_sqlite() {
             Sort { by: SortBy::Text(vec![3]), descending: true },
             Sort { by: SortBy::Fact("a".into()), descending: false },
         ],
-        vec![Sort { by: SortBy::Range(vec![4]), descending: true }, Sort { by: SortBy::Id, descending: false }],
+        vec![
+            Sort { by: SortBy::Range(vec![4]), descending: true },
+            Sort { by: SortBy::Id, descending: false },
+            Sort { by: SortBy::Type, descending: false },
+        ],
         vec![
             Sort { by: SortBy::Range(vec![4]), descending: true },
             Sort { by: SortBy::Text(vec![3]), descending: false },
@@ -117,7 +126,7 @@ async fn no_search_scans_a_table_of_sqlite() {
                 drivers = vec![named]; // ids are never looked up row by row
             }
             let after = plan.sort.iter().map(|s| match s.by {
-                SortBy::Range(_) => SortValue::Int(5),
+                SortBy::Range(_) | SortBy::Type => SortValue::Int(5),
                 _ => SortValue::Text("x".into()),
             });
             let place = Place { query: 1, made: 1, snapshot: "9".into(), total: None, after: after.collect(), pk: 7 };

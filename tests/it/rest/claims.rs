@@ -200,6 +200,7 @@ async fn each_search_parameter_and_include_of_each_type_is_there(server: TestSer
                 "number" | "quantity" => format!("{name}=1"),
                 "uri" => format!("{name}=http://claims.example/x"),
                 "composite" => format!("{name}:missing=true"),
+                "special" if name == "near" => "near=1|1".into(),
                 _ => format!("{name}=x"),
             }
         };

@@ -43,7 +43,7 @@ const TIMES: &[&str] = &[
     "2024-12-31T23:59:59.999Z",
     "2016-12-31T23:59:60Z",
 ];
-/// The first has a CodeSystem in the world.
+/// The first has a CodeSystem in the world; so has the second, which does not tell cases apart.
 const SYSTEMS: &[&str] = &["http://a.example", "http://b.example", ""];
 const CODES: &[&str] = &["x", "x1", "X", "y", "a,b", "p|q", "d$e"];
 const LABELS: &[&str] = &["Bone pain", "Bone-marrow pain", "Déjà vu", "bone", "Liver"];
@@ -358,6 +358,8 @@ fn fixed(rng: &mut Rng) -> Vec<Value> {
     vec![
         json!({"resourceType": "CodeSystem", "id": "a", "url": SYSTEMS[0], "status": "active", "content": "complete", "concept": [
             {"code": "x", "concept": [{"code": "x1", "concept": [{"code": "a,b"}]}, {"code": "X"}]}, {"code": "y"}, {"code": "p|q"}, {"code": "d$e"}]}),
+        json!({"resourceType": "CodeSystem", "id": "b", "url": SYSTEMS[1], "status": "active", "content": "not-present",
+            "caseSensitive": false}),
         set("s0", SETS[0], json!({"include": [listed(rng), listed(rng)]})),
         set("s1", SETS[1], json!({"include": [tree]})),
         set("s2", SETS[2], json!({"include": [{"system": rng.pick(&SYSTEMS[..2])}]})),

@@ -1,8 +1,8 @@
 //! Search against a brute-force oracle that shares no code with the server.
 //!
 //! `oracle.rs` says what must match, by looking at every resource; `generate.rs` makes resources and queries out of small
-//! pools, so that matches, near misses and missing values are all frequent; `agree.rs` compares. `rules.rs`, `chains.rs`, `canonical.rs` and
-//! `us_core.rs` are tables.
+//! pools, so that matches, near misses and missing values are all frequent; `agree.rs` compares. `rules.rs`, `chains.rs`, `canonical.rs`,
+//! `order.rs`, `places.rs` and `us_core.rs` are tables.
 
 mod agree;
 mod canonical;
@@ -10,6 +10,8 @@ mod chains;
 mod edges;
 mod generate;
 mod oracle;
+mod order;
+mod places;
 mod rules;
 mod us_core;
 

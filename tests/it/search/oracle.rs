@@ -174,7 +174,12 @@ impl World {
                 return by;
             }
         }
-        updated(&b.value).cmp(&updated(&a.value))
+        // Without an order the newest first; what sorts alike by its id, then by its type.
+        if sort.is_empty() {
+            return updated(&b.value).cmp(&updated(&a.value));
+        }
+        let id = |i: &Item| i.value["id"].as_str().map(str::to_owned);
+        id(a).cmp(&id(b)).then_with(|| a.kind.cmp(&b.kind))
     }
 
     /// What includes add to matches, at most six rounds deep.

@@ -158,6 +158,7 @@ async fn walk(store: &Store, plan: &Plan) {
             rows.is_sorted_by_key(|v| std::cmp::Reverse(v.json().unwrap()["family"].text().to_string()))
         }
         Some(SortBy::Fact(_)) => rows.is_sorted_by_key(|v| v.json().unwrap()["family"].text().to_string()),
+        Some(SortBy::Type) => rows.is_sorted_by_key(|v| v.target.rtype),
         Some(SortBy::Range(_)) => true,
     };
     assert!(sorted, "in order: {plan:?}");

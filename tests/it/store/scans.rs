@@ -34,8 +34,13 @@ fn no_search_scans_a_table_of_postgresql() {
         let has = |by| Cond::Has { rtype: patient(), param: 5, by, source: Box::new(even.clone()) };
         let contains = Cond::Text { key: name, text: "ve".into(), anywhere: true };
         let words = Cond::Words { words: vec![("even".into(), false), ("per".into(), true)], narrative: false };
+        let near = Cond::Near { keys: (number, number), at: [1, 2, 3], chord: 99 };
         let conditions = [
             Cond::All(vec![]),
+            near.clone(),
+            Cond::All(vec![near.clone(), even.clone()]),
+            Cond::Not(Box::new(near.clone())),
+            chain(Link::Id, &near),
             even.clone(),
             Cond::All(vec![even.clone(), text.clone(), range.clone()]),
             Cond::Any(vec![text.clone(), range.clone()]),
@@ -58,7 +63,14 @@ fn no_search_scans_a_table_of_postgresql() {
                 Cond::All(vec![Cond::Type(patient()), range.clone()]),
             ]),
         ];
-        let sorts = [vec![], vec![Sort { by: SortBy::Range(vec![number]), descending: true }]];
+        let sort = |by, descending| Sort { by, descending };
+        let by_id = sort(SortBy::Id, false);
+        let sorts = [
+            vec![],
+            vec![sort(SortBy::Range(vec![number]), true)],
+            vec![sort(SortBy::Range(vec![number]), true), by_id.clone(), sort(SortBy::Type, false)],
+            vec![sort(SortBy::Fact("family".into()), false), by_id],
+        ];
         let own = Limit::Organization { org: "o".into(), hooks: baton::access::Hooks::None, now: now(), sieve: None };
         // Each plan often enough for the server to settle on a plan that serves all values.
         for _ in 0..7 {

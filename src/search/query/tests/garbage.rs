@@ -48,8 +48,8 @@ fn garbage_is_refused_with_the_parameter_and_the_reason() {
         ("Patient", "_content=(x", 400, "invalid", "')' is missing"),
         ("Patient", "_content=x or", 400, "invalid", "a word is missing"),
         ("Patient", "_text:exact=x", 400, "not-supported", "no modifier"),
-        ("Patient", "_query=x", 400, "not-supported", "not support"),
-        ("Patient", "_filter=x", 400, "not-supported", "not support"),
+        ("Patient", "_query=x", 400, "not-supported", "no named queries"),
+        ("Patient", "_filter=x", 400, "not-supported", "language of filters is not carried out"),
         ("Patient", "_count=-1", 400, "invalid", "'_count'"),
         ("Patient", "_count=1001", 400, "invalid", "1000"),
         ("Patient", "_count=1&_count=2", 400, "invalid", "once"),
@@ -57,6 +57,33 @@ fn garbage_is_refused_with_the_parameter_and_the_reason() {
         ("Patient", "_summary=yes", 400, "invalid", "'_summary'"),
         ("Patient", "_total=some", 400, "invalid", "'_total'"),
         ("Patient", "_elements=a-b", 400, "invalid", "'_elements'"),
+        ("Patient", "_elements=name,gendr", 400, "not-supported", "'gendr' at its top; did you mean 'gender'?"),
+        (
+            "Patient",
+            "_elements=status&_revinclude=Task:patient&_summary=text",
+            400,
+            "not-supported",
+            "mixed with _summary=text",
+        ),
+        (
+            "Task",
+            "_summary=text&_include=Task:patient",
+            400,
+            "not-supported",
+            "'_include': R4 does not let it be mixed",
+        ),
+        ("Location", "near=1", 400, "invalid", "latitude|longitude|distance|units"),
+        ("Location", "near=1|2|3|km|5", 400, "invalid", "latitude|longitude|distance|units"),
+        ("Location", "near=91|0", 400, "invalid", "'91' is no latitude"),
+        ("Location", "near=1|180.5", 400, "invalid", "'180.5' is no longitude"),
+        ("Location", "near=1|NaN", 400, "invalid", "'NaN' is no longitude"),
+        ("Location", "near=1|2|-3", 400, "invalid", "'-3' is no distance"),
+        ("Location", "near=1|2|3|parsec", 400, "invalid", "'parsec' is no unit of distance"),
+        ("Location", "near:exact=1|2", 400, "not-supported", "':missing'"),
+        ("Location", "_sort=near", 400, "invalid", "places have no order"),
+        ("Patient", "_sort=_text", 400, "invalid", "words have no order"),
+        ("Bundle", "_include=Bundle:composition", 400, "invalid", "is a resource in the Bundle itself"),
+        ("Group", "_revinclude=AllergyIntolerance:patient", 400, "invalid", "never leads to what is searched"),
         ("Patient", "_contained=true", 400, "invalid", "contained"),
         ("Patient", "_include=Nope:x", 400, "invalid", "'Nope'"),
         ("Patient", "_include=Patient:organisation", 400, "invalid", "did you mean 'organization'"),
@@ -67,6 +94,13 @@ fn garbage_is_refused_with_the_parameter_and_the_reason() {
         ("Task", "patient:Group=1", 400, "invalid", "never leads"),
         ("Task", "patient.nope=1", 400, "not-supported", "Patient has no search parameter"),
         ("Task", "subject.nope=1", 400, "not-supported", "no search parameter"),
+        (
+            "Observation",
+            "subject.nme=a",
+            400,
+            "not-supported",
+            "Patient, Location have no search parameter 'nme'; did you mean 'name'?",
+        ),
         ("Task", "patient.birthdate=x", 400, "invalid", "no date"),
         ("Task", "patient=a b", 400, "invalid", "no reference"),
         ("Task", "_has:Observation:code:status=x", 400, "invalid", "no reference"),
@@ -108,6 +142,9 @@ fn lenient_handling_leaves_the_unknown_out_with_a_warning_but_never_a_wrong_valu
     let query = read("name=a&nope=1&gender:within=x").unwrap();
     assert_eq!(query.used, strings(&[("name", "a")]));
     assert_eq!(query.warnings.len(), 2);
+    let query = read("_elements=name,foo&_revinclude=Task:patient&_summary=text").unwrap();
+    assert_eq!(query.used, strings(&[("_summary", "text"), ("_elements", "name")]));
+    assert!(query.revincludes.is_empty() && query.elements == ["name"] && query.warnings.len() == 2);
     assert!(read("birthdate=banana").is_err());
 }
 

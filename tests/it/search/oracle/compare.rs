@@ -200,6 +200,9 @@ fn token(world: &World, t: &Token, modifier: &str, value: &str) -> bool {
         (_, [code]) => t.code == *code,
         (_, ["", code]) => t.system.is_empty() && t.code == *code,
         (_, [system, ""]) => t.system == *system,
+        (_, [system, code]) if t.is_coding && world.is_caseless(system) => {
+            t.system == *system && t.code.eq_ignore_ascii_case(code)
+        }
         (_, [system, code]) => t.system == *system && t.code == *code,
         other => panic!("no token {other:?}"),
     }

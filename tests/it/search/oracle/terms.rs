@@ -13,6 +13,12 @@ impl World {
         found.next().unwrap_or_else(|| panic!("no {what} {url}"))
     }
 
+    /// Whether a code system does not tell cases apart.
+    pub fn is_caseless(&self, system: &str) -> bool {
+        let mut systems = self.items.iter().filter(|i| i.kind == "CodeSystem" && i.value["url"] == system);
+        systems.any(|i| i.value["caseSensitive"] == false)
+    }
+
     /// Whether the code is in the value set.
     pub fn is_in(&self, set: &str, system: &str, code: &str) -> bool {
         if set == "http://hl7.org/fhir/ValueSet/administrative-gender" {

@@ -12,6 +12,8 @@ pub struct Token {
     pub text: String,
     /// What `:of-type` looks at: system and code of the type.
     pub of_type: Vec<(String, String)>,
+    /// Whether it is a Coding: its system may be a code system.
+    pub is_coding: bool,
 }
 
 /// A number with its unit; numbers are whole, see [`scaled`].
@@ -103,7 +105,8 @@ fn concepts(concepts: Vec<&Value>) -> Values {
 }
 
 fn coding(c: &Value) -> Token {
-    Token { system: text(&c["system"]), code: text(&c["code"]), text: text(&c["display"]), ..Token::default() }
+    let (system, code, text) = (text(&c["system"]), text(&c["code"]), text(&c["display"]));
+    Token { system, code, text, is_coding: true, ..Token::default() }
 }
 
 fn code(v: &Value, system: &str) -> Values {
@@ -124,6 +127,7 @@ fn identifiers(v: &Value) -> Values {
                     .into_iter()
                     .map(|c| (text(&c["system"]), text(&c["code"])))
                     .collect(),
+                is_coding: false,
             })
             .collect(),
     )
