@@ -213,7 +213,7 @@ impl<R: Records> Round<'_, R> {
         Ok(out)
     }
 
-    /// Tasks that nobody has begun become more urgent when the risk turns out high; never less.
+    /// Tasks that nobody has begun become more urgent when the risk turns out high; never less. What was noted stays.
     async fn hasten(&mut self, plan: &Plan, stay: &Stay, at: &Addresses, scene: &Scene) -> Result<()> {
         let raised = self.raised(stay, scene);
         let now = self.now().to_seconds_text();
@@ -226,7 +226,7 @@ impl<R: Records> Round<'_, R> {
             if rank(&priority) > rank(task["priority"].text()) {
                 self.desk.edit(&target, |t| {
                     t.set("priority", priority);
-                    t.set("note", Json::from(serde_json::json!([{"text": why}])));
+                    build::explain(t, &why);
                     t.set("lastModified", now.as_str());
                 });
             }

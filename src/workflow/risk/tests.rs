@@ -184,9 +184,18 @@ fn a_discharge_gets_its_scores_and_a_high_one_makes_its_tasks_more_urgent() {
     resources[1] = stay(14, Some(true));
     resources.push(visit("v", "EMER", "2026-10-01"));
     world.write("hospital", resources).unwrap();
-    assert_eq!(world.json(&world.task("first-call"))["priority"].text(), "urgent");
+    let at = world.task("first-call");
+    assert_eq!(world.json(&at)["priority"].text(), "urgent");
+    world.claim_now("elm", &at).unwrap();
+    world.change("mara", &at, |t| t.push("note", json!({"text": "Only after ten: works nights."}).into())).unwrap();
     world.write("hospital", vec![diagnosis("c", "I50.9"), diagnosis("c2", "J44.9")]).unwrap();
-    assert_eq!(world.json(&world.task("first-call"))["priority"].text(), "asap");
+    let task = world.json(&at);
+    assert_eq!(task["priority"].text(), "asap");
+    let notes: Vec<&str> = task["note"].items().iter().map(|n| n["text"].text()).collect();
+    assert_eq!(notes.len(), 3, "what was noted stays: {notes:?}");
+    assert!(notes[0].starts_with("Priority urgent and due as the protocol says."), "{notes:?}");
+    assert_eq!(notes[1], "Only after ten: works nights.");
+    assert!(notes[2].starts_with("Priority asap in place of urgent: LACE: high"), "{notes:?}");
 }
 
 #[test]
