@@ -277,7 +277,8 @@ fn sixty_lines<'a>(bundles: impl Iterator<Item = &'a Bundle>) -> Bundle {
             entry.push(json!({"request": {"method": "POST", "url": "MedicationRequest"}, "resource": {
                 "resourceType": "MedicationRequest", "status": "active", "intent": "order", "subject": to("1"),
                 "encounter": to("2"), "authoredOn": if tablets == 1 { "2025-12-01" } else { "2026-01-09" },
-                "category": [{"coding": [{"code": category}]}], "medicationCodeableConcept": name,
+                "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medicationrequest-category", "code": category}]}],
+                "medicationCodeableConcept": name,
                 "dosageInstruction": [{"text": format!("{tablets} tablets every morning")}]}}));
         }
     }

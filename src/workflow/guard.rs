@@ -79,7 +79,7 @@ pub fn guard(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: Opt
             "List" => list::judge(after, &mut findings),
             "QuestionnaireResponse" => answers::judge(ctx, programme, before, after, &mut findings),
             "MedicationRequest" | "MedicationStatement" | "MedicationAdministration" | "MedicationDispense" => {
-                medication::judge(ctx, &programme.env.base, after, &mut findings);
+                medication::judge(ctx, programme, before, after, &mut findings);
             }
             "Encounter" => discharge::judge(ctx, programme, after, &mut findings),
             _ => {}

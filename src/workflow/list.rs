@@ -26,6 +26,19 @@ pub const WORKING: &str = "10160-0";
 const CHANGES: &str = "urn:oid:1.2.36.1.2001.1001.101.104.16592";
 const CEASED: [&str; 3] = ["03", "05", "06"];
 
+/// R4's categories of orders and of statements. A code of any other system, or of none, says nothing about a list. Statements have
+/// no category for the discharge of their own: guides give them that of the orders.
+const CATEGORIES: [&str; 2] = [
+    "http://terminology.hl7.org/CodeSystem/medicationrequest-category",
+    "http://terminology.hl7.org/CodeSystem/medication-statement-category",
+];
+
+/// What an order or a statement says by its category: codes of R4's systems.
+pub(super) fn categories(resource: &Json) -> Vec<&str> {
+    let all = element::codings(&resource["category"]).into_iter();
+    all.filter(|(system, _)| CATEGORIES.contains(system)).map(|(_, code)| code).collect()
+}
+
 /// Which of the lists a line belongs to. The order is that of the working list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
@@ -264,8 +277,9 @@ fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place
     let at = |name: &str| element::earliest(resource[name].text(), zone);
     let of_stay = encounter_of(resource, base).map(|e| e == stay.encounter);
     let status = resource["status"].text();
-    let category = |codes: &[&str]| element::codings(&resource["category"]).iter().any(|(_, c)| codes.contains(c));
-    let no_category = element::codings(&resource["category"]).is_empty();
+    let categories = categories(resource);
+    let category = |codes: &[&str]| categories.iter().any(|c| codes.contains(c));
+    let no_category = categories.is_empty();
     let in_time = |written: Option<Instant>| around(stay, written);
     // What names no stay is known by its date; a day counts where a part of it lies in the stay.
     let during = |names: &[&str]| of_stay.is_none() && names.iter().any(|name| is_during(stay, &resource[*name], zone));
@@ -319,8 +333,10 @@ fn group_of(programme: &Programme, stay: &Stay, resource: &Json) -> Option<Place
             let goes_on = matches!(status, "active" | "on-hold" | "unknown") && before(written);
             let why = if no_category {
                 "an order from before the discharge, of no stay"
-            } else {
+            } else if category(&["community"]) {
                 "its category is community"
+            } else {
+                "its category is outpatient"
             };
             if goes_on { on(Group::Home, why) } else { None }
         }

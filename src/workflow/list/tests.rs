@@ -8,7 +8,7 @@ fn request(category: Option<&str>, encounter: Option<&str>, status: &str, author
     let mut out = json!({"resourceType": "MedicationRequest", "id": "r", "status": status, "intent": "order",
         "medicationCodeableConcept": {"text": "Aspirin"}, "subject": {"reference": "Patient/p"}, "authoredOn": authored});
     if let Some(category) = category {
-        out["category"] = json!([{"coding": [{"code": category}]}]);
+        out["category"] = json!([{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medicationrequest-category", "code": category}]}]);
     }
     if let Some(encounter) = encounter {
         out["encounter"] = json!({"reference": format!("Encounter/{encounter}")});
@@ -24,6 +24,14 @@ fn which_line_a_medicine_is_as_a_table() {
         let mut out = home_medicine();
         out["category"]["coding"][0]["code"] = category.into();
         out["status"] = status.into();
+        out
+    };
+    let foreign = |mut out: Value, system: Option<&str>| {
+        let category = if out["category"].is_array() { &mut out["category"][0] } else { &mut out["category"] };
+        category["coding"][0]["system"] = json!(system);
+        if system.is_none() {
+            category["coding"][0].as_object_mut().unwrap().remove("system");
+        }
         out
     };
     let dated = |rest: Value| {
@@ -61,6 +69,11 @@ fn which_line_a_medicine_is_as_a_table() {
         (request(Some("inpatient"), None, "completed", "2026-11-22"), Some("stay")), // the day of the admission
         (request(Some("inpatient"), None, "completed", old), None),
         (request(Some("inpatient"), None, "completed", late), None),
+        // A code of another system, or of none, is no category: the order stands where one without a category would.
+        (foreign(request(Some("inpatient"), Some("e"), "active", within), Some("urn:x")), Some("discharge")),
+        (foreign(request(Some("inpatient"), Some("e"), "active", within), None), Some("discharge")),
+        (foreign(request(Some("discharge"), None, "active", old), Some("urn:x")), Some("home")),
+        (foreign(statement("inpatient", "active"), Some("urn:x")), Some("home")),
         (request(None, Some("e"), "active", within), Some("discharge")),
         (request(None, Some("e"), "completed", within), None),
         (request(None, None, "active", old), Some("home")),
@@ -93,10 +106,10 @@ fn which_line_a_medicine_is_as_a_table() {
         (given(json!({"effectiveDateTime": within, "status": "not-done"})), None),
         (given(json!({"effectiveDateTime": within, "context": {"reference": "Encounter/other"}})), None),
         (
-            dated(json!({"category": {"coding": [{"code": "inpatient"}]}, "effectiveDateTime": "2026-11-23"})),
+            dated(json!({"category": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medication-statement-category", "code": "inpatient"}]}, "effectiveDateTime": "2026-11-23"})),
             Some("stay"),
         ),
-        (dated(json!({"category": {"coding": [{"code": "inpatient"}]}, "effectiveDateTime": old})), None),
+        (dated(json!({"category": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medication-statement-category", "code": "inpatient"}]}, "effectiveDateTime": old})), None),
         (
             json!({"resourceType": "MedicationDispense", "id": "d", "status": "completed", "medicationCodeableConcept": {"text": "x"},
                 "subject": {"reference": "Patient/p"}, "whenHandedOver": "2026-11-26T10:00:00Z"}),

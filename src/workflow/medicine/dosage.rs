@@ -157,10 +157,11 @@ impl Regimen {
         Self { directions }
     }
 
-    /// Whether nothing is said about how much.
+    /// Whether nothing is said about how much: a number of nobody knows what says nothing.
     #[must_use]
     pub fn lacks_dose(&self) -> bool {
-        self.directions.iter().all(|d| d.quantity.is_none())
+        let says = |q: &Quantity| q.amount.is_some() || !q.unit.is_empty();
+        !self.directions.iter().filter_map(|d| d.quantity.as_ref()).any(says)
     }
 
     /// Whether nothing is said about how often.

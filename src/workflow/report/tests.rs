@@ -168,7 +168,7 @@ fn what_was_handed_out_stands_beside_what_was_told() {
         "whenHandedOver": "2026-11-26T10:00:00Z", "quantity": {"value": 60, "unit": "tablets"},
         "daysSupply": {"value": 30, "unit": "days"}, "performer": [{"actor": {"reference": "Organization/elm"}}]});
     let told = json!({"resourceType": "MedicationStatement", "id": "t", "status": "active",
-        "category": {"coding": [{"code": "patientspecified"}]}, "subject": {"reference": "Patient/p"},
+        "category": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medication-statement-category", "code": "patientspecified"}]}, "subject": {"reference": "Patient/p"},
         "medicationCodeableConcept": {"text": "warfarin sodium 5 MG Oral Tablet"}, "dateAsserted": "2026-11-26",
         "informationSource": {"reference": "Patient/p"}, "dosage": [{"text": "1 tablet every evening"}]});
     world.write("hospital", vec![dispense, told]).unwrap();

@@ -127,10 +127,12 @@ async fn medicines_may_come_before_with_or_after_the_stay_and_in_pieces(server: 
                     hospital.update(&finished).await.ok();
                 }
                 1 => drop(create(json!({"resourceType": "MedicationStatement", "status": "active", "subject": {"reference": patient},
-                    "category": {"coding": [{"code": "community"}]}, "medicationCodeableConcept": {"text": "Aspirin 81 MG"}})).await),
+                    "category": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medication-statement-category", "code": "community"}]},
+            "medicationCodeableConcept": {"text": "Aspirin 81 MG"}})).await),
                 _ => drop(create(json!({"resourceType": "MedicationRequest", "status": "active", "intent": "order",
                     "subject": {"reference": patient}, "encounter": {"reference": stay}, "authoredOn": end,
-                    "category": [{"coding": [{"code": "discharge"}]}], "medicationCodeableConcept": {"text": "Warfarin 2 MG"}})).await),
+                    "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medicationrequest-category", "code": "discharge"}]}],
+            "medicationCodeableConcept": {"text": "Warfarin 2 MG"}})).await),
             }
         }
         let id = patient.trim_start_matches("Patient/");

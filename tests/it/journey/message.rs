@@ -60,7 +60,8 @@ impl News {
                 "identifier": [{"system": "http://baton.example/demo/organization", "value": "lakeside"}]})),
             entry("pill", json!({"resourceType": "MedicationRequest", "id": format!("order-{n}"), "status": "active",
                 "intent": "order", "subject": to("patient"), "encounter": to("stay"), "authoredOn": "2026-01-03",
-                "category": [{"coding": [{"code": "discharge"}]}], "medicationCodeableConcept": {"text": "Warfarin 2 MG"}}))
+                "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medicationrequest-category", "code": "discharge"}]}],
+            "medicationCodeableConcept": {"text": "Warfarin 2 MG"}}))
         ]})
     }
 }
@@ -226,7 +227,8 @@ async fn a_list_of_medicines_comes_by_message(server: TestServer) {
     message["entry"][4]["resource"] = json!({"resourceType": "MedicationStatement", "status": "active",
         "identifier": [{"system": "http://lakeside.example/statement", "value": "s1"}],
         "subject": {"reference": "urn:uuid:patient-1"}, "context": {"reference": "urn:uuid:stay-1"},
-        "category": {"coding": [{"code": "community"}]}, "medicationCodeableConcept": {"text": "Aspirin 81 MG"}});
+        "category": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medication-statement-category", "code": "community"}]},
+            "medicationCodeableConcept": {"text": "Aspirin 81 MG"}});
     send(&hospital, &message).await.is(200);
     let patient = patient(&server, 1).await;
     assert_eq!(server.everyone().search(&format!("MedicationStatement?patient={patient}")).await.len(), 1);

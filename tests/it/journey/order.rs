@@ -36,11 +36,13 @@ fn piece(name: &str, n: usize, ends: &[String; 2]) -> Value {
         "prescription" => {
             json!({"resourceType": "MedicationRequest", "id": format!("o{n}"), "status": "active", "intent": "order",
             "subject": patient, "encounter": {"reference": format!("Encounter/o{n}")}, "authoredOn": ends[1],
-            "category": [{"coding": [{"code": "discharge"}]}], "medicationCodeableConcept": {"text": "Warfarin 2 MG"}})
+            "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medicationrequest-category", "code": "discharge"}]}],
+            "medicationCodeableConcept": {"text": "Warfarin 2 MG"}})
         }
         _ => {
             json!({"resourceType": "MedicationStatement", "id": format!("o{n}"), "status": "active", "subject": patient,
-            "category": {"coding": [{"code": "community"}]}, "medicationCodeableConcept": {"text": "Aspirin 81 MG"}})
+            "category": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medication-statement-category", "code": "community"}]},
+            "medicationCodeableConcept": {"text": "Aspirin 81 MG"}})
         }
     }
 }

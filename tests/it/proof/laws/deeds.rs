@@ -149,7 +149,7 @@ impl Case<'_> {
         let Some(stay) = pick(&self.last.stays, which) else { return Vec::new() };
         let order = json!({"resourceType": "MedicationRequest", "status": "active", "intent": "order",
             "subject": {"reference": format!("Patient/{}", self.patient)}, "encounter": {"reference": reference(stay)},
-            "category": [{"coding": [{"code": "discharge"}]}],
+            "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medicationrequest-category", "code": "discharge"}]}],
             "medicationCodeableConcept": {"text": MEDICINES[how % MEDICINES.len()]}});
         vec![self.create(client, &order, door).await]
     }

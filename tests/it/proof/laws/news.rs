@@ -91,13 +91,13 @@ impl News {
                 "medicationCodeableConcept": {"text": MEDICINES[*n]}});
             if *at_home {
                 out["resourceType"] = "MedicationStatement".into();
-                out["category"] = json!({"coding": [{"code": "community"}]});
+                out["category"] = json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medication-statement-category", "code": "community"}]});
                 out["dosage"] = json!([{"text": directions}]);
             } else {
                 out["resourceType"] = "MedicationRequest".into();
                 out["intent"] = "order".into();
                 out["encounter"] = to(format!("e-{key}"));
-                out["category"] = json!([{"coding": [{"code": "discharge"}]}]);
+                out["category"] = json!([{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medicationrequest-category", "code": "discharge"}]}]);
                 out["dosageInstruction"] = json!([{"text": directions}]);
             }
             entry(format!("m-{key}-{n}-{at_home}"), out)
