@@ -256,6 +256,11 @@ fn the_programmes_own_profiles_have_good_and_bad_samples() {
     decided["mitigation"] = json!([{"action": {"text": "stopped"}, "author": {"reference": "Practitioner/2"}}]);
     let stay = json!({"resourceType": "Encounter", "status": "finished", "class": {"code": "IMP"}, "subject": {"reference": "Patient/1"},
         "period": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}});
+    let example = |name: &str| -> Value {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("profiles/example/{name}.json"));
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let (attempt, episode, report) = (example("attempt"), example("followup-episode"), example("handoff-report"));
     type Change = (&'static str, Value, &'static str);
     let rows: Vec<(&str, &Value, Vec<Change>)> = vec![
         (
@@ -311,6 +316,41 @@ fn the_programmes_own_profiles_have_good_and_bad_samples() {
                 ("/subject", json!({"reference": "Group/1"}), "Encounter.subject"),
             ],
         ),
+        (
+            "attempt",
+            &attempt,
+            vec![
+                ("/status", json!("preparation"), "Communication.status"),
+                ("/basedOn", Value::Null, "Communication"),
+                ("/topic", json!({"text": "a call"}), "Communication"),
+                ("/statusReason", Value::Null, "Communication"),
+                ("/payload", json!([{"contentString": "Your warfarin is ready."}]), "Communication"),
+                ("/sent", Value::Null, "Communication.sent"),
+                ("/sender", Value::Null, "Communication.sender"),
+                ("/subject", json!({"reference": "Group/1"}), "Communication.subject"),
+            ],
+        ),
+        (
+            "followup-episode",
+            &episode,
+            vec![
+                ("/extension", json!([episode["extension"][0]]), "EpisodeOfCare.extension"),
+                ("/identifier", Value::Null, "EpisodeOfCare.identifier"),
+                ("/type", json!([{"text": "follow-up"}]), "EpisodeOfCare.type[0].coding"),
+                ("/period", json!({"end": "2026-12-01"}), "EpisodeOfCare.period.start"),
+            ],
+        ),
+        (
+            "handoff-report",
+            &report,
+            vec![
+                ("/attester", Value::Null, "Composition"),
+                ("/section/3/code", code("report-section", "changes"), "Composition"),
+                ("/section/0/text", Value::Null, "Composition.section[0].text"),
+                ("/type", json!({"text": "a letter"}), "Composition.type.coding"),
+                ("/encounter", Value::Null, "Composition.encounter"),
+            ],
+        ),
     ];
     let conformance = load(&[]).unwrap();
     let judged = |resource: &Value, profile: &str| {
@@ -324,7 +364,10 @@ fn the_programmes_own_profiles_have_good_and_bad_samples() {
         for (pointer, value, at) in changes {
             let mut bad = good.clone();
             match bad.pointer_mut(pointer) {
-                Some(_) if value.is_null() => drop(bad.as_object_mut().unwrap().remove(&pointer[1..])),
+                Some(_) if value.is_null() => {
+                    let (of, name) = pointer.rsplit_once('/').unwrap();
+                    drop(bad.pointer_mut(of).unwrap().as_object_mut().unwrap().remove(name));
+                }
                 Some(slot) => *slot = value,
                 None => bad[pointer.trim_start_matches('/')] = value,
             }
@@ -335,4 +378,27 @@ fn the_programmes_own_profiles_have_good_and_bad_samples() {
     let elsewhere = json!({"resourceType": "Patient", "extension": [{"url": own("candidate-pharmacy"), "valueReference": {"reference": "Organization/1"}}]});
     let found = conformance.issues(&elsewhere.into(), &[]);
     assert_eq!(places(&found), ["Patient.extension[0]"]);
+}
+
+/// Own docs/validation.md: What the programme writes itself meets its profiles.
+#[test]
+fn what_the_programme_writes_meets_its_profiles() {
+    use crate::workflow::world::*;
+    let (mut world, call) = World::with_call();
+    world.write("mara", vec![problem()]).unwrap();
+    let own = |name: &str| format!("http://baton.example/fhir/StructureDefinition/{name}");
+    let conformance = load(&[]).unwrap();
+    let written = [
+        ("followup-task", vec![world.json(&call)]),
+        ("review-task", vec![world.json(&world.task("review-dtp"))]),
+        ("candidate-problem", world.memory.all("DetectedIssue")),
+        ("attempt", world.memory.all("Communication")),
+        ("followup-episode", world.memory.all("EpisodeOfCare")),
+    ];
+    for (profile, all) in written {
+        assert!(!all.is_empty(), "{profile}");
+        for json in all {
+            assert_eq!(places(&conformance.issues(json, &[&own(profile)])), [""; 0], "{profile}: {json}");
+        }
+    }
 }

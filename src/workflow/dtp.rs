@@ -149,7 +149,7 @@ fn undecided(after: &Json, findings: &mut Findings) {
         let text = "a problem that waits for its review has no mitigation; a pharmacist writes it with status final";
         findings.refuse("DetectedIssue.mitigation", text);
     }
-    for name in ["resolution", "acceptance"] {
+    for name in ["resolution", "acceptance", "harm-avoided"] {
         if extension(after, name).is_some() {
             findings.refuse("DetectedIssue.extension", format!("a problem that waits for its review has no {name}"));
         }

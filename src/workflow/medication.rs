@@ -193,13 +193,20 @@ mod tests {
         let insulin = json!({"resourceType": "Medication", "id": "m", "code": {"text": "insulin lispro 100 UNT/ML Injectable Solution"}});
         let tablet = json!({"resourceType": "Medication", "id": "m", "code": {"text": "Warfarin 5 MG Oral Tablet"}});
         for (rtype, medicine, dosage, at) in [
-            ("MedicationStatement", &insulin, bare(json!({"value": 10})), Some("dosage[0].doseAndRate[0].doseQuantity")),
+            (
+                "MedicationStatement",
+                &insulin,
+                bare(json!({"value": 10})),
+                Some("dosage[0].doseAndRate[0].doseQuantity"),
+            ),
             ("MedicationStatement", &tablet, bare(json!({"value": 1})), None),
             ("MedicationAdministration", &insulin, json!({"dose": {"value": 10}}), Some("dosage.dose")),
             ("MedicationAdministration", &insulin, json!({"dose": {"value": 10, "unit": "units"}}), None),
         ] {
-            let said = json!({"resourceType": rtype, "id": "x", "status": "active", "subject": {"reference": "Patient/p"},
-                "contained": [medicine], "medicationReference": {"reference": "#m"}, "dosage": dosage}).into();
+            let said =
+                json!({"resourceType": rtype, "id": "x", "status": "active", "subject": {"reference": "Patient/p"},
+                "contained": [medicine], "medicationReference": {"reference": "#m"}, "dosage": dosage})
+                .into();
             let mut findings = Findings::default();
             let programme = Programme::for_tests();
             doses(&programme.medicines, None, &said, &mut findings);

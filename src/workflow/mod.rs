@@ -35,7 +35,7 @@ pub mod screen;
 pub mod task;
 pub mod timeline;
 #[cfg(test)]
-mod world;
+pub(crate) mod world;
 pub mod zone;
 
 pub use guard::{guard, needs_if_match, stamp};

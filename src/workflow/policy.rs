@@ -43,7 +43,7 @@ pub const PRIORITIES: [&str; 4] = ["routine", "urgent", "asap", "stat"];
 pub const SEVERITIES: [&str; 3] = ["low", "moderate", "high"];
 
 /// What a rule's `element` names and is an extension.
-const EXTENSIONS: [&str; 3] = ["resolution", "acceptance", "urgency"];
+const EXTENSIONS: [&str; 4] = ["resolution", "acceptance", "harm-avoided", "urgency"];
 
 impl Policy {
     /// Reads the CodeSystem.
@@ -147,7 +147,7 @@ impl Rule {
 
     fn changes(&self, element: &str, before: Option<&Json>, after: Option<&Json>) -> bool {
         let Some(after) = after else { return true };
-        if matches!(element, "resolution" | "acceptance") {
+        if matches!(element, "resolution" | "acceptance" | "harm-avoided") {
             let of = |r: &Json| super::element::extension(r, element).cloned();
             return before.and_then(of) != of(after);
         }

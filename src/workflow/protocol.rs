@@ -30,6 +30,8 @@ pub struct Plan {
     pub id: String,
     /// For people.
     pub title: String,
+    /// What the first action, the anchor, is called.
+    pub anchor: String,
     /// In the order of the file, without the anchor.
     pub actions: Vec<Action>,
     /// Seconds that shares outlive the last due time.
@@ -101,6 +103,12 @@ impl Action {
 }
 
 impl Plan {
+    /// Whether its times count from when somebody asks for it, not from the discharge.
+    #[must_use]
+    pub fn is_asked_for(&self) -> bool {
+        self.anchor == "asked"
+    }
+
     /// The action of that id.
     #[must_use]
     pub fn action(&self, id: &str) -> Option<&Action> {

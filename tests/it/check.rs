@@ -59,6 +59,18 @@ fn each_issue_comes_with_file_line_and_column_and_the_exit_code_tells_a_script()
     assert!(!said.contains('\x1b'), "no colours into a pipe");
 }
 
+/// Own docs/validation.md: The examples of the programme's profiles are what they claim to be.
+#[test]
+fn the_examples_are_accepted() {
+    let out = baton(Path::new(env!("CARGO_MANIFEST_DIR")), &["profiles/example"]);
+    assert_eq!(
+        (out.status.code(), text(&out.stdout)),
+        (Some(0), "3 resources checked: 0 errors, 0 warnings\n".into()),
+        "{}",
+        text(&out.stderr)
+    );
+}
+
 #[test]
 fn what_cannot_be_checked_is_another_exit_code_than_what_is_wrong() {
     let dir = folder();

@@ -75,7 +75,7 @@ impl Engine {
         let scene = self.scene(ctx, &patient, encounter.as_ref()).await?;
         let zone = &self.house().programme.env.zone;
         let end = scene.encounter.as_ref().map_or("", |e| e["period"]["end"].text());
-        let anchor = element::latest(end, zone).unwrap_or(ctx.now);
+        let anchor = element::latest(end, zone).filter(|_| !plan.is_asked_for()).unwrap_or(ctx.now);
         let text = |t: Option<Target>| t.map(|t| t.to_string());
         let subject = Subject {
             patient: patient.to_string(),
@@ -160,8 +160,9 @@ impl Engine {
             let due = element::earliest(task["restriction"]["period"]["end"].text(), &TimeZone::UTC);
             actions.entry(action.to_string()).or_default().0 = due;
         }
-        // What follows when no list came is no part of the protocol.
-        actions.retain(|action, _| house.programme.list_not_sent.action(action).is_none());
+        // What follows when no list came, and what was asked for beside it, is no part of the protocol.
+        let asked = |id: &str| house.programme.plans.values().any(|p| p.is_asked_for() && p.action(id).is_some());
+        actions.retain(|id, _| house.programme.list_not_sent.action(id).is_none() && !asked(id));
         for (action, intent) in plan.called_for(&scene.case(ctx.now), at) {
             // As Tasks are written: in whole seconds.
             actions.entry(action.id.clone()).or_default().1 = Instant::parse(&intent.due_at.to_seconds_text());

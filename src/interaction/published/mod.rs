@@ -1,5 +1,6 @@
 //! What the server publishes about itself under its own FHIR base, besides `metadata`: its compartments, operations and
-//! search parameters, and the code systems, value sets, maps, profiles, extensions, protocols, activities and forms of the programme.
+//! search parameters, and the code systems, value sets, maps, profiles, extensions, protocols, activities and forms of the programme,
+//! and an ImplementationGuide that lists them.
 //!
 //! They are read and searched like any resource and are not stored; one stored under the same id takes their place. In a
 //! search of their type they come after the stored ones, by URL.
@@ -7,6 +8,7 @@
 //! Source: own rule; <https://hl7.org/fhir/R4/compartmentdefinition.html>, <https://hl7.org/fhir/R4/operationdefinition.html>.
 
 mod compartment;
+mod guide;
 mod operation;
 
 use super::House;
@@ -48,6 +50,8 @@ fn all<'a>(house: &House, active: &'a Active) -> &'a [Published] {
         list.sort_by(|a, b| {
             (a["resourceType"].text(), a["url"].text()).cmp(&(b["resourceType"].text(), b["url"].text()))
         });
+        let before = list.partition_point(|j| j["resourceType"].text() < "ImplementationGuide");
+        list.insert(before, guide::of(&list));
         list.into_iter().filter_map(|json| published(house, active, json)).collect()
     })
 }

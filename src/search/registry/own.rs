@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// (file, text).
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 14] = [
     ("communication-attempt-outcome.json", include_str!("../../../profiles/search/communication-attempt-outcome.json")),
     ("consent-provision-period.json", include_str!("../../../profiles/search/consent-provision-period.json")),
     ("detectedissue-episode.json", include_str!("../../../profiles/search/detectedissue-episode.json")),
@@ -25,9 +25,12 @@ const FILES: [(&str, &str); 11] = [
         "encounter-discharge-disposition.json",
         include_str!("../../../profiles/search/encounter-discharge-disposition.json"),
     ),
+    ("list-role.json", include_str!("../../../profiles/search/list-role.json")),
+    ("medicationstatement-list.json", include_str!("../../../profiles/search/medicationstatement-list.json")),
     ("task-candidate.json", include_str!("../../../profiles/search/task-candidate.json")),
     ("task-claim-lease.json", include_str!("../../../profiles/search/task-claim-lease.json")),
     ("task-due.json", include_str!("../../../profiles/search/task-due.json")),
+    ("task-episode.json", include_str!("../../../profiles/search/task-episode.json")),
 ];
 
 /// The embedded ones. They are Baton's own texts: a test holds that they read.

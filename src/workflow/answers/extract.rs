@@ -15,6 +15,14 @@ use serde_json::{Value, json};
 /// End of the linkId of the question whether the patient could say the directions back, and the extension that tells it.
 const TEACH_BACK: &str = "teach-back";
 
+/// US Core's extension, and what it says of an answer whether a medicine is taken (SNOMED's codes as US Core prints them). What is taken
+/// otherwise than written is neither: the statement's own directions tell it.
+const US_CORE_ADHERENCE: &str = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-medication-adherence";
+const ADHERENCE: [(&str, &str, &str); 2] = [
+    ("as-written", "1156699004", "Complies with drug therapy"),
+    ("not-taking", "715036001", "Does not take medication"),
+];
+
 /// What is said in one repetition of a group.
 #[derive(Default)]
 struct Said<'a> {
@@ -134,6 +142,12 @@ fn statement(response: &Json, said: &Said<'_>, named: Option<&Json>) -> Json {
         concept.push("coding", result.clone());
         extension.set("valueCodeableConcept", concept);
         out.push("extension", extension);
+    }
+    let adherence = ADHERENCE.iter().find(|(said, ..)| *said == taking);
+    if let (Some((_, code, display)), Some(asserted)) = (adherence, response["authored"].as_str()) {
+        let concept = json!({"coding": [{"system": "http://snomed.info/sct", "code": code, "display": display}]});
+        let parts = json!([{"url": "medicationAdherence", "valueCodeableConcept": concept}, {"url": "dateAsserted", "valueDateTime": asserted}]);
+        out.push("extension", Json::from(json!({"extension": parts, "url": US_CORE_ADHERENCE})));
     }
     let coded = named
         .and_then(|n| ["medicationCodeableConcept", "medicationReference"].iter().find_map(|k| Some((*k, n.get(k)?))));

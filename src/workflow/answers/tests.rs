@@ -569,4 +569,7 @@ fn what_came_of_teach_back_is_told_by_the_statement() {
     let statement = world.memory.all("MedicationStatement")[0];
     let told = element::extension(statement, "teach-back").unwrap();
     assert_eq!(told["valueCodeableConcept"]["coding"][0]["code"].text(), "partly", "{statement}");
+    let adherence = &statement["extension"][1];
+    assert!(adherence["url"].text().ends_with("/us-core-medication-adherence"), "{statement}");
+    assert_eq!(adherence["extension"][0]["valueCodeableConcept"]["coding"][0]["code"].text(), "1156699004");
 }

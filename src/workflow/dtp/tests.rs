@@ -262,6 +262,26 @@ fn what_a_decision_needs_as_a_table() {
     }
 }
 
+/// Own workflow 3.9: Whether harm was avoided is a pharmacist's to judge, of a problem that is decided.
+#[test]
+fn harm_avoided_is_a_pharmacists_to_judge() {
+    let says = |mut all: Value| {
+        let harm = json!({"url": "http://baton.example/fhir/StructureDefinition/harm-avoided", "valueBoolean": true});
+        all.as_array_mut().unwrap().push(harm);
+        all
+    };
+    for (who, status, extension, answer) in [
+        ("jonas", "final", says(resolution("no-action")), 200),
+        ("jonas", "preliminary", says(json!([])), 422),
+        ("mara", "preliminary", says(json!([])), 403),
+    ] {
+        let (mut world, _) = reviewed();
+        let result = world.write(who, vec![with(&problem(), json!({"status": status, "extension": extension}))]);
+        assert_eq!(verdict(&result), answer, "{who} {status}: {result:?}");
+        assert_eq!(who == "mara", result.is_err_and(|e| e.to_string().contains("dtp-harm")));
+    }
+}
+
 #[test]
 fn no_decision_without_a_review_in_progress() {
     let (mut world, _) = World::with_problem();

@@ -106,10 +106,17 @@ fn which_line_a_medicine_is_as_a_table() {
         (given(json!({"effectiveDateTime": within, "status": "not-done"})), None),
         (given(json!({"effectiveDateTime": within, "context": {"reference": "Encounter/other"}})), None),
         (
-            dated(json!({"category": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medication-statement-category", "code": "inpatient"}]}, "effectiveDateTime": "2026-11-23"})),
+            dated(
+                json!({"category": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medication-statement-category", "code": "inpatient"}]}, "effectiveDateTime": "2026-11-23"}),
+            ),
             Some("stay"),
         ),
-        (dated(json!({"category": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medication-statement-category", "code": "inpatient"}]}, "effectiveDateTime": old})), None),
+        (
+            dated(
+                json!({"category": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medication-statement-category", "code": "inpatient"}]}, "effectiveDateTime": old}),
+            ),
+            None,
+        ),
         (
             json!({"resourceType": "MedicationDispense", "id": "d", "status": "completed", "medicationCodeableConcept": {"text": "x"},
                 "subject": {"reference": "Patient/p"}, "whenHandedOver": "2026-11-26T10:00:00Z"}),

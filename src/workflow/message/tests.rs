@@ -279,3 +279,26 @@ fn all_faults_come_at_once() {
     });
     assert_eq!(found.len(), 3, "{found:?}");
 }
+
+/// Own workflow 6: The map between events of HL7 v2 and Da Vinci says what is carried out.
+#[test]
+fn the_map_of_events_says_what_is_carried_out() {
+    let programme = crate::workflow::Programme::for_tests();
+    let map = programme.term("ConceptMap", "http://baton.example/fhir/ConceptMap/event-v2", None).unwrap();
+    let event = |system: &str, code: &str| {
+        let row = super::EVENTS.iter().find(|(s, c, _)| *s == system && *c == code);
+        row.map(|(.., event)| *event).unwrap_or_else(|| panic!("{system}|{code} is no event here"))
+    };
+    let mut codes = 0;
+    for group in map["group"].items() {
+        for element in group["element"].items() {
+            let (meant, target) = (event(group["source"].text(), element["code"].text()), &element["target"][0]);
+            codes += 1;
+            match target["code"].as_str() {
+                Some(code) => assert_eq!(event(group["target"].text(), code), meant, "{code}"),
+                None => assert_eq!(target["equivalence"].text(), "unmatched"),
+            }
+        }
+    }
+    assert_eq!(codes, 9, "all but the medication messages of the UK");
+}

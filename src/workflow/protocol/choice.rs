@@ -73,6 +73,11 @@ impl Choice {
                 complaints.add(file, format!("{path}.definitionCanonical"), why);
                 continue;
             };
+            if plans.get(*plan).is_some_and(|p| p.is_asked_for()) {
+                let why = format!("'{named}' counts from when somebody asks for it: no discharge is followed up by it");
+                complaints.add(file, format!("{path}.definitionCanonical"), why);
+                continue;
+            }
             let conditions = action["condition"].items().iter().enumerate();
             let conditions: Vec<Condition> = conditions
                 .filter_map(|(m, c)| Condition::read(file, &format!("{path}.condition[{m}]"), c, complaints))

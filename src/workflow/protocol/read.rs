@@ -87,6 +87,7 @@ pub fn read(file: &str, plan: &Json, shelf: &Shelf, complaints: &mut Complaints)
         canonical: format!("{url}|{version}"),
         id: url.rsplit('/').next().unwrap_or_default().into(),
         title: plan["title"].text().into(),
+        anchor: plan["action"][0]["id"].text().into(),
         actions,
         share_seconds: element::extension(plan, "share-after-close")
             .and_then(|e| seconds(&e["valueDuration"]))

@@ -246,9 +246,9 @@ impl<R: Records> Round<'_, R> {
         case.risk = self.risks(stay, scene).iter().collect();
         let called_for: Vec<&str> =
             plan.actions.iter().filter(|a| a.is_called_for(&case)).map(|a| a.id.as_str()).collect();
-        let left = stay.end.unwrap_or(self.now());
+        let from = stay.end.filter(|_| !plan.is_asked_for()).unwrap_or(self.now());
         for action in called_for {
-            self.open_task(plan, action, stay, at, (scene, left)).await?;
+            self.open_task(plan, action, stay, at, (scene, from)).await?;
         }
         Ok(())
     }
@@ -334,8 +334,8 @@ impl<R: Records> Round<'_, R> {
         self.screened(stay, at, scene, &reconciled).await
     }
 
-    /// Opens a Task of an action, unless one is open, or one has been worked to its end. Answers whether it did. `from`: what its due
-    /// time counts from.
+    /// Opens a Task of an action, unless one is open, or one has been worked to its end - but what is asked for may be asked for
+    /// again. Answers whether it did. `from`: what its due time counts from.
     pub(super) async fn open_task(
         &mut self,
         plan: &Plan,
@@ -349,7 +349,8 @@ impl<R: Records> Round<'_, R> {
         for nth in 0..MOST_TASKS {
             let target = at.task(self.programme, &action.id, nth);
             self.desk.load(std::slice::from_ref(&target)).await?;
-            match self.desk.peek(&target).map(|t| t["status"].text()) {
+            let stands = self.desk.peek(&target);
+            match stands.map(|t| t["status"].text()) {
                 None => {
                     // Who cares for the patient goes on with what comes later.
                     let tasks = self.tasks_of(&at.plan).await?;
@@ -378,6 +379,7 @@ impl<R: Records> Round<'_, R> {
                     return Ok(true);
                 }
                 Some("cancelled") => {}
+                _ if plan.is_asked_for() && stands.is_some_and(task::is_final) => {}
                 Some(_) => return Ok(false),
             }
         }

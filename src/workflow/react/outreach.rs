@@ -7,6 +7,7 @@ use crate::fhir::{Json, Target};
 use crate::workflow::discharge::is_dead;
 use crate::workflow::element::{self, patient_of};
 use crate::workflow::outreach::{Attempts, Tally, is_attempt, is_objection, is_reached, refusal, task_of};
+use crate::workflow::protocol::Action;
 use crate::workflow::records::Records;
 use crate::workflow::{Change, build, task};
 use jiff::tz::TimeZone;
@@ -117,12 +118,17 @@ impl<R: Records> Round<'_, R> {
         Ok(Some((rule, tally)))
     }
 
-    /// How a Task's patient is called, by the protocol of its episode.
+    /// How a Task's patient is called, by the protocol of its episode, or by what was asked for beside it.
     pub(super) async fn attempts_of(&mut self, task: &Json) -> Result<Option<Attempts>> {
         let Some(id) = super::handoff::episode_of(task) else { return Ok(None) };
         let episode = self.desk.get(&Target::new(known("EpisodeOfCare"), id)).await?.unwrap_or_default();
         let action = super::handoff::action_of(task).unwrap_or_default();
-        Ok(self.programme.plan_of(&episode).action(action).and_then(|a| a.attempts.clone()))
+        let of_episode = self.programme.plan_of(&episode).action(action);
+        // What was asked for beside the protocol goes by its own plan.
+        let asks = |a: &&Action| a.canonical == task["instantiatesCanonical"].text();
+        let beside =
+            || self.programme.plans.values().filter(|p| p.is_asked_for()).find_map(|p| p.action(action).filter(asks));
+        Ok(of_episode.or_else(beside).and_then(|a| a.attempts.clone()))
     }
 
     /// The clock that a Task's patient lives by; where nothing tells it, that of the programme's calendar.

@@ -243,7 +243,8 @@ impl<R: Records> Round<'_, R> {
         let at = Addresses::of_stay(self.programme, &stay.encounter, nth);
         let programme = self.programme;
         // Which protocol it will be is not known yet; what none of them writes is not there either.
-        let actions = programme.plans.values().flat_map(|p| &p.actions).chain(&programme.list_not_sent.actions);
+        let of_stays = programme.plans.values().filter(|p| !p.is_asked_for());
+        let actions = of_stays.flat_map(|p| &p.actions).chain(&programme.list_not_sent.actions);
         let mut all: Vec<Target> = actions.map(|a| at.task(programme, &a.id, 0)).collect();
         all.push(super::lists::record_of(programme, &at.list));
         all.extend([at.episode, at.plan, at.list, self.decision_at(stay), self.left_at(&stay.encounter)]);

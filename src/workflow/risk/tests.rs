@@ -187,7 +187,9 @@ fn a_discharge_gets_its_scores_and_a_high_one_makes_its_tasks_more_urgent() {
     let at = world.task("first-call");
     assert_eq!(world.json(&at)["priority"].text(), "urgent");
     world.claim_now("elm", &at).unwrap();
-    world.change("mara", &at, |t| t.push("note", json!({"text": "Only after ten: works nights."}).into())).unwrap();
+    world
+        .change("mara", &at, |t| t.push("note", Json::from(json!({"text": "Only after ten: works nights."}))))
+        .unwrap();
     world.write("hospital", vec![diagnosis("c", "I50.9"), diagnosis("c2", "J44.9")]).unwrap();
     let task = world.json(&at);
     assert_eq!(task["priority"].text(), "asap");

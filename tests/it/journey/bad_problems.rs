@@ -113,7 +113,7 @@ async fn case_10_a_list_that_is_empty_and_is_not(server: TestServer) {
 }
 
 both_databases!(case_11_a_medicine_that_is_none);
-/// case 11: A medicine of an unknown status, without medication, or with two, is refused by every door.
+/// case 11: A medicine of an unknown status, without medication, or with two, is refused by every door; so is a dose without a unit that counts no pieces.
 async fn case_11_a_medicine_that_is_none(server: TestServer) {
     let hospital = server.hospital();
     let patient = hospital.create(&json!({"resourceType": "Patient"})).await.ok().reference();
@@ -128,6 +128,9 @@ async fn case_11_a_medicine_that_is_none(server: TestServer) {
     creates_are_refused(&hospital, &with(&statement, &mute), 422, "medicationCodeableConcept").await;
     let path = hospital.create(&statement).await.ok().reference();
     refused_at_every_door(&hospital, &server.read(&path).await, &mute, 422, "medicationCodeableConcept").await;
+    let bare = json!({"dosage": [{"doseAndRate": [{"doseQuantity": {"value": 5}}]}]});
+    creates_are_refused(&hospital, &with(&statement, &bare), 422, "dosage[0].doseAndRate[0].doseQuantity").await;
+    refused_at_every_door(&hospital, &server.read(&path).await, &bare, 422, "has no unit").await;
     let dispense = json!({"resourceType": "MedicationDispense", "status": "completed", "subject": {"reference": patient},
         "medicationCodeableConcept": {"text": "x"}, "whenPrepared": "2026-01-02", "whenHandedOver": "2026-01-01"});
     creates_are_refused(&server.everyone(), &dispense, 422, "mdd-1").await;

@@ -25,6 +25,11 @@ pub async fn task(server: &TestServer, patient: &str, code: &str) -> Value {
     found[0].clone()
 }
 
+/// The id of a Task's episode.
+fn episode_of(task: &Value) -> &str {
+    task["groupIdentifier"]["value"].as_str().expect("an episode")
+}
+
 fn parameters(list: Value) -> Value {
     json!({"resourceType": "Parameters", "parameter": list})
 }
@@ -45,6 +50,17 @@ async fn protocols_activities_and_forms_are_read_and_searched(server: TestServer
         assert_eq!(found["entry"].as_array().map(Vec::len), Some(1), "{found}");
     }
     pharmacy.read("ActivityDefinition/first-call").await.ok();
+    let guide = pharmacy.read("ImplementationGuide/baton").await.ok().body;
+    let listed = guide["definition"]["resource"].as_array().expect("resources");
+    for at in [
+        "PlanDefinition/home-visit",
+        "StructureDefinition/attempt",
+        "ConceptMap/event-v2",
+        "SearchParameter/Task-episode",
+    ] {
+        assert!(listed.iter().any(|r| r["reference"]["reference"] == at), "{at}");
+        pharmacy.read(at).await.ok();
+    }
 }
 
 both_databases!(apply_proposes_what_the_case_calls_for);
@@ -150,6 +166,41 @@ async fn apply_opens_tasks_in_the_episode_once(server: TestServer) {
         .operation(&format!("{}/$claim", reference(new)), &Value::Null, new["meta"]["versionId"].as_str())
         .await
         .ok();
+
+    // What is asked for beside the protocol counts from now, goes to who has the patient, and has its own rules for attempts.
+    server.at("2026-03-06T19:00:00Z");
+    let ask = async |id: &str| {
+        let named = json!([{"name": "persist", "valueBoolean": true}, {"name": "subject", "valueString": format!("Patient/{patient}")},
+            {"name": "encounter", "valueString": reference(&encounter)}]);
+        hospital.operation(&format!("PlanDefinition/{id}/$apply"), &parameters(named), None).await.ok();
+        task(&server, &patient, id).await
+    };
+    for (id, due, role) in [
+        ("home-visit", "2026-03-14T03:59:00Z", "183700000X"),
+        ("contact-prescriber", "2026-03-07T19:00:00Z", "183500000X"),
+        ("education", "2026-03-11T03:59:00Z", "183500000X"),
+        ("report-to-hospital", "2026-03-11T03:59:00Z", "183500000X"),
+    ] {
+        let opened = ask(id).await;
+        assert_eq!(opened["restriction"]["period"]["end"], due, "{id}");
+        assert_eq!(opened["performerType"][0]["coding"][0]["code"], role, "{id}");
+        assert_eq!(opened["owner"]["reference"], "Organization/elm-street", "{id}");
+        assert_eq!(ask(id).await["id"], opened["id"], "{id}: asked again while it is open, it opens nothing");
+    }
+    let group = episode_of(&task(&server, &patient, "education").await).to_string();
+    let of_episode = server.everyone().search(&format!("Task?episode={group}&_count=100")).await.len();
+    assert_eq!(of_episode, of_plan + 4, "found by the episode");
+    let visit = task(&server, &patient, "home-visit").await;
+    assert_eq!(visit["input"][0]["valueCanonical"], format!("{BASE}/Questionnaire/home-visit|1"));
+    let version = visit["meta"]["versionId"].as_str();
+    server.pharmacy().operation(&format!("{}/$claim", reference(&visit)), &Value::Null, version).await.ok();
+    let in_vain =
+        parameters(json!([{"name": "outcome", "valueCode": "no-answer"}, {"name": "medium", "valueCode": "FACE"}]));
+    let attempt =
+        async || server.technician().operation(&format!("{}/$attempt", reference(&visit)), &in_vain, None).await;
+    attempt().await.ok();
+    server.at("2026-03-06T20:00:00Z");
+    attempt().await.refuses(422, "business-rule", "Communication.sent");
 
     // What is not followed up, and what is broken, opens nothing; who does not see the patient learns nothing.
     let query = format!(

@@ -50,6 +50,20 @@ async fn a_claim_is_held_against_every_write(server: TestServer) {
     client.create(&unknown).await.refuses(400, "not-found", "Encounter.meta.profile[0]");
     unknown["meta"]["profile"] = json!(["http://hl7.org/fhir/us/core/StructureDefinition/us-core-encounter"]);
     client.create(&unknown).await.is(201);
+
+    // Policy asks why a medicine was stopped, and is content with a warning.
+    let mut order = json!({"resourceType": "MedicationRequest", "status": "stopped", "intent": "order",
+        "subject": {"reference": "Patient/p"}, "medicationCodeableConcept": {"text": "Warfarin 2 MG"}});
+    for (why, warned) in [(Value::Null, true), (json!([{"text": "Bleeding."}]), false)] {
+        if !why.is_null() {
+            order["note"] = why;
+        }
+        let prefer = [("Prefer", "return=OperationOutcome")];
+        let answer = client.send("POST", "MedicationRequest", &order.to_string(), &prefer).await.is(201);
+        let issues = answer.body["issue"].as_array().cloned().unwrap_or_default();
+        let says = |i: &Value| i["severity"] == "warning" && i.to_string().contains("stp-1");
+        assert_eq!(issues.iter().any(says), warned, "{issues:#?}");
+    }
 }
 
 /// Own docs/validation.md: A package in the setting's folder is in force after a start; one that cannot be used stops

@@ -23,8 +23,8 @@ pub(super) const ROWS: &[Row] = &[
         base: "http://hl7.org/fhir/OperationDefinition/PlanDefinition-apply",
         is_whole: false,
         text: "What a protocol asks for: a CarePlan with a contained RequestGroup, and one Task for each action that the case calls for. Times \
-            count from the end of the encounter, or from now. With persist its Tasks are opened in the episode of the encounter, those that are \
-            not there yet; the answer is the episode's CarePlan.",
+            count from the end of the encounter, or from now, where there is none or the plan's first action is called 'asked'. With persist \
+            its Tasks are opened in the episode of the encounter, those that are not there yet; the answer is the episode's CarePlan.",
         takes: &[
             PLAN,
             Param::must("subject", "string", "The Patient, as a reference."),
