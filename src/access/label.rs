@@ -25,7 +25,7 @@ const CASES: [&str; 9] =
 const ABOUT: [&str; 6] = ["beneficiary", "encounter", "focus", "for", "patient", "subject"];
 
 /// Where the references lead by which a resource gets the labels of others: all, but of a case those that say whose it is; never
-/// to the directory, which has no labels.
+/// to the directory: what is everybody's has no labels, and an entry that somebody brought along has its own.
 #[must_use]
 pub fn passing(resource: &Json, base: &str) -> Vec<Target> {
     let rtype = resource["resourceType"].text();

@@ -1,7 +1,8 @@
 //! How far a caller may see. No storage read goes without a [`Limit`].
 //!
 //! Source: own rule, `security.md` section 2 of the project's contract: organisation is the tenant; a handoff writes
-//! explicit share rows; directory types are readable by all.
+//! explicit share rows; what an administrator writes of the directory is readable by all, what a sender brings along of it belongs to
+//! the sender.
 
 use super::{Ctx, Role};
 use crate::clock::Instant;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 pub enum Limit {
     /// Everything: the super-user of `--auth off`, Baton's own protocol inside a write, the auditor of the whole site.
     Everything,
-    /// Rows of one organisation, rows shared with it and not expired at `now`, and the directory.
+    /// Rows of one organisation, rows shared with it and not expired at `now`, and of the directory what is everybody's.
     Organization {
         /// Logical id of the Organization.
         org: String,
@@ -24,7 +25,7 @@ pub enum Limit {
         /// What the token lets through of them; `None`: all.
         sieve: Option<Arc<Sieve>>,
     },
-    /// Nothing clinical: the directory only (a caller without an organisation).
+    /// Nothing clinical: of the directory what is everybody's (a caller without an organisation).
     Directory,
 }
 
@@ -35,7 +36,7 @@ pub enum Hooks {
     None,
     /// Those of this client.
     Of(String),
-    /// All of them: an administrator's.
+    /// All of them, and all of the directory, whoever brought it along: an administrator's.
     All,
 }
 
@@ -138,8 +139,9 @@ impl Sieve {
     }
 }
 
-/// Types that every caller may read and that belong to no organisation. Never one that can be a patient's (a Device is implanted in
-/// one): a test of `auth/sieve.rs` holds the list against the types' search parameters.
+/// Types that every caller may read. What an administrator writes of them belongs to no organisation and is everybody's; what others bring
+/// along is seen by their organisation, and by who is shown what names it. Never one that can be a patient's (a Device is implanted
+/// in one): a test of `auth/sieve.rs` holds the list against the types' search parameters.
 pub const DIRECTORY: [&str; 24] = [
     "ActivityDefinition",
     "CapabilityStatement",

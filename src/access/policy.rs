@@ -32,6 +32,8 @@ pub struct Policy {
     codes: Vec<(Role, Vec<String>)>,
     laws: Vec<Law>,
     redactions: Redactions,
+    /// What who could claim a Task sees of its hand-off before, and in which words.
+    before_claim: Vec<(ResourceType, String)>,
 }
 
 /// Where the law of a jurisdiction differs from the matrix.
@@ -213,6 +215,12 @@ impl Policy {
     #[must_use]
     pub fn has_jurisdictions(&self) -> bool {
         !self.laws.is_empty()
+    }
+
+    /// Types of a hand-off that who could claim its Tasks sees before, beside the Task that is offered.
+    #[must_use]
+    pub fn before_claim(&self) -> Vec<ResourceType> {
+        self.before_claim.iter().map(|(rtype, _)| *rtype).filter(|t| t.as_str() != "Task").collect()
     }
 
     /// One cell.

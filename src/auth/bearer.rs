@@ -365,6 +365,9 @@ impl AuthState {
         if self.mode == AuthMode::External || claims.iss != self.parties.issuer {
             return self.look_at_foreigner(claims, &client, role, now).await;
         }
+        if claims.grant.is_none() && self.store.is_token_revoked(&claims.jti).await? {
+            return Err(invalid_token("the token was taken back"));
+        }
         if claims.sub == claims.client_id {
             return self.look_at_client(claims, &client, role).await;
         }

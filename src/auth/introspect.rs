@@ -42,7 +42,22 @@ pub async fn revoke(state: &AuthState, request: &TokenRequest<'_>, now: Instant)
         let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
         let grant = match state.store.refresh(&hash(token)).await? {
             Some(refresh) => Some(refresh.grant),
-            None => verified(state, token, now)?.and_then(|c| c.grant),
+            None => match verified(state, token, now)? {
+                // A program's own token: nothing stands behind it but itself.
+                Some(claims) if claims.grant.is_none() && claims.client_id == client.id => {
+                    // A minute more than it is taken for.
+                    let held = state.store.revoke_token(&claims.jti, claims.exp + 60, now).await?;
+                    state.forget_tokens();
+                    if held {
+                        state.note(
+                            request.scene,
+                            state.of_client(Happening::TokenRevoked, &client, 200, now).because("by the app"),
+                        );
+                    }
+                    None
+                }
+                claims => claims.and_then(|c| c.grant),
+            },
         };
         if let Some(id) = grant
             && let Some(grant) = state.store.grant(&id).await?.filter(|g| g.client == client.id)

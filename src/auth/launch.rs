@@ -56,10 +56,11 @@ async fn make(state: &AuthState, request: &TokenRequest<'_>, now: Instant) -> Re
     if patient.is_empty() && encounter.is_empty() {
         return Err(OAuthError::invalid_request("patient is missing"));
     }
-    let seen = look(state, &principal, &patient, &encounter, now).await?;
-    if !seen {
-        return Err(OAuthError::invalid_request("patient or encounter is not there, or not for you to see"));
-    }
+    let patient = look(state, &principal, &patient, &encounter, now).await?.ok_or_else(|| {
+        OAuthError::invalid_request(
+            "patient or encounter is not there, or not for you to see, or they are not of each other",
+        )
+    })?;
     let handle = random_text::<32>()?;
     let launch = Launch {
         hash: hash(&handle),
@@ -81,14 +82,15 @@ async fn make(state: &AuthState, request: &TokenRequest<'_>, now: Instant) -> Re
     Ok(OAuthAnswer::new(201, &answer))
 }
 
-/// Whether the user may see the patient, and the encounter is of that patient.
+/// The patient of a launch, whom the user may see; without one, whom the encounter is of. `None`: not for the user to see, or the
+/// encounter is of somebody else.
 async fn look(
     state: &AuthState,
     principal: &Arc<Principal>,
     patient: &str,
     encounter: &str,
     now: Instant,
-) -> Result<bool> {
+) -> Result<Option<String>> {
     let ctx = Ctx {
         principal: Arc::clone(principal),
         now,
@@ -101,14 +103,17 @@ async fn look(
         let found = state.store.get(&limit, &Target::new(known(rtype), id)).await?;
         found.filter(|v| !v.is_deleted()).map(|v| v.json()).transpose()
     };
-    if !patient.is_empty() && read("Patient", patient).await?.is_none() {
-        return Ok(false);
+    let mut patient = patient.to_owned();
+    if !encounter.is_empty() {
+        let Some(found) = read("Encounter", encounter).await? else { return Ok(None) };
+        let (text, base) = (found["subject"]["reference"].text(), state.parties.audience.as_str());
+        let local = text.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')).unwrap_or(text);
+        match Target::parse(local).filter(|t| t.rtype == known("Patient")) {
+            Some(of) if patient.is_empty() || patient == of.id => patient = of.id,
+            _ => return Ok(None),
+        }
     }
-    if encounter.is_empty() {
-        return Ok(true);
-    }
-    let found = read("Encounter", encounter).await?;
-    Ok(found.is_some_and(|e| patient.is_empty() || e["subject"]["reference"].text() == format!("Patient/{patient}")))
+    Ok(read("Patient", &patient).await?.map(|_| patient))
 }
 
 /// What the token response says beside patient and encounter, of the shapes that SMART has.

@@ -87,6 +87,8 @@ fn layer(who: Who<'_>, right: Rights, owner: Option<&Target>, keys: &Keys) -> La
             }
         }
     }
+    // No patient's and of no kind: who sees it by organisation or share sees it.
+    layer.free.extend(DIRECTORY.iter().filter_map(|name| ResourceType::parse(name)));
     layer.free.dedup();
     layer.keys.sort_unstable();
     layer.keys.dedup();
@@ -186,6 +188,7 @@ mod tests {
             ("patient/*.rs", "Observation", vec![of_p("Observation", "focus")], false),
             ("patient/*.rs", "Observation", vec![of("Observation", "subject", "q")], false),
             ("patient/*.rs", "Patient", vec![], true),
+            ("patient/*.rs", "Practitioner", vec![], true),
             ("patient/Observation.rs", "Patient", vec![], false),
             ("patient/*.rs", "Task", vec![of_p("Task", "patient")], true),
             ("patient/*.rs", "Task", vec![of_p("Task", "owner")], false),

@@ -34,10 +34,10 @@ impl Engine {
         };
         self.permit(ctx, action, rtype)?;
         let limit = Limit::of(ctx);
-        // The system's history holds all types; those that the caller may not read stay out.
+        // The system's history holds all types; those that the caller may not read stay out, however far they see.
         let judge = house.policy.judge(&ctx.principal);
         let types = match scope {
-            store::Scope::System if limit != Limit::Everything => {
+            store::Scope::System => {
                 let may_read = |t: &ResourceType| judge.decide(Action::HistoryType, Some(*t)) == Decision::Permit;
                 Some(ResourceType::all().filter(may_read).collect())
             }

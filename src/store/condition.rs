@@ -5,6 +5,7 @@
 
 use super::conn::Sql;
 use super::dialect::Dialect;
+use crate::access::limit::DIRECTORY;
 use crate::access::{Glass, Hooks, Layer, Limit, Sieve};
 use crate::fhir::ResourceType;
 use crate::fhir::resource::known;
@@ -69,7 +70,7 @@ impl Sql {
                         self.push(&format!(" OR {v}.org = ")).arg(keys.hooks(client, name));
                     }
                     Hooks::All => {
-                        self.push(&format!(" OR +{v}.rtype = {}", known("Subscription").0));
+                        self.push(" OR ").types(&administered(), &format!("+{v}"));
                     }
                 }
                 self.push(" OR EXISTS (SELECT 1 FROM share s WHERE s.org = ").arg(org);
@@ -421,6 +422,11 @@ impl Sql {
             }
         }
     }
+}
+
+/// Types of which an administrator sees all rows.
+fn administered() -> Vec<ResourceType> {
+    DIRECTORY.iter().map(|name| known(name)).chain([known("Subscription")]).collect()
 }
 
 /// Hashes of all these ids in all these types.

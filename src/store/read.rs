@@ -4,6 +4,7 @@ use super::audit::said;
 use super::conn::{Row, Sql};
 use super::db::Shared;
 use super::{Method, Store, Version};
+use crate::access::limit::DIRECTORY;
 use crate::access::{Hooks, Limit, Sieve};
 use crate::error::{Error, Result};
 use crate::fhir::{ResourceType, Target};
@@ -117,7 +118,10 @@ pub(super) fn may_see(keys: Keys, limit: &Limit, version: &Version) -> Option<bo
             let is_seen = match hooks {
                 Hooks::None => false,
                 Hooks::Of(client) => keys.hooks(client, org) == version.org,
-                Hooks::All => version.target.rtype.as_str() == "Subscription",
+                Hooks::All => {
+                    let rtype = version.target.rtype.as_str();
+                    rtype == "Subscription" || DIRECTORY.contains(&rtype)
+                }
             };
             (is_seen || keys.org(org) == version.org).then_some(true)
         }

@@ -17,7 +17,7 @@ const ENDED: i64 = 0;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
     /// Who may see it: hash of the Organization's logical id (`Store::org_key`). 0 stands for the template of a handoff that
-    /// nobody has claimed yet: `Tx::copy_shares` gives it to the one who claims.
+    /// nobody has claimed yet: who claims is shown what `Tx::shared` says of it.
     pub org: i64,
     /// What.
     pub target: Target,
@@ -64,8 +64,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Shares with `org` until `until` what `handoff` shares with anyone, or would share with who claims it.
-    pub async fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> Result<()> {
+    /// What a handoff shares with anyone, or would share with who claims it.
+    pub async fn shared(&mut self, handoff: &str) -> Result<BTreeSet<Target>> {
         let mut targets = BTreeSet::new();
         for row in self.fetch("SELECT targets FROM template WHERE handoff = $1", vec![handoff.into()]).await? {
             for reference in row.text(0)?.split(' ') {
@@ -77,10 +77,7 @@ impl Tx {
         for row in self.fetch(shared, vec![handoff.into()]).await? {
             targets.insert(read::target(&row, 0, 1)?);
         }
-        self.disclose(org, handoff, targets.iter().cloned());
-        let share = |target| Share { org, target, handoff: handoff.into(), until };
-        self.buffer.shares.extend(targets.into_iter().map(share));
-        Ok(())
+        Ok(targets)
     }
 
     /// Lets an organisation see a resource for good; no disclosure of a patient's data.

@@ -8,6 +8,7 @@ use super::{Did, Worker};
 use crate::access::{Ctx, Principal};
 use crate::clock::Instant;
 use crate::error::{Kind, Result};
+use crate::fhir::resource::known;
 use crate::fhir::{Json, json};
 use crate::interaction::{Verb, Wire, route};
 use crate::workflow::{consent, escalation};
@@ -106,13 +107,21 @@ impl Worker {
         if last.is_some_and(|last| last <= now && last.plus_seconds(self.look_seconds) > now) {
             return Ok(None);
         }
+        let since = |last: Instant| last.min(now).plus_seconds(-MARGIN_SECONDS - self.look_seconds);
+        if self.is_blind_to_consents() {
+            // What is found now is done now; the mark stays, and the look after the rows are there goes back to it.
+            return Ok(last.map(since));
+        }
         let mark = Mark { name: CONSENTS, holder: self.id.clone(), now };
         // What another node wrote while this one looked is seen at the next look: a margin, as clocks differ.
-        Ok(if store.write(mark).await? {
-            last.map(|l| l.min(now).plus_seconds(-MARGIN_SECONDS - self.look_seconds))
-        } else {
-            None
-        })
+        Ok(if store.write(mark).await? { last.map(since) } else { None })
+    }
+
+    /// Whether rows are being made by which Consents are looked for: a search by them finds nothing until then.
+    fn is_blind_to_consents(&self) -> bool {
+        let active = self.engine.house().active();
+        let param = |code| active.registry.param(known("Consent"), code);
+        ["period", "provision-period", "status"].iter().any(|code| param(code).is_none_or(|p| p.building().is_some()))
     }
 
     /// All that a search finds, page after page.

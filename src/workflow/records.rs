@@ -67,8 +67,8 @@ pub trait Records: Send {
     /// See `Tx::unshare_one`.
     fn unshare_one(&mut self, handoff: &str, target: &Target) -> impl Future<Output = Result<()>> + Send;
 
-    /// See `Tx::copy_shares`.
-    fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> impl Future<Output = Result<()>> + Send;
+    /// See `Tx::shared`.
+    fn shared(&mut self, handoff: &str) -> impl Future<Output = Result<BTreeSet<Target>>> + Send;
 
     /// See `Tx::end_shares`.
     fn end_shares(&mut self, handoffs: &[String], but: i64) -> impl Future<Output = Result<()>> + Send;
@@ -411,8 +411,8 @@ impl Records for Books<'_> {
         self.tx.unshare_one(handoff, target).await
     }
 
-    async fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> Result<()> {
-        self.tx.copy_shares(handoff, org, until).await
+    async fn shared(&mut self, handoff: &str) -> Result<BTreeSet<Target>> {
+        self.tx.shared(handoff).await
     }
 
     async fn end_shares(&mut self, handoffs: &[String], but: i64) -> Result<()> {

@@ -8,6 +8,7 @@ use crate::access::Role;
 use crate::access::redaction::{self, Redactions};
 use crate::access::scope::Rights;
 use crate::error::{Error, Result};
+use crate::fhir::ResourceType;
 use crate::fhir::resource::RESOURCE_TYPES;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -30,7 +31,16 @@ struct File {
     jurisdictions: BTreeMap<String, LawFile>,
     #[serde(default)]
     redactions: redaction::File,
+    #[serde(default = "offered")]
+    before_claim: BTreeMap<String, String>,
 }
+
+/// Who could claim a Task sees the Task.
+fn offered() -> BTreeMap<String, String> {
+    BTreeMap::from([(TASK.into(), "the one that is offered".into())])
+}
+
+const TASK: &str = "Task";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -101,7 +111,17 @@ impl Policy {
         }
         let codes = file.person_codes.into_iter().filter_map(|(n, c)| Some((Role::parse(&n)?, c))).collect();
         let redactions = Redactions::read(&file.redactions)?;
-        Ok(Self { roles, codes, laws, redactions })
+        if !file.before_claim.contains_key(TASK) {
+            return Err(Error::invalid("before-claim: without Task nobody sees an offer, and nobody claims it"));
+        }
+        let before_claim = file.before_claim.into_iter().map(|(name, what)| {
+            let rtype = ResourceType::parse(&name);
+            rtype
+                .map(|t| (t, what))
+                .ok_or_else(|| Error::invalid(format!("before-claim: R4 has no resource type '{name}'")))
+        });
+        let before_claim = before_claim.collect::<Result<_>>()?;
+        Ok(Self { roles, codes, laws, redactions, before_claim })
     }
 }
 

@@ -26,7 +26,13 @@ impl Policy {
              | role | type | elements |\n|---|---|---|\n{}",
             self.redactions.to_markdown()
         );
-        out + &hidden + &self.laws_to_markdown()
+        let before = self.before_claim.iter().map(|(rtype, what)| format!("| {rtype} | {what} |\n"));
+        let before = format!(
+            "\n## What a pharmacy sees before it claims\n\nOf a hand-off that is offered to it, until it claims a Task of it or another does: the policy's `before-claim`. Labels and Consents hold as everywhere.\n\n\
+             | type | what |\n|---|---|\n{}",
+            before.collect::<String>()
+        );
+        out + &hidden + &before + &self.laws_to_markdown()
     }
 
     /// Each jurisdiction, with the cells that differ there.

@@ -34,7 +34,7 @@ fn the_access_matrix_is_the_committed_table() {
          what moved to another patient takes its past along. The rows by which a version is judged so are taken away an hour after it died (limit `page-seconds`); from then on such tokens see the newest alone.\n\n\
          A resource with a security label of `profiles/policy/labels.json` (R, V, and codes of sensitivity) is there for those alone who are cleared for it, by role (the same file) or by name\n\
          (`baton user clear NAME R PSY`, `baton client clear ID R`; it holds within a minute): to all others it is unknown - by id, in old versions, searches, counts, includes, `$everything`, operations and jobs -, also inside\n\
-         their own organisation. An old version needs the clearance for its own labels and for those of the newest. The directory has no such labels. A label is put on by who is cleared for it; an update keeps it; only roles that\n\
+         their own organisation. An old version needs the clearance for its own labels and for those of the newest. What is everybody's of the directory has no such labels. A label is put on by who is cleared for it; an update keeps it; only roles that\n\
          `takes-away` names take one away, from what their organisation owns.\n\n\
          What refers to a protected resource is protected like it: at a write, by the references that the writer sees; when a label comes later, whatever referred to it, in every version, and what refers to that. A Task, an\n\
          Encounter, an EpisodeOfCare and the like are as protected as the patient, the stay and the problem they are about, not as each part that they name: whose id they name is the author's business.\n\n\
@@ -46,6 +46,9 @@ fn the_access_matrix_is_the_committed_table() {
          for an hour, at most four. The grant is on record with its reason (110113, 110127), each read under it with the purpose of use BTG, for auditors of the caller's organisation and of the one whose patient it is, and in the patient's\n\
          `$access-report`. Who broke it ends it by `POST Patient/{{id}}/$end-break-glass`, an administrator of accounts by `DELETE /auth/glass/ID`\n\
          ([auth](auth.md#registering-by-http)); `baton user glass` lists grants with their notes, `--end` ends those of a login. That and a changed role or organisation hold within ten seconds. Old versions are seen while their rows are kept.\n\n\
+         The directory - organisations, practitioners, locations, medicines, terminology - is everybody's as far as an administrator wrote it (or the seed, or a load without a caller). What a hospital brings along, in a discharge, say, belongs\n\
+         to the hospital: its own people and patients see it, and who is shown a hand-off sees those entries that its resources name, and the hospital's further ones that those name; nobody else does, and for a conditional create of another hospital it is\n\
+         not there. An administrator sees all of it. What was sent before this rule stayed everybody's.\n\n\
          What another organisation owns is answered like what never was, on every path: `tests/it/attack/wall` asks every route of the server's own map by every role.\n\n\
          What is shared for a follow-up is shared until a time: the last Task's due time and `share-after-close` of the protocol (14 days), for a report a year and 14 days, for an abort Task of no episode 45 days. From then on it is answered like what never was,\n\
          by the clock of each request. A Consent may keep it from a pharmacy ([protocol](../profiles/protocol/README.md#consent)). A stay or patient labelled as protected by 42 CFR Part 2 is handed on only to whom a Consent with such a label lets in.\n\n{}",
@@ -216,6 +219,8 @@ fn a_matrix_with_a_fault_is_refused_with_the_place() {
         ("\"Task\": \"crus\"", "\"Task\": \"crux\"", "'x'"),
         ("\"Account\", ", "\"Acount\", ", "'Acount'"),
         ("\"title\"", "\"titel\"", "not an access matrix"),
+        ("\"Task\": \"the one", "\"Tusk\": \"the one", "before-claim: without Task"),
+        ("\"before-claim\": {", "\"before-claim\": {\"Tusk\": \"\",", "before-claim: R4 has no resource type 'Tusk'"),
         ("\"patient\": {", "\"super-user\": {", "not a role"),
     ] {
         assert!(BUILT_IN.contains(from), "{from}");

@@ -9,12 +9,13 @@
 use super::commit::Commit;
 use super::faults::Faults;
 use super::judge::Step;
+use crate::access::limit::DIRECTORY;
 use crate::access::{Limit, Role};
 use crate::error::{Error, Result};
 use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
 use crate::search::{Cond, Plan};
-use crate::store::Tx;
+use crate::store::{Tx, Version};
 use crate::workflow::element::{earliest, latest, leads_to, leads_to_a};
 use crate::workflow::outreach::{SKEW_SECONDS, is_attempt};
 use jiff::tz::TimeZone;
@@ -128,9 +129,11 @@ impl Commit {
         if matches!(target.rtype.as_str(), "Patient" | "RelatedPerson") {
             return Ok(!is_person);
         }
-        let found = tx.get(&Limit::Everything, &target).await?.filter(|v| !v.is_deleted());
+        let found = tx.get(&Limit::Everything, &target).await?.filter(|v| !v.is_deleted() && self.may_ask(v));
         let json = found.as_ref().map(|v| v.json()).transpose()?.unwrap_or_default();
-        let owner = found.map_or(0, |v| v.org);
+        let is_entry = DIRECTORY.contains(&target.rtype.as_str());
+        // To have brought an entry along makes nobody its owner's: whose it is, it says itself.
+        let owner = found.filter(|_| !is_entry).map_or(0, |v| v.org);
         let whose = self.whose(tx, &target, &json, owner).await?;
         let is_speaker = matches!(target.rtype.as_str(), "Organization" | "Practitioner" | "PractitionerRole");
         Ok(match (is_person, whose) {
@@ -147,6 +150,12 @@ impl Commit {
                 principal.role == Role::Pharmacist && is_speaker && element == "sender" && is_of_a_problem(body, base)
             }
         })
+    }
+
+    /// Whether the answer may depend on a row: an entry of the directory that another organisation brought along is one that never was.
+    fn may_ask(&self, version: &Version) -> bool {
+        let is_entry = DIRECTORY.contains(&version.target.rtype.as_str());
+        !is_entry || version.org == 0 || self.house.owns(&self.ctx.principal, version.org)
     }
 
     async fn whose(&self, tx: &mut Tx, target: &Target, json: &Json, owner: i64) -> Result<Whose> {
@@ -183,7 +192,7 @@ impl Commit {
             }
             let found = tx.get_many(&Limit::Everything, &next).await?;
             next.clear();
-            for version in found.into_iter().flatten().filter(|v| !v.is_deleted()) {
+            for version in found.into_iter().flatten().filter(|v| !v.is_deleted() && self.may_ask(v)) {
                 let above = of(&version.target, &version.json()?, base);
                 next.extend(above.into_iter().filter(|o| orgs.insert(o.clone())));
             }

@@ -13,7 +13,7 @@ use super::referrer;
 use super::resolve::Fate;
 use super::versioned;
 use crate::access::limit::DIRECTORY;
-use crate::access::{Ctx, Limit};
+use crate::access::{Ctx, Limit, Role};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::resource::known;
 use crate::fhir::{Json, Target};
@@ -298,7 +298,8 @@ impl Commit {
         let exists = step.before.as_ref().is_some_and(|v| !v.is_deleted());
         let org = match &step.before {
             Some(before) => before.org,
-            None if DIRECTORY.contains(&step.target.rtype.as_str()) => 0,
+            // What others than an administrator bring along of the directory is theirs: seen by who sees what names it.
+            None if DIRECTORY.contains(&step.target.rtype.as_str()) && self.publishes() => 0,
             // The super-user has no organisation: the empty name is nobody's, so only a super-user sees it again.
             None if step.target.rtype == known("Subscription") => self.house.hooks_of(&self.ctx.principal),
             None => self.house.keys.org(self.ctx.principal.org.as_deref().unwrap_or_default()),
@@ -323,6 +324,11 @@ impl Commit {
             _ => step.ask.noticed.clone(),
         };
         Ok(Outcome { noticed, ..Outcome::of(done, Some(version)) })
+    }
+
+    /// Whether what the caller writes of the directory is everybody's.
+    fn publishes(&self) -> bool {
+        matches!(self.ctx.principal.role, Role::Admin | Role::SuperUser | Role::RuleEngine)
     }
 
     fn audit(&self) -> Audit {

@@ -19,6 +19,9 @@ use crate::clock::Instant;
 use crate::error::Result;
 use futures_util::future::BoxFuture;
 
+/// In `oauth_jti`, beside the clients whose assertions were used: access tokens that were taken back. No client has an empty id.
+const TOKENS: &str = "";
+
 /// A program that may ask for tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
@@ -256,6 +259,23 @@ impl Store {
     pub async fn use_assertion(&self, client: &str, jti: &str, expires: i64, now: Instant) -> Result<bool> {
         let (client, jti) = (client.to_owned(), jti.to_owned());
         self.write(UseAssertion { client, jti, expires, now: now.0.div_euclid(1_000_000) }).await
+    }
+
+    /// Takes back a token that no grant stands behind, by its `jti`; kept until it is over (`expires`, seconds). False: it was before.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn revoke_token(&self, jti: &str, expires: i64, now: Instant) -> Result<bool> {
+        self.use_assertion(TOKENS, jti, expires, now).await
+    }
+
+    /// Whether a token was taken back so.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn is_token_revoked(&self, jti: &str) -> Result<bool> {
+        let sql = "SELECT 1 FROM oauth_jti WHERE client = $1 AND jti = $2";
+        Ok(!self.fetch(sql, vec![TOKENS.into(), jti.into()]).await?.is_empty())
     }
 }
 

@@ -14,8 +14,9 @@ use super::protocol::{self, Choice, Plan};
 use super::risk::Score;
 use super::screen::Rules;
 use super::zone::Zones;
+use crate::access;
 use crate::error::{Error, Kind, Result};
-use crate::fhir::Json;
+use crate::fhir::{Json, ResourceType};
 #[cfg(test)]
 use crate::search::{Active, Registry};
 use crate::search::{Env, Live};
@@ -61,6 +62,8 @@ pub struct Programme {
     pub destinations: Destinations,
     /// Who may change what.
     pub policy: Policy,
+    /// What who could claim a Task sees of its hand-off before, beside that Task.
+    pub before_claim: Vec<ResourceType>,
     /// The calendar that days are counted by where a plan names none.
     pub calendar: Arc<Calendar>,
     /// The words of medicines.
@@ -109,7 +112,11 @@ impl Programme {
         let mut complaints = Complaints::default();
         let mut resources = files::read(dir, &mut complaints);
         kept::add(&mut resources, kept, &mut complaints);
-        let programme = Self::read(&resources, live, env, secret, &mut complaints);
+        let mut programme = Self::read(&resources, live, env, secret, &mut complaints);
+        match access::Policy::load(dir) {
+            Ok(policy) => programme.before_claim = policy.before_claim(),
+            Err(error) => complaints.add("policy/access.json", "", error.to_string()),
+        }
         complaints.settle()?;
         Ok(programme)
     }
@@ -198,6 +205,7 @@ impl Programme {
                 complaints,
             ),
             policy: Policy::read("policy/rules.json", &file("policy/rules.json"), complaints),
+            before_claim: Vec::new(),
             calendar: default,
             medicines: Arc::new(Tables::read(resources, complaints)),
             screening: Arc::new(Rules::read(resources, complaints)),

@@ -105,7 +105,7 @@ impl<R: Records> Round<'_, R> {
         let episode = self.desk.get(&at.episode).await?.unwrap_or_default();
         let until = self.shared_until(&episode);
         let key = self.desk.records.keys().org(&org.id);
-        self.desk.records.copy_shares(&care(&at.episode.id), key, until).await?;
+        self.show_all(&at.episode, key, until).await?;
         let (programme, now) = (self.programme, self.now().to_seconds_text());
         for at in tasks {
             let open = |t: &Json| t["status"].text() == "requested" && task::owner(t).is_empty();

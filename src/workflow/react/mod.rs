@@ -11,6 +11,7 @@ mod consent;
 mod contact;
 mod correction;
 mod dtp;
+mod entries;
 mod escalate;
 mod handoff;
 mod lists;
@@ -343,6 +344,7 @@ impl<R: Records> Round<'_, R> {
 
     /// Shows resources to those who care for an episode's patient, now and later.
     async fn share_care(&mut self, episode: &Json, id: &str, tasks: &[Target], targets: &[Target]) -> Result<()> {
+        self.show_before(&Target::new(known("EpisodeOfCare"), id), tasks, targets).await?;
         self.share_with(episode, id, &self.holders(tasks), targets).await
     }
 
@@ -355,31 +357,35 @@ impl<R: Records> Round<'_, R> {
         targets: &[Target],
     ) -> Result<()> {
         let until = self.shared_until(episode);
-        let keys = self.desk.records.keys();
-        let orgs: Vec<i64> = std::iter::once(0).chain(holders.iter().map(|o| keys.org(o))).collect();
         for target in targets {
-            for org in &orgs {
-                let share = Share { org: *org, target: target.clone(), handoff: care(id), until };
+            let share = Share { org: 0, target: target.clone(), handoff: care(id), until };
+            self.desk.records.share(share).await?;
+        }
+        if holders.is_empty() {
+            return Ok(());
+        }
+        let at = Target::new(known("EpisodeOfCare"), id);
+        self.desk.load(std::slice::from_ref(&at)).await?;
+        let owner = self.desk.org(&at).unwrap_or_default();
+        let (keys, shown) = (self.desk.records.keys(), self.showable(owner, targets.iter().cloned()).await?);
+        for target in shown {
+            for org in holders {
+                let share = Share { org: keys.org(org), target: target.clone(), handoff: care(id), until };
                 self.desk.records.share(share).await?;
             }
         }
         Ok(())
     }
 
-    /// Offers a Task to those who may take it: they see it, and nothing else.
+    /// Offers a Task to those who may take it: they see it, and what the site shows before a claim: by default nothing else.
     async fn share_offer(&mut self, task_at: &Target, until: Instant) -> Result<()> {
         let Some(task) = self.desk.peek(task_at) else { return Ok(()) };
         let keys = self.desk.records.keys();
-        let orgs: BTreeSet<String> = task::candidates(task)
-            .into_iter()
-            .chain([task::owner(task)])
-            .filter_map(|r| r.strip_prefix("Organization/").map(String::from))
-            .collect();
-        for org in orgs {
+        for org in entries::asked(task) {
             let share = Share { org: keys.org(&org), target: task_at.clone(), handoff: build::offer(task_at), until };
             self.desk.records.share(share).await?;
         }
-        Ok(())
+        self.offer_more(task_at, until).await
     }
 
     /// Tasks that have got an owner in this transaction are offered to nobody else any more: who could have claimed one sees no more

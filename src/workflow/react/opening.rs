@@ -1,6 +1,7 @@
 //! Opening an episode, and keeping its list, its pharmacy and its shares up with what the hospital sends.
 
 use super::Round;
+use super::entries::entries;
 use super::withhold::WITHHELD;
 use crate::clock::Instant;
 use crate::error::Result;
@@ -329,6 +330,8 @@ impl<R: Records> Round<'_, R> {
         let tasks = self.tasks_of(&at.plan).await?;
         shown.extend(tasks.iter().cloned());
         shown.extend(scene.shown().filter(|r| !element::is_of_programme(r)).filter_map(element::target_of));
+        let encounter = self.desk.peek(&stay.encounter).into_iter();
+        shown.extend(entries([&scene.patient].into_iter().chain(encounter).chain(scene.shown()), self.base()));
         let episode = self.desk.get(&at.episode).await?.unwrap_or_default();
         self.share_care(&episode, &at.episode.id, &tasks, &shown).await?;
         self.screened(stay, at, scene, &reconciled).await
@@ -473,6 +476,10 @@ impl<R: Records> Round<'_, R> {
             Some(changed) => changed.iter().filter(|t| related.contains(t)).cloned().collect(),
             None => related.into_iter().collect(),
         };
+        let is_shown = |r: &&Json| element::target_of(r).is_some_and(|t| shown.contains(&t));
+        let around = [&scene.patient].into_iter().chain(self.desk.peek(&stay.encounter));
+        let named = entries(scene.shown().filter(is_shown).chain(around), self.base());
+        shown.extend(named);
         shown.extend(tasks.iter().cloned());
         shown.push(record_of_list);
         shown.extend(risks);
@@ -519,7 +526,7 @@ impl<R: Records> Round<'_, R> {
 
 impl Scene {
     /// What those who care for the patient see of it. A Consent that names who is let in or kept out is the hospital's alone.
-    fn shown(&self) -> impl Iterator<Item = &Json> {
+    pub(super) fn shown(&self) -> impl Iterator<Item = &Json> {
         self.resources.iter().filter(|r| type_of(r) != "Consent" || !consent::names_somebody(r))
     }
 

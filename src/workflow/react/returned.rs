@@ -5,13 +5,14 @@
 //! Source: own rule; security contract section 2 (MedicationDispense, Communication; shares).
 
 use super::Round;
+use super::handoff::episode_of;
 use crate::error::Result;
 use crate::fhir::{Json, Target};
 use crate::store::Share;
-use crate::workflow::Change;
 use crate::workflow::build::care;
 use crate::workflow::element::{self, leads_to_a, patient_of};
 use crate::workflow::records::Records;
+use crate::workflow::{Change, task};
 use std::collections::BTreeSet;
 
 /// Organisations inside each other that are followed.
@@ -40,7 +41,12 @@ impl<R: Records> Round<'_, R> {
         self.desk.load(std::slice::from_ref(&change.target)).await?;
         let (own, hospital) = (self.desk.org(&change.target), self.desk.org(&episode));
         let keys = self.desk.records.keys();
-        let mut takes_part: BTreeSet<i64> = self.holders(&tasks).iter().map(|org| keys.org(org)).collect();
+        // Who works on a review alone takes part, too.
+        let of = |t: &Json| task::is_handoff(t) && !task::is_abort(t) && episode_of(t) == Some(episode.id.as_str());
+        let mut reviews = self.desk.referring(&[("Task", "patient", patient)]).await?;
+        reviews.retain(|t| !tasks.contains(t) && self.desk.peek(t).is_some_and(of));
+        let work = self.holders(&tasks).into_iter().chain(self.workers(&reviews));
+        let mut takes_part: BTreeSet<i64> = work.map(|org| keys.org(&org)).collect();
         takes_part.extend(hospital);
         let until = self.shared_until(&json);
         for at in self.workplaces(said["recipient"].items()).await? {

@@ -6,6 +6,7 @@
 //! Not for: which Consents do (`consent.rs`), or a refusal of the follow-up as a whole (`react/consent.rs`).
 //! Source: own rules in `profiles/protocol/README.md`.
 
+use super::entries::entries;
 use super::handoff::episode_of;
 use super::opening::Scene;
 use super::{Round, organization};
@@ -135,8 +136,22 @@ impl<R: Records> Round<'_, R> {
 
     /// What 42 CFR Part 2 protects, and was shown before it was labelled or while the patient let it, is shown no more.
     pub(super) async fn hide_held_back(&mut self, episode: &Target, scene: &Scene) -> Result<()> {
-        for target in &scene.held_back {
+        if scene.held_back.is_empty() {
+            return Ok(());
+        }
+        let tasks = self.tasks_of(&self.addresses(episode).plan).await?;
+        // Entries that a protected resource alone names say what it is about.
+        let owner = self.desk.org(episode).unwrap_or_default();
+        let kept = entries(scene.shown().chain([&scene.patient]), self.base());
+        let kept = self.showable(owner, kept).await?;
+        let held = entries(scene.held_back.iter().filter_map(|t| self.desk.peek(t)), self.base());
+        let held = self.showable(owner, held).await?;
+        let hidden: Vec<Target> = scene.held_back.iter().chain(held.difference(&kept)).cloned().collect();
+        for target in &hidden {
             self.desk.records.unshare_one(&care(&episode.id), target).await?;
+            for task in tasks.iter().filter(|_| !self.programme.before_claim.is_empty()) {
+                self.desk.records.unshare_one(&offer(task), target).await?;
+            }
         }
         Ok(())
     }

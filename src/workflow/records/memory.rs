@@ -7,7 +7,7 @@ use crate::fhir::{Json, Target, meta};
 use crate::search::Keys;
 use crate::store::Share;
 use crate::workflow::element;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A store of one organisation wall less: what is there, who was shared what, how often was written.
 #[derive(Debug, Default, Clone)]
@@ -110,12 +110,8 @@ impl Records for Memory {
         Ok(())
     }
 
-    async fn copy_shares(&mut self, handoff: &str, org: i64, until: Instant) -> Result<()> {
-        let of: Vec<Target> = self.shares.keys().filter(|(_, _, h)| h == handoff).map(|(_, t, _)| t.clone()).collect();
-        for target in of {
-            self.shares.insert((org, target, handoff.to_string()), until);
-        }
-        Ok(())
+    async fn shared(&mut self, handoff: &str) -> Result<BTreeSet<Target>> {
+        Ok(self.shares.keys().filter(|(_, _, h)| h == handoff).map(|(_, t, _)| t.clone()).collect())
     }
 
     async fn end_shares(&mut self, handoffs: &[String], but: i64) -> Result<()> {

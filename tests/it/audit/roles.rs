@@ -59,6 +59,24 @@ async fn only_an_auditor_reads_the_audit_and_nobody_writes_it(server: TestServer
         for path in ["Patient", &id, "Task", "Encounter?_count=1", "Communication"] {
             server.user(name).read(path).await.is(403);
         }
+        // What the matrix does not let a role read is in no history and no search of the system either, however far the role sees.
+        for path in
+            ["_history?_count=1000", "_history?_since=2000&_count=1000", "?_lastUpdated=ge2000&_count=1000", "$meta"]
+        {
+            let all = server.user(name).read(path).await;
+            let text = String::from_utf8_lossy(&all.bytes);
+            assert!(!text.contains(&id) || text.contains("\"AuditEvent\""), "{name} {path}: {text}");
+            for entry in all.body["entry"].as_array().into_iter().flatten() {
+                let rtype = entry["resource"]["resourceType"].as_str().unwrap_or_default();
+                let is_free = rtype == "AuditEvent" || baton::access::limit::DIRECTORY.contains(&rtype);
+                assert!(is_free, "{name} {path} has {entry}");
+            }
+            assert_eq!(all.status, 200, "{name} {path}: {text}");
+        }
+        let counted = server.user(name).read("_history?_summary=count").await.ok().body["total"].clone();
+        let listed = server.user(name).read("_history?_count=1000").await.ok().body;
+        let listed = listed["entry"].as_array().map_or(0, Vec::len);
+        assert!(counted.as_u64().is_some_and(|n| n <= listed as u64), "{name}: {counted} of {listed}");
         server.user(name).read("AuditEvent?patient.name=quill").await.is(403);
         server.user(name).read("AuditEvent?_include=AuditEvent:patient:Patient").await.is(403);
     }

@@ -9,6 +9,7 @@ mod bad_problems;
 mod consent;
 mod demo;
 pub mod doors;
+mod entries;
 mod expiry;
 mod follow_up;
 mod handoff;

@@ -88,7 +88,7 @@ fn seed() -> Value {
 }
 
 impl Site {
-    async fn start(mut settings: Settings) -> Self {
+    pub async fn start(mut settings: Settings) -> Self {
         let file = settings.dir.path().join("seed.json");
         std::fs::write(&file, seed().to_string()).expect("a seed file");
         settings.seed = Some(file);

@@ -28,6 +28,7 @@ async fn send(site: &Site, token: &str, method: &str, path: &str, media: &str, b
 
 /// security R25: An operation needs the scopes of all that it writes, a conditional reference those of a search, a patch that asks those of a
 /// read; a write shows nothing to who may not read it.
+/// security R39: A program takes its own token back: it is over at once, and nobody else's is.
 /// security R28: No operation adds a right that the token has not.
 /// security A56: `test` is no oracle: it needs the right to read.
 /// security leak 12: An answer to a write shows nothing to who may not read it.
@@ -43,6 +44,21 @@ async fn what_a_token_does_not_cover_no_door_gives(site: Site) {
     operations(&site, &whole, &stay).await;
     references(&site).await;
     answers(&site).await;
+    revoked(&site).await;
+}
+
+/// A program takes its own token back.
+async fn revoked(site: &Site) {
+    let (first, second) = (token(site, "system/Patient.rs").await, token(site, "system/Patient.rs").await);
+    let secret = "for-the-demo-on-loopback-only-lakeside-ehr-0001";
+    let as_ehr = |token| [("client_id", "lakeside-ehr"), ("client_secret", secret), ("token", token)];
+    assert_eq!(site.post("/auth/revoke", "secret", &[("token", &first)]).await.status, 200);
+    assert_eq!(site.read(&first, "Patient").await.status, 200, "another client ends nothing");
+    assert_eq!(site.post("/auth/revoke", "", &as_ehr(&first)).await.status, 200);
+    assert_eq!(site.read(&first, "Patient").await.status, 401);
+    let seen = site.post("/auth/introspect", "", &as_ehr(&first)).await;
+    assert_eq!(seen.body, json!({"active": false}));
+    assert_eq!(site.read(&second, "Patient").await.status, 200);
 }
 
 /// Operations that write.

@@ -209,7 +209,17 @@ async fn a_share_row_opens_one_resource_to_one_organisation_until_its_time(store
     let sees = async |who: &str, at| ids_of(&store, &limit(who, at)).await;
     assert_eq!(sees("h", now()).await, ["b", "a"]);
     assert!(sees("p", now()).await.is_empty());
-    store.write(does(move |tx| Box::pin(async move { tx.copy_shares("h1", pharmacy, until).await }))).await.unwrap();
+    store
+        .write(does(move |tx| {
+            Box::pin(async move {
+                for target in tx.shared("h1").await? {
+                    tx.share(Share { org: pharmacy, target, handoff: "h1".into(), until }).await?;
+                }
+                Ok(())
+            })
+        }))
+        .await
+        .unwrap();
     assert_eq!(sees("p", now()).await, ["a"]);
     assert!(store.get(&limit("p", now()), &target("a")).await.unwrap().is_some());
     assert!(store.get(&limit("p", now()), &target("b")).await.unwrap().is_none());

@@ -132,6 +132,66 @@ async fn an_overdue_review_and_a_prescription_that_nobody_collects_are_found_by_
     node.stop().await;
 }
 
+/// A Consent of a patient with a provision inside two others.
+fn consent_with(patient: &str, denial: &Value) -> Value {
+    // The outer ones have periods, too: what has begun long ago is no news.
+    let middle = json!({"type": "permit", "period": {"start": "2026-01-01"}, "provision": [denial]});
+    json!({"resourceType": "Consent", "status": "active", "dateTime": "2026-03-06",
+        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "patient": {"reference": format!("Patient/{patient}")}, "policy": [{"uri": "http://lakeside.example/privacy"}],
+        "provision": {"type": "permit", "period": {"start": "2026-01-01"}, "provision": [middle]}})
+}
+
+both_nodes!(a_consent_that_begins_while_rows_are_made_is_heeded_when_they_are_there);
+/// security A67: What begins while another node makes the rows anew by which Consents are looked for is not passed over.
+async fn a_consent_that_begins_while_rows_are_made_is_heeded_when_they_are_there(settings: Settings) {
+    let node = Node::start(&settings).await;
+    node.settle().await;
+    let left = discharged(&node).await;
+    let (_, body) = ask_as(&node, (Role::SuperUser, ""), left, Verb::Get, "Patient", None).await;
+    let patient = body["entry"][0]["resource"]["id"].as_str().expect("an id").to_owned();
+    let begins = left.plus_seconds(3_600);
+    let role =
+        json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]});
+    let denial = json!({"type": "deny", "period": {"start": begins.to_string()},
+        "actor": [{"role": role, "reference": {"reference": "Organization/elm"}}]});
+    let consent = consent_with(&patient, &denial);
+    let hospital = (Role::HospitalSystem, "lakeside");
+    let (status, body) = ask_as(&node, hospital, left, Verb::Post, "Consent", Some(&consent)).await;
+    assert_eq!(status, 201, "{body}");
+    settle_at(&node, left).await;
+    node.stop().await;
+    let opened = baton::cli::open::server(&settings, "http://worker.example", true).await.expect("a node starts");
+    let worker = Worker::new(opened.engine.clone(), 60);
+    let node = Node { worker, engine: opened.engine, store: opened.store, at: left };
+    let busy = begins.plus_seconds(600);
+    assert!(node.store.write(Leased(busy)).await.expect("a lease"), "another node makes the rows");
+    settle_at(&node, busy).await;
+    let elm = (Role::PharmacySystem, "elm");
+    let (status, _) = ask_as(&node, elm, busy, Verb::Get, "Task?code=first-call", None).await;
+    assert_eq!(status, 503, "the rows are being made");
+    let later = begins.plus_seconds(7_200);
+    settle_at(&node, later).await;
+    let (status, body) = ask_as(&node, elm, later, Verb::Get, "Task?code=first-call", None).await;
+    assert_eq!((status, body["entry"].as_array().map_or(0, Vec::len)), (200, 0), "{body}");
+    node.stop().await;
+}
+
+/// The lease of who makes rows, for another node.
+struct Leased(Instant);
+
+impl baton::store::Work for Leased {
+    type Out = bool;
+
+    fn run<'a>(
+        &'a self,
+        tx: &'a mut baton::store::Tx,
+    ) -> futures_util::future::BoxFuture<'a, baton::error::Result<bool>> {
+        Box::pin(async move { tx.lease("reindex", "another", self.0).await })
+    }
+}
+
 both_nodes!(a_consent_with_a_provision_inside_that_begins_and_ends_is_heeded_by_the_clock);
 /// security A67: A provision inside another that begins, or ends, keeps a pharmacy out, or lets it in, within a minute.
 async fn a_consent_with_a_provision_inside_that_begins_and_ends_is_heeded_by_the_clock(settings: Settings) {
@@ -150,13 +210,7 @@ async fn a_consent_with_a_provision_inside_that_begins_and_ends_is_heeded_by_the
         json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]});
     let denial = json!({"type": "deny", "period": {"start": begins.to_string(), "end": ends.to_string()},
         "actor": [{"role": role, "reference": {"reference": "Organization/elm"}}]});
-    // The outer ones have periods, too: what has begun long ago is no news.
-    let middle = json!({"type": "permit", "period": {"start": "2026-01-01"}, "provision": [denial]});
-    let consent = json!({"resourceType": "Consent", "status": "active", "dateTime": "2026-03-06",
-        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
-        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
-        "patient": {"reference": format!("Patient/{patient}")}, "policy": [{"uri": "http://lakeside.example/privacy"}],
-        "provision": {"type": "permit", "period": {"start": "2026-01-01"}, "provision": [middle]}});
+    let consent = consent_with(&patient, &denial);
     let hospital = (Role::HospitalSystem, "lakeside");
     let (status, body) = ask_as(&node, hospital, left, Verb::Post, "Consent", Some(&consent)).await;
     assert_eq!(status, 201, "{body}");

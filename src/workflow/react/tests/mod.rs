@@ -4,6 +4,7 @@ mod abort;
 mod consent;
 mod contact;
 mod endings;
+mod entries;
 mod escalate;
 mod laws;
 mod lists;
