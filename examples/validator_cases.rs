@@ -2,7 +2,9 @@
 //!
 //! For: `docs/validation.md`. CASES: the folder `validator` of FHIR/fhir-test-cases. DATA: the folder with
 //! `r4-definitions/*.ndjson.gz`, whose value sets the reference validator has, too. PACKAGES: a folder with `ID#VERSION.tgz`.
-//! Writes the table, then one line for each case that is judged otherwise, tab-separated.
+//! Writes the table, then one line for each case that is judged otherwise, tab-separated. Such a case must stand in [`OTHERWISE`], and one
+//! that stands there must be judged so: the list is honest both ways, and a run that differs from it fails (not with PACKAGES, which bring
+//! more cases).
 //! Not for: cases of other FHIR versions, of XML, and those that need a terminology server: each is counted by its reason.
 
 use baton::conformance::package::Budget;
@@ -19,6 +21,24 @@ use std::path::{Path, PathBuf};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const JSON: json::Limits = json::Limits { depth: 120, string_bytes: 32 << 20 };
+
+const ACCEPTED: &str = "accepted, expected invalid";
+const ELSEWHERE: &str = "another element";
+
+/// Runs that are judged otherwise than the reference judges them; why each: `docs/validation.md`.
+const OTHERWISE: [(&str, &str); 11] = [
+    (ACCEPTED, "encounter-period"),
+    (ACCEPTED, "ab-list-slicing"),
+    (ACCEPTED, "res-inv-example-good (profile)"),
+    (ACCEPTED, "parameters-reference-bad"),
+    (ELSEWHERE, "bad-json-close"),
+    (ELSEWHERE, "bad-json-close-2"),
+    (ELSEWHERE, "bad-json-close-3"),
+    (ELSEWHERE, "xml-bad-entities-json"),
+    (ELSEWHERE, "attachment-tx"),
+    (ELSEWHERE, "ext-derived"),
+    (ELSEWHERE, "obs-mz"),
+];
 
 /// One run of a case: by itself, or against a profile.
 struct Run {
@@ -54,7 +74,7 @@ struct World {
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let usage = "usage: validator_cases CASES DATA [PACKAGES]";
-    let cases = args.next().or_else(|| std::env::var("BATON_VALIDATOR_CASES").ok()).ok_or(usage)?;
+    let cases = args.next().ok_or(usage)?;
     let data = args.next().or_else(|| std::env::var("BATON_TEST_DATA").ok()).ok_or(usage)?;
     let world = World {
         cases: cases.into(),
@@ -71,8 +91,31 @@ fn main() -> Result<()> {
             Err(reason) => *left_out.entry(reason).or_default() += 1,
         }
     }
-    report(&runs, &left_out);
+    let otherwise = report(&runs, &left_out);
+    if world.packages.is_none() {
+        held_to_the_list(otherwise)?;
+    }
     Ok(())
+}
+
+/// Fails when other cases are judged otherwise than the list says.
+fn held_to_the_list(mut found: Vec<(&'static str, String)>) -> Result<()> {
+    let mut listed: Vec<(&str, String)> =
+        OTHERWISE.iter().map(|(verdict, name)| (*verdict, (*name).to_owned())).collect();
+    found.sort();
+    listed.sort();
+    let wrong: Vec<String> = found
+        .iter()
+        .filter(|one| !listed.contains(one))
+        .map(|(verdict, name)| format!("{name}: {verdict}, and is not listed"))
+        .chain(
+            listed
+                .iter()
+                .filter(|one| !found.contains(one))
+                .map(|(verdict, name)| format!("{name}: is listed as {verdict}, and is not")),
+        )
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
 }
 
 fn read(path: &Path) -> Result<Json> {
@@ -221,7 +264,8 @@ impl World {
     /// All that `$validate` says.
     fn validate(&self, resource: &Json, profiles: &Profiles, asked: &[&str], rules: &Rules) -> Vec<Issue> {
         let mut found = validate::with_warnings(resource);
-        found.extend(profiles.check(resource, asked, &|_| Some(Severity::Warning)));
+        let told = profiles.check_beside(resource, asked, &found, &|_| Some(Severity::Warning));
+        found = validate::tidy(found.into_iter().chain(told).collect());
         let parameter = |url: &str| conformance::parameter(&self.registry, url);
         found.extend(scrutiny::resource(resource, &Known { rules, profiles, parameter: &parameter }));
         // The reference has HL7's package of extensions, of which R4's own are at hand here.
@@ -328,13 +372,16 @@ fn is_near(ours: &str, theirs: &str) -> bool {
     !ours.is_empty() && (step(theirs, &ours) || step(&ours, theirs))
 }
 
-fn report(runs: &[Run], left_out: &BTreeMap<&str, usize>) {
+/// Writes the table; answers verdict and name of each run that is judged otherwise.
+fn report(runs: &[Run], left_out: &BTreeMap<&str, usize>) -> Vec<(&'static str, String)> {
+    let mut otherwise = Vec::new();
     let mut by_module: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut lines = Vec::new();
     for run in runs {
         let errors: Vec<&Issue> = run.found.iter().filter(|i| i.severity == Severity::Error).collect();
         let tally = by_module.entry(if run.module.is_empty() { "(none)" } else { &run.module }).or_default();
-        let mut line = |verdict: &str| {
+        let mut line = |verdict: &'static str| {
+            otherwise.push((verdict, run.name.clone()));
             let first = errors.first().map_or(String::new(), |i| format!("{}: {}", i.expression, i.diagnostics));
             let theirs = run.expected.first().map_or(String::new(), |e| format!("{}: {}", e.expression, e.text));
             lines.push(format!("{verdict}\t{}\t{}\t{first}\t{theirs}", run.module, run.name));
@@ -350,12 +397,12 @@ fn report(runs: &[Run], left_out: &BTreeMap<&str, usize>) {
         }
         tally.invalid += 1;
         if errors.is_empty() {
-            line("accepted, expected invalid");
+            line(ACCEPTED);
             continue;
         }
         tally.refused += 1;
         let is_named = errors.iter().any(|i| run.expected.iter().any(|e| is_near(&i.expression, &e.expression)));
-        if is_named { tally.named += 1 } else { line("another element") }
+        if is_named { tally.named += 1 } else { line(ELSEWHERE) }
     }
     println!("| Module | Valid | accepted | Invalid | refused | element named |\n|---|---|---|---|---|---|");
     let mut all = Tally::default();
@@ -388,4 +435,5 @@ fn report(runs: &[Run], left_out: &BTreeMap<&str, usize>) {
     for line in lines {
         println!("{line}");
     }
+    otherwise
 }
