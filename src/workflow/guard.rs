@@ -89,10 +89,26 @@ pub fn guard(ctx: &Ctx, programme: &Programme, before: Option<&Json>, after: Opt
     findings.settle()
 }
 
-/// Whether a plain write, by whatever door, must say by `If-Match` which version was read: a claim must. Pure.
+/// What a plain write, by whatever door, must say by `If-Match` of the version that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing.
+    None,
+    /// That there is one, at least: `*` will do.
+    Any,
+    /// Which it is.
+    Version,
+}
+
+/// The condition of a change. A Task of the programme is in several hands, and none of them may overwrite what it has not seen; of two
+/// who claim one only one may win. Pure.
 #[must_use]
-pub fn needs_if_match(ctx: &Ctx, before: &Json, after: &Json) -> bool {
-    element::type_of(after) == "Task" && task::is_claim(ctx, before, after)
+pub fn condition(ctx: &Ctx, before: &Json, after: &Json) -> Condition {
+    match element::type_of(after) {
+        "Task" if task::is_claim(ctx, before, after) => Condition::Version,
+        "Task" if task::is_handoff(before) => Condition::Any,
+        _ => Condition::None,
+    }
 }
 
 fn deletion(before: &Json, findings: &mut Findings) {

@@ -38,14 +38,14 @@ pub mod timeline;
 pub(crate) mod world;
 pub mod zone;
 
-pub use guard::{guard, needs_if_match, stamp};
+pub use guard::{Condition, condition, guard, stamp};
 pub use operation::{
     attempt, claim, escalate, extract, lost, open_protocol, prepare_report, reconcile, release, resolve,
     screen as screen_stay,
 };
 pub use programme::Programme;
 pub use react::react;
-pub use task::{needs_version, standing};
+pub use task::{needs_match, needs_version, standing};
 
 use crate::fhir::{Json, Target};
 use crate::search::Keys;

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 
 mod claim;
 
-pub use claim::{CANDIDATES, TAKEN, candidates, is_candidate, is_claim, lost, needs_version, standing};
+pub use claim::{CANDIDATES, TAKEN, candidates, is_candidate, is_claim, lost, needs_match, needs_version, standing};
 use claim::{claims_late, ownership};
 
 /// HL7's extension that names the Task which this one takes the place of.

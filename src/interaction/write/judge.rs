@@ -17,7 +17,7 @@ use crate::fhir::{Json, Target};
 use crate::interaction::request::Match;
 use crate::interaction::{subscription, unknown};
 use crate::store::{Method, Tx, Version};
-use crate::workflow;
+use crate::workflow::{self, Condition};
 use std::borrow::Cow;
 
 /// One write inside the transaction.
@@ -101,10 +101,12 @@ impl Commit {
             _ => None,
         };
         let ready = self.keep_labels(ask, target, was.as_ref(), ready);
-        if let (None, Some(was), Some(ready)) = (ask.when.version(), &was, &ready)
-            && workflow::needs_if_match(&self.ctx, was, &ready.json)
-        {
-            return Err(workflow::needs_version());
+        if let (Some(was), Some(ready)) = (&was, &ready) {
+            match (workflow::condition(&self.ctx, was, &ready.json), ask.when.if_match) {
+                (Condition::Version, None | Some(Match::Any)) => return Err(workflow::needs_version()),
+                (Condition::Any, None) => return Err(workflow::needs_match()),
+                _ => {}
+            }
         }
         let ready = self.by_the_rules(ask, target, was.as_ref(), ready)?;
         let ready = match ready {

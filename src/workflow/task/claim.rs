@@ -81,6 +81,14 @@ pub fn needs_version() -> Error {
     Error::precondition_required(text)
 }
 
+/// The 428 of another change of a Task that does not say which version was read.
+#[must_use]
+pub fn needs_match() -> Error {
+    let text = "a change of a Task of the programme needs If-Match with the version that was read, such as If-Match: W/\"2\" (in a \
+                Bundle: entry.request.ifMatch), or * for whatever is there: others work on it, too";
+    Error::precondition_required(text)
+}
+
 /// What somebody is told of a Task that was offered to their organisation and that another one has taken: it is out of their sight.
 /// `if_match`: the version that they read; `version`: the one that is. 409 to who knows that one, else 412.
 #[must_use]

@@ -120,32 +120,33 @@ fn who_may_claim_as_a_table() {
 }
 
 #[test]
-fn a_claim_needs_the_version_that_was_read_and_nothing_else_does_as_a_table() {
-    use crate::workflow::guard::needs_if_match;
+fn a_claim_needs_the_version_that_was_read_and_any_other_change_some_if_match_as_a_table() {
+    use crate::workflow::guard::{Condition, condition};
     let world = World::with_discharge();
     for (who, from, holder, to, takes_for, needs) in [
-        ("elm", "requested", None, "accepted", Some("elm"), true),
-        ("elm", "requested", None, "received", Some("elm"), true),
-        ("super", "requested", None, "accepted", Some("elm"), true),
-        ("hospital", "requested", None, "accepted", Some("lakeside"), true),
-        ("elm", "requested", Some("elm"), "accepted", None, true),
-        ("harbour", "accepted", Some("elm"), "accepted", Some("harbour"), true),
-        ("harbour", "in-progress", Some("elm"), "accepted", Some("harbour"), true),
-        ("elm", "requested", None, "requested", Some("elm"), false),
-        ("elm", "received", Some("elm"), "accepted", None, false),
-        ("mara", "accepted", Some("elm"), "in-progress", None, false),
-        ("elm", "requested", Some("elm"), "rejected", None, false),
-        ("hospital", "requested", None, "cancelled", None, false),
-        ("root", "accepted", Some("elm"), "accepted", Some("harbour"), false),
-        ("harbour", "completed", Some("elm"), "completed", Some("harbour"), false),
+        ("elm", "requested", None, "accepted", Some("elm"), Condition::Version),
+        ("elm", "requested", None, "received", Some("elm"), Condition::Version),
+        ("super", "requested", None, "accepted", Some("elm"), Condition::Version),
+        ("hospital", "requested", None, "accepted", Some("lakeside"), Condition::Version),
+        ("elm", "requested", Some("elm"), "accepted", None, Condition::Version),
+        ("harbour", "accepted", Some("elm"), "accepted", Some("harbour"), Condition::Version),
+        ("harbour", "in-progress", Some("elm"), "accepted", Some("harbour"), Condition::Version),
+        ("elm", "requested", None, "requested", Some("elm"), Condition::Any),
+        ("elm", "received", Some("elm"), "accepted", None, Condition::Any),
+        ("mara", "accepted", Some("elm"), "in-progress", None, Condition::Any),
+        ("elm", "requested", Some("elm"), "rejected", None, Condition::Any),
+        ("hospital", "requested", None, "cancelled", None, Condition::Any),
+        ("root", "accepted", Some("elm"), "accepted", Some("harbour"), Condition::Any),
+        ("harbour", "completed", Some("elm"), "completed", Some("harbour"), Condition::Any),
     ] {
         let before = task(&world, from, holder);
         let after = moved(&before, to, takes_for);
-        let got = needs_if_match(&world.ctx(who), &before, &after);
+        let got = condition(&world.ctx(who), &before, &after);
         assert_eq!(got, needs, "{who}: {from} of {holder:?} to {to} for {takes_for:?}");
     }
     let free: Json = json!({"resourceType": "Task", "status": "requested", "intent": "order"}).into();
-    assert!(!needs_if_match(&world.ctx("elm"), &free, &moved(&free, "accepted", Some("elm"))), "other Tasks are free");
+    let change = condition(&world.ctx("elm"), &free, &moved(&free, "accepted", Some("elm")));
+    assert_eq!(change, Condition::None, "other Tasks are free");
 }
 
 #[test]

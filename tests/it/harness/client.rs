@@ -117,9 +117,11 @@ impl Client {
         }
     }
 
-    /// JSON Patch.
+    /// JSON Patch; of a Task with `If-Match: *`, which the programme's ask for.
     pub async fn patch(&self, path: &str, operations: &Value) -> Answer {
-        self.send("PATCH", path, operations.to_string(), &[("Content-Type", "application/json-patch+json")]).await
+        let kind = ("Content-Type", "application/json-patch+json");
+        let headers = if path.starts_with("Task/") { vec![kind, ("If-Match", "*")] } else { vec![kind] };
+        self.send("PATCH", path, operations.to_string(), &headers).await
     }
 
     /// Delete.

@@ -45,6 +45,7 @@ fn says(answer: &Answer, word: &str) -> bool {
 
 both_databases!(case_12_a_claim_without_if_match_is_refused_by_every_door);
 /// case 12: A claim without `If-Match` is 428 by every door, with one text.
+/// security A57: A Task of the programme is changed by nobody who does not say `If-Match`: 428 by every door.
 async fn case_12_a_claim_without_if_match_is_refused_by_every_door(server: TestServer) {
     let (_, call) = discharged(&server).await;
     let (after, patch) = claim(&call, "elm-street");
@@ -65,7 +66,16 @@ async fn case_12_a_claim_without_if_match_is_refused_by_every_door(server: TestS
     for (door, answer) in every_door(&server.everyone(), &call, &after, &patch, Version::Left).await {
         assert_eq!(answer.status, 428, "{door}: {}", answer.body);
     }
+    // A note is no claim, and overwrites no less.
+    let mut noted = call.clone();
+    noted["note"].as_array_mut().expect("what the follow-up is about").push(json!({"text": "called twice"}));
+    let note = json!([{"op": "add", "path": "/note/-", "value": {"text": "called twice"}}]);
+    for (door, answer) in every_door(&server.everyone(), &call, &noted, &note, Version::Left).await {
+        assert_eq!(answer.status, 428, "{door}: {}", answer.body);
+    }
     assert_eq!(server.read(&reference(&call)).await, call, "nothing of it was stored");
+    let any = [("Content-Type", "application/json-patch+json"), ("If-Match", "*")];
+    server.everyone().send("PATCH", &reference(&call), note.to_string(), &any).await.ok();
 }
 
 both_databases!(case_12_a_stale_claim_and_a_lost_race_say_that_another_has_it_and_not_who);

@@ -152,7 +152,7 @@ async fn case_20_a_role_that_has_ended_ends_the_right(server: TestServer) {
     let note = json!([{"op": "add", "path": "/note", "value": [{"text": "x"}]}]);
     let mut after = call.clone();
     after["note"] = json!([{"text": "x"}]);
-    let entry = json!({"request": {"method": "PUT", "url": reference(&call)}, "resource": after});
+    let entry = json!({"request": {"method": "PUT", "url": reference(&call), "ifMatch": "*"}, "resource": after});
     for (door, answer) in [
         ("PUT", technician.update(&after).await),
         ("PATCH", technician.patch(&reference(&call), &note).await),

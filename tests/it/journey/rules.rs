@@ -230,7 +230,7 @@ async fn a_decision_in_one_bundle_with_its_review(server: TestServer) {
     done["output"] = json!([{"type": {"text": "decision"}, "valueReference": {"reference": reference(&issue)}}]);
     let mut decided = issue.clone();
     decided["status"] = "final".into();
-    let put = |r: &Value| json!({"request": {"method": "PUT", "url": reference(r)}, "resource": r});
+    let put = |r: &Value| json!({"request": {"method": "PUT", "url": reference(r), "ifMatch": "*"}, "resource": r});
     // Without a resolution nothing of it is stored, the completed review neither.
     pharmacist.post(&bundle("transaction", vec![put(&done), put(&decided)])).await.refuses(422, "business-rule", "");
     assert_eq!(server.read(&reference(&review)).await["status"], "in-progress");
