@@ -36,6 +36,8 @@ fn the_access_matrix_is_the_committed_table() {
          (`baton user clear NAME R PSY`, `baton client clear ID R`; it holds within a minute): to all others it is unknown - by id, in old versions, searches, counts, includes, `$everything`, operations and jobs -, also inside\n\
          their own organisation. An old version needs the clearance for its own labels and for those of the newest. What is everybody's of the directory has no such labels. A label is put on by who is cleared for it; an update keeps it; only roles that\n\
          `takes-away` names take one away, from what their organisation owns.\n\n\
+         A Binary with a `securityContext` is read, by id and by version, also by who may read what that names, whosever it is: with the right to read a Binary and that resource, and the clearance for the\n\
+         labels of both. The directory, which is for all, opens none. Searches find a Binary for its own organisation alone.\n\n\
          What refers to a protected resource is protected like it: at a write, by the references that the writer sees; when a label comes later, whatever referred to it, in every version, and what refers to that. A Task, an\n\
          Encounter, an EpisodeOfCare and the like are as protected as the patient, the stay and the problem they are about, not as each part that they name: whose id they name is the author's business.\n\n\
          The programme makes its records - lists, problems, decisions, risks, Tasks, reports - of clinical resources without such labels (or with those alone that the patient has, or that a Consent of the patient [names](../profiles/protocol/README.md#consent)), whoever asks: what is written is read by all, and\n\

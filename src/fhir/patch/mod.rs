@@ -18,7 +18,7 @@ use super::json::Json;
 use crate::error::Result;
 
 /// Operations a patch may hold (own rule: a patch is a small change).
-pub const MAX_OPERATIONS: usize = 1_000;
+pub const MAX_OPERATIONS: usize = 100;
 
 /// One patch, read and not yet applied.
 #[derive(Debug, Clone, PartialEq, Eq)]

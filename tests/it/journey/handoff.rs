@@ -149,6 +149,40 @@ async fn who_lost_a_claim_sees_nothing_of_the_tasks_any_more(server: TestServer)
     assert!(elm.search("Task").await.is_empty());
 }
 
+both_databases!(a_binary_is_read_by_who_may_read_what_it_is_about);
+/// security leak 16: A Binary is judged by what its `securityContext` names: who has no part in that learns nothing of it, old versions too.
+async fn a_binary_is_read_by_who_may_read_what_it_is_about(server: TestServer) {
+    let patient = discharged(&server).await;
+    let hospital = server.user(discharge("04-duplicate-therapy", server.now()).hospital);
+    let binary = |context: &str| json!({"resourceType": "Binary", "contentType": "text/plain", "data": "QQ==", "securityContext": {"reference": context}});
+    let about = hospital.create(&binary(&format!("Patient/{patient}"))).await.is(201).reference();
+    let open = hospital.create(&binary("Organization/northgate")).await.is(201).reference();
+    let (elm, other) = (server.pharmacy(), server.hospital());
+    let paths = |binary: &str| [binary.to_owned(), format!("{binary}/_history/1")];
+    claims(&elm, &first_call(&elm, &patient).await).await.ok();
+    for path in paths(&about) {
+        assert_eq!(elm.read(&path).await.ok().body["data"], "QQ==");
+        other.read(&path).await.is(404);
+        server.other_pharmacy().read(&path).await.is(404);
+    }
+    for path in paths(&open) {
+        elm.read(&path).await.is(404);
+    }
+    // It is about something else now: what it was goes with it.
+    let stay = hospital.search("Encounter").await.remove(0);
+    let mut mine = server.read(&about).await;
+    mine["securityContext"]["reference"] = "Organization/northgate".into();
+    hospital.update(&mine).await.ok();
+    for path in paths(&about) {
+        elm.read(&path).await.is(404);
+    }
+    mine["securityContext"]["reference"] = reference(&stay).into();
+    mine["meta"]["versionId"] = "2".into();
+    hospital.update(&mine).await.ok();
+    assert_eq!(elm.read(&about).await.status, elm.read(&reference(&stay)).await.status);
+    assert!(elm.search("Binary").await.is_empty());
+}
+
 both_databases!(a_worklist_brings_patient_and_focus_of_what_is_claimed);
 async fn a_worklist_brings_patient_and_focus_of_what_is_claimed(server: TestServer) {
     let patient = discharged(&server).await;

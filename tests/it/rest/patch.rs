@@ -71,7 +71,7 @@ async fn both_forms_change_what_they_name_and_nothing_else(server: TestServer) {
 /// R4 http.html#patch: A patch that does not fit the resource is 422, one that cannot be read 400; the operation is
 /// named and nothing is stored.
 /// R4 http.html#patch: XML Patch and other media types are 415.
-/// security A56: A patch that does not fit stores nothing.
+/// security A56: A patch that does not fit, or has more than 100 operations, stores nothing.
 async fn a_patch_that_does_not_fit_stores_nothing_and_names_its_operation(server: TestServer) {
     let client = server.everyone();
     let path = client.send("POST", "Observation", TEXT, &[]).await.is(201).reference();
@@ -95,6 +95,11 @@ async fn a_patch_that_does_not_fit_stores_nothing_and_names_its_operation(server
     }
     let json = json!([{"op": "replace", "path": "/status", "value": "amended"}, {"op": "remove", "path": "/nope"}]);
     client.patch(&path, &json).await.refuses(422, "processing", "Patch[1]");
+    let many = |n: usize| Value::Array(vec![json!({"op": "test", "path": "/status", "value": "final"}); n]);
+    client.patch(&path, &many(101)).await.refuses(422, "too-costly", "");
+    let one = replace("Observation.status", json!({"valueCode": "amended"}))["parameter"][0].clone();
+    let all = json!({"resourceType": "Parameters", "parameter": vec![one; 101]});
+    send(&client, &path, &all).await.refuses(422, "too-costly", "");
     client.send("PATCH", &path, "<x/>", &[("Content-Type", "application/xml-patch+xml")]).await.refuses(
         415,
         "not-supported",

@@ -159,7 +159,7 @@ const ROUTES: [(&str, &str, &str, (&str, &str)); 51] = [
 /// security leak 8: Histories of type and system.
 /// security leak 10: Conditional writes.
 /// security leak 11: Entries of batch and transaction.
-/// security leak 20: Ids are random, versions are a resource's own, no header counts, and an id of another's takes as long as one that never was.
+/// security leak 20: Ids are random, versions are a resource's own, no header and no request id counts, and an id of another's takes as long as one that never was.
 async fn what_another_organisation_owns_is_answered_like_what_never_was(server: TestServer) {
     let (client, other) = (server.hospital(), server.other_hospital());
     let (_, seen) = own(&client, "Abelson", "a-4711", "ape-code").await;
@@ -168,6 +168,10 @@ async fn what_another_organisation_owns_is_answered_like_what_never_was(server: 
     server.user(story.hospital).post(&story.bundle).await.ok();
     let task =
         server.everyone().search("Task?code=first-call").await.remove(0)["id"].as_str().expect("an id").to_owned();
+    let (first, second) = (client.read("Patient").await.ok(), client.read("Patient").await.ok());
+    let (first, second) = (first.header("x-request-id").to_owned(), second.header("x-request-id").to_owned());
+    let same = first.chars().zip(second.chars()).filter(|(a, b)| a == b).count();
+    assert!(first.len() == 32 && second.len() == 32 && same < 16, "{first} {second}");
     // The pointer: it stands in a row of the caller's own, so its text may be read; what it leads to may not.
     let mut pointing = server.read(&format!("Observation/{seen}")).await;
     pointing["performer"] = json!([{"reference": format!("Patient/{patient}")}]);
