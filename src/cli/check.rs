@@ -178,13 +178,10 @@ fn item_of(source: &Path, item: &Item, conformance: &Conformance, asked: &[Strin
     Checked { file: source.display().to_string(), name, line: item.line, issues }
 }
 
-/// What R4 says and, where that finds no error, what the profiles say, and what a closer look finds: as the server's `$validate`.
+/// What R4 says, what the profiles say, and what a closer look finds: as the server's `$validate`.
 fn issues_of(resource: &Json, conformance: &Conformance, asked: &[String]) -> Vec<Issue> {
-    let mut issues = validate::with_warnings(resource);
-    if issues.iter().all(|i| i.severity != Severity::Error) {
-        let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
-        issues.extend(conformance.issues(resource, &asked));
-    }
+    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+    let mut issues = conformance.issues(resource, &asked, validate::with_warnings(resource));
     issues.extend(conformance.scrutiny(&PARAMETERS, resource));
     validate::tidy(issues)
 }

@@ -94,10 +94,15 @@ impl Conformance {
         &self.profiles
     }
 
-    /// Holds a resource that is valid R4 against what it claims and what is `asked` by canonical: all issues.
+    /// Holds a resource against what it claims and what is `asked` by canonical: all issues, those that R4 has (`known`) among
+    /// them, each fault once.
     #[must_use]
-    pub fn issues(&self, resource: &Json, asked: &[&str]) -> Vec<Issue> {
-        self.profiles.check(resource, asked, &|url| self.severity(url, asked))
+    pub fn issues(&self, resource: &Json, asked: &[&str], known: Vec<Issue>) -> Vec<Issue> {
+        let told = self.profiles.check_beside(resource, asked, &known, &|url| self.severity(url, asked));
+        if told.is_empty() {
+            return known;
+        }
+        validate::tidy(known.into_iter().chain(told).collect())
     }
 
     /// Looks closer at a resource than a write does: what R4 asks in prose. `registry`: the search parameters in force.
@@ -112,16 +117,14 @@ impl Conformance {
     /// come back; they block nothing.
     ///
     /// # Errors
-    /// Those of [`validate::check`]; `Invalid` with all issues when a profile has one that is an error.
+    /// All issues at once, of the kind that [`validate::kind`] says.
     pub fn judge(&self, principal: &Principal, resource: &Json) -> Result<Vec<Issue>> {
-        let mut noticed = validate::check(resource)?;
         let asked = self.policy.required(principal, resource);
-        let issues = self.issues(resource, &asked);
-        if issues.iter().any(|i| i.severity == Severity::Error) {
-            return Err(Error::with_issues(Kind::Invalid, issues));
+        let issues = self.issues(resource, &asked, validate::resource(resource));
+        match validate::kind(&issues) {
+            Some(kind) => Err(Error::with_issues(kind, issues)),
+            None => Ok(issues),
         }
-        noticed.extend(issues);
-        Ok(noticed)
     }
 
     fn severity(&self, url: &str, asked: &[&str]) -> Option<Severity> {

@@ -74,7 +74,12 @@ fn a_package_is_a_tgz_or_a_folder_or_a_folder_of_packages() {
     let patient: Json = json!({"resourceType": "Patient"}).into();
     for path in [tgz, unpacked.clone(), dir.path().join("unpacked"), dir.path().to_owned()] {
         let conformance = load(std::slice::from_ref(&path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        assert_eq!(places(&conformance.issues(&patient, &[PROFILE])), ["Patient.name"], "{}", path.display());
+        assert_eq!(
+            places(&conformance.issues(&patient, &[PROFILE], Vec::new())),
+            ["Patient.name"],
+            "{}",
+            path.display()
+        );
     }
 }
 
@@ -169,8 +174,11 @@ fn a_claim_of_an_unknown_profile_is_refused_by_default() {
     // What policy lets pass while no package has one of them.
     assert!(loaded(UnknownProfile::Error).judge(&caller, &of(us_core)).unwrap().is_empty());
     // Asked for by name it is never let pass.
-    let asked =
-        loaded(UnknownProfile::Ignore).issues(&of("http://hl7.org/fhir/StructureDefinition/Patient"), &[us_core]);
+    let asked = loaded(UnknownProfile::Ignore).issues(
+        &of("http://hl7.org/fhir/StructureDefinition/Patient"),
+        &[us_core],
+        Vec::new(),
+    );
     assert_eq!(places(&asked), ["Patient"]);
 }
 
@@ -184,8 +192,8 @@ fn a_package_of_a_guide_ends_the_leave_of_its_claims() {
     let claim = |name: &str| -> Json {
         json!({"resourceType": "Patient", "meta": {"profile": [format!("http://hl7.org/fhir/us/core/StructureDefinition/{name}")]}}).into()
     };
-    assert_eq!(places(&conformance.issues(&claim("us-core-patient"), &[])), ["Patient.name"]);
-    assert_eq!(places(&conformance.issues(&claim("us-core-unheard-of"), &[])), ["Patient.meta.profile[0]"]);
+    assert_eq!(places(&conformance.issues(&claim("us-core-patient"), &[], Vec::new())), ["Patient.name"]);
+    assert_eq!(places(&conformance.issues(&claim("us-core-unheard-of"), &[], Vec::new())), ["Patient.meta.profile[0]"]);
 }
 
 /// Own docs/validation.md: Policy may ask profiles of a type, a sender or a state.
@@ -356,7 +364,7 @@ fn the_programmes_own_profiles_have_good_and_bad_samples() {
     let judged = |resource: &Value, profile: &str| {
         let resource = Json::from(resource.clone());
         let mut issues = validate::resource(&resource);
-        issues.extend(conformance.issues(&resource, &[&own(profile)]));
+        issues.extend(conformance.issues(&resource, &[&own(profile)], Vec::new()));
         places(&issues).into_iter().map(String::from).collect::<Vec<_>>()
     };
     for (profile, good, changes) in rows {
@@ -376,7 +384,7 @@ fn the_programmes_own_profiles_have_good_and_bad_samples() {
     }
     // An extension of the programme stands where its definition says.
     let elsewhere = json!({"resourceType": "Patient", "extension": [{"url": own("candidate-pharmacy"), "valueReference": {"reference": "Organization/1"}}]});
-    let found = conformance.issues(&elsewhere.into(), &[]);
+    let found = conformance.issues(&elsewhere.into(), &[], Vec::new());
     assert_eq!(places(&found), ["Patient.extension[0]"]);
 }
 
@@ -398,7 +406,98 @@ fn what_the_programme_writes_meets_its_profiles() {
     for (profile, all) in written {
         assert!(!all.is_empty(), "{profile}");
         for json in all {
-            assert_eq!(places(&conformance.issues(json, &[&own(profile)])), [""; 0], "{profile}: {json}");
+            assert_eq!(places(&conformance.issues(json, &[&own(profile)], Vec::new())), [""; 0], "{profile}: {json}");
         }
+    }
+}
+
+/// Asks of an Observation a subject, no interpretation, and a time unless something is absent.
+fn of_three_demands() -> Value {
+    json!({"resourceType": "StructureDefinition", "url": PROFILE, "version": "1.0.0", "name": "Three", "status": "active", "abstract": false, "kind": "resource", "type": "Observation",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Observation", "derivation": "constraint",
+        "differential": {"element": [
+            {"id": "Observation", "path": "Observation", "constraint": [
+                {"key": "x-1", "severity": "error", "human": "A time, or why something is absent", "expression": "effective.exists() or dataAbsentReason.exists()"},
+                {"key": "x-2", "severity": "error", "human": "A method is named by text", "expression": "method.exists() implies method.text.exists()"}]},
+            {"id": "Observation.interpretation", "path": "Observation.interpretation", "max": "0"},
+            {"id": "Observation.subject", "path": "Observation.subject", "min": 1}]}})
+}
+
+/// R4 validation.html: All that is wrong is told at once, most useful first, each fault once: a fault of form hides neither R4's
+/// constraints nor the profile's demands, but for those that it may itself have broken.
+#[test]
+fn all_that_is_wrong_is_told_at_once_and_once() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("three.json"), text(&of_three_demands())).unwrap();
+    let conformance = load(&[dir.path().to_owned()]).unwrap();
+    let caller = Principal::super_user();
+    let period = json!({"start": "2026-02", "end": "2026-01"});
+    let good = json!({"resourceType": "Observation", "meta": {"profile": [PROFILE]}, "status": "final", "code": {"text": "a"},
+        "subject": {"reference": "Patient/p"}, "effectiveDateTime": "2026-01-01"});
+    for (what, change, expected) in [
+        ("nothing", json!({}), &[][..]),
+        (
+            "a child's constraint and the root's",
+            json!({"valueString": "x", "dataAbsentReason": {"text": "a"}, "effectiveDateTime": null, "effectivePeriod": period}),
+            &["per-1 Observation.effective", "obs-6 Observation"],
+        ),
+        (
+            "a child's fault and the root's constraint",
+            json!({"valueString": "x", "dataAbsentReason": {"text": "a"}, "issued": "yesterday"}),
+            &["value Observation.issued", "obs-6 Observation"],
+        ),
+        (
+            "a fault inside what a constraint only asks the presence of",
+            json!({"valueQuantity": {"value": "1"}, "dataAbsentReason": {"text": "a"}}),
+            &["structure Observation.value.value", "obs-6 Observation"],
+        ),
+        (
+            "what is missing and what a profile misses",
+            json!({"status": null, "code": null, "subject": null}),
+            &["required Observation.status", "required Observation.code", "required Observation.subject"],
+        ),
+        (
+            "a wrong code, a profile's constraint, what it misses and what it forbids",
+            json!({"status": "done", "effectiveDateTime": null, "interpretation": [{"text": "high"}], "subject": null}),
+            &[
+                "code-invalid Observation.status",
+                "x-1 Observation",
+                "structure Observation.interpretation[0]",
+                "required Observation.subject",
+            ],
+        ),
+        (
+            "an element that is not known may be the one that a constraint misses",
+            json!({"efectiveDateTime": "2026-01-01", "effectiveDateTime": null, "subject": null}),
+            &["structure Observation.efectiveDateTime", "required Observation.subject"],
+        ),
+        (
+            "a constraint on what is malformed says no more than that",
+            json!({"method": {"txt": "by hand"}}),
+            &["structure Observation.method.txt"],
+        ),
+        (
+            "what R4 and a profile both ask",
+            json!({"effectiveDateTime": "2026-13-01", "dataAbsentReason": [{"text": "a"}], "meta": {"profile": [PROFILE, PROFILE]}}),
+            &["value Observation.effective", "structure Observation.dataAbsentReason"],
+        ),
+    ] {
+        let mut body = good.clone();
+        for (name, value) in change.as_object().unwrap() {
+            match value {
+                Value::Null => drop(body.as_object_mut().unwrap().remove(name)),
+                value => body[name] = value.clone(),
+            }
+        }
+        let issues = conformance.judge(&caller, &body.clone().into()).map_or_else(|e| e.issues, |_| Vec::new());
+        let mut told: Vec<String> = Vec::new();
+        for issue in &issues {
+            let key = if issue.code == "invariant" { issue.rule.split(':').next().unwrap() } else { issue.code };
+            told.push(format!("{key} {}", issue.expression));
+        }
+        assert_eq!(told, expected, "{what}: {body}");
+        let says =
+            |i: &Issue| !i.diagnostics.is_empty() && (i.code != "invariant" || i.diagnostics.contains("expected: "));
+        assert!(issues.iter().all(says), "{what}: {issues:?}");
     }
 }

@@ -56,7 +56,8 @@ impl<'a> Link<'a> {
 
 /// Replaces links in a resource: `lookup` gets the text of each `Reference.reference`, each element of type uri, url, oid
 /// or uuid, and each `href`/`src` of a narrative, and gives what to write instead. Canonicals and other texts stay, and
-/// so do the entries of a Bundle: they resolve among themselves. Returns whether anything changed.
+/// so do the entries of a Bundle: they resolve among themselves. What its type does not take is not written: an oid or uuid
+/// stays what it is, as `Type/id` is none. Returns whether anything changed.
 pub fn rewrite(resource: &mut Json, lookup: &dyn Fn(&str) -> Option<String>) -> bool {
     let Some(structure) = structure_of(resource) else { return false };
     match resource {
@@ -71,8 +72,8 @@ fn structure_of(resource: &Json) -> Option<&'static Structure> {
 
 /// What to do with a member.
 enum Step {
-    /// Its text is a link.
-    Text,
+    /// Its text is a link, and stays of this type.
+    Text(Primitive),
     /// Its text is a narrative.
     Narrative,
     /// It holds elements of this structure.
@@ -88,8 +89,12 @@ fn step(structure: &'static Structure, key: &str, value: &Json) -> Option<Step> 
         return is_half.then(|| definition::structure("Element")).flatten().map(Step::Inside);
     };
     match found.kind {
-        Type::Primitive(Primitive::String) if key == "reference" && structure.name == "Reference" => Some(Step::Text),
-        Type::Primitive(Primitive::Uri | Primitive::Url | Primitive::Oid | Primitive::Uuid) => Some(Step::Text),
+        Type::Primitive(kind @ Primitive::String) if key == "reference" && structure.name == "Reference" => {
+            Some(Step::Text(kind))
+        }
+        Type::Primitive(kind @ (Primitive::Uri | Primitive::Url | Primitive::Oid | Primitive::Uuid)) => {
+            Some(Step::Text(kind))
+        }
         Type::Primitive(_) => None,
         Type::Xhtml => Some(Step::Narrative),
         Type::Resource => Some(Step::Resource),
@@ -118,7 +123,9 @@ fn rewrite_value(value: &mut Json, step: &Step, lookup: &dyn Fn(&str) -> Option<
         }
         (Json::Object(members), Step::Inside(structure)) => return rewrite_object(members, structure, lookup),
         (value @ Json::Object(_), Step::Resource) => return rewrite(value, lookup),
-        (Json::String(text), Step::Text) => lookup(text).map(|new| (text, new)),
+        (Json::String(text), Step::Text(kind)) => {
+            lookup(text).filter(|new| kind.accepts(&Json::from(new.as_str()))).map(|new| (text, new))
+        }
         (Json::String(text), Step::Narrative) => xhtml::rewrite(text, lookup).map(|new| (text, new)),
         _ => None,
     };
@@ -216,14 +223,14 @@ mod tests {
     }
 
     /// R4 http.html#trules: Links are rewritten by the type of their element: references, uri, url, `src` and `href`;
-    /// canonicals and texts stay.
+    /// canonicals and texts stay, and so does a uuid, which `Type/id` is not.
     #[test]
     fn links_are_rewritten_by_their_type_and_nothing_else_is() {
         let before = r##"{"resourceType":"Composition","text":{"div":"<div>OLD <img src=\"OLD\"/><a href='OLD'>OLD</a></div>"},
             "contained":[{"resourceType":"DocumentReference","id":"d","content":[{"attachment":{"url":"OLD","title":"OLD"}}],
               "meta":{"profile":["OLD"],"source":"OLD"}}],
             "subject":{"reference":"OLD","display":"OLD"},"title":"OLD","_title":{"extension":[{"url":"x","valueUri":"OLD"},
-              {"url":"x","valueReference":{"reference":"OLD"}},{"url":"x","valueCanonical":"OLD"},{"url":"x","valueString":"OLD"}]},
+              {"url":"x","valueReference":{"reference":"OLD"}},{"url":"x","valueCanonical":"OLD"},{"url":"x","valueString":"OLD"},{"url":"x","valueUuid":"OLD"}]},
             "author":[{"reference":"#d"},{"reference":"OLD"}],"identifier":{"system":"OLD","value":"OLD"},"reference":"OLD"}"##;
         let after = before
             .replace(r#"src=\"OLD\""#, r#"src=\"NEW\""#)

@@ -24,8 +24,8 @@ pub(super) struct Entry {
     pub(super) place: String,
     /// `fullUrl`, where there is one.
     pub(super) full_url: Option<String>,
-    /// What it asks for.
-    pub(super) request: Request,
+    /// What it asks for; of what cannot be read why not, with the place of the entry.
+    pub(super) request: Result<Request>,
 }
 
 impl Engine {
@@ -79,17 +79,11 @@ impl Engine {
     }
 
     /// `text`: of the Bundle, for the places of issues.
-    async fn batch(
-        &self,
-        ctx: &Ctx,
-        entries: Vec<Result<Entry>>,
-        prefer: Option<Prefer>,
-        text: &[u8],
-    ) -> Result<Answer> {
+    async fn batch(&self, ctx: &Ctx, entries: Vec<Entry>, prefer: Option<Prefer>, text: &[u8]) -> Result<Answer> {
         let mut out = Writer::new(&ctx.base, "batch-response", None, &[], entries.len() * 256);
-        for entry in entries {
-            let answered = match entry {
-                Ok(Entry { place, request, .. }) => {
+        for Entry { place, request, .. } in entries {
+            let answered = match request {
+                Ok(request) => {
                     let prefer = prefer_of(&request, prefer);
                     let answer = self.handle_entry(ctx, with_prefer(request, prefer)).await;
                     (prefer, answer.map_err(|e| at(e, &place)))
@@ -108,19 +102,19 @@ impl Engine {
 }
 
 impl Entry {
-    /// Reads one entry.
-    ///
-    /// # Errors
-    /// `Invalid` and the like, with the place of the entry.
-    fn read(n: usize, entry: Json, base: &str, limits: &json::Limits) -> Result<Self> {
+    /// Reads one entry. Why it cannot be read: `Invalid` and the like.
+    fn read(n: usize, entry: Json, base: &str, limits: &json::Limits) -> Self {
         let place = format!("Bundle.entry[{n}]");
+        let full_url = entry["fullUrl"].as_str().map(str::to_owned);
         // What is wrong with the entry itself names its place already.
         let is_placed = |e: &Error| e.issues.iter().any(|i| i.expression.starts_with(&place));
-        read(entry, base, &place, limits).map_err(|e| if is_placed(&e) { e } else { at(e, &place) })
+        let request = read(entry, base, &place, limits);
+        let request = request.map_err(|e| if is_placed(&e) { e } else { at(e, &place) });
+        Self { place, full_url, request }
     }
 }
 
-fn read(mut entry: Json, base: &str, place: &str, limits: &json::Limits) -> Result<Entry> {
+fn read(mut entry: Json, base: &str, place: &str, limits: &json::Limits) -> Result<Request> {
     const MEMBERS: [&str; 7] = ["id", "extension", "modifierExtension", "link", "fullUrl", "resource", "request"];
     const REQUEST: [&str; 9] = [
         "id",
@@ -195,7 +189,7 @@ fn read(mut entry: Json, base: &str, place: &str, limits: &json::Limits) -> Resu
             Err(Error::invalid("a batch or transaction inside another, or a job of the background, is not taken")
                 .at(within))
         }
-        request => Ok(Entry { place: place.to_owned(), full_url, request }),
+        request => Ok(request),
     }
 }
 

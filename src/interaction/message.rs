@@ -194,7 +194,7 @@ impl Taken<'_> {
     }
 
     /// The transaction.
-    fn entries(&self, subjects: &[Subject], is_late: bool) -> Result<Vec<Result<Entry>>> {
+    fn entries(&self, subjects: &[Subject], is_late: bool) -> Result<Vec<Entry>> {
         let all = self.bundle["entry"].items();
         let mut out = Vec::with_capacity(all.len());
         for (n, entry) in all.iter().enumerate() {
@@ -232,7 +232,7 @@ impl Taken<'_> {
             wire.body = Body::Tree(body);
             let place = format!("Bundle.entry[{n}]");
             let full_url = Some(entry["fullUrl"].text().to_owned());
-            out.push(route(&path, wire).map(|request| Entry { place, full_url, request }));
+            out.push(Entry { place, full_url, request: route(&path, wire) });
         }
         Ok(out)
     }

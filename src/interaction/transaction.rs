@@ -37,7 +37,7 @@ impl Engine {
     pub(super) async fn transaction(
         &self,
         ctx: &Ctx,
-        entries: Vec<Result<Entry>>,
+        entries: Vec<Entry>,
         wanted: Option<Prefer>,
         text: &[u8],
         provenance: Option<Json>,
@@ -45,11 +45,11 @@ impl Engine {
         let mut asks = Asks::default();
         let mut others = Others::default();
         let mut parts = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let Entry { place, full_url, request } = match entry {
-                Ok(entry) => entry,
+        for Entry { place, full_url, request } in entries {
+            let request = match request {
+                Ok(request) => request,
                 Err(error) => {
-                    asks.fail(error, "");
+                    asks.fail(error, "", full_url);
                     continue;
                 }
             };
@@ -61,7 +61,7 @@ impl Engine {
                             parts.push(Part::Write(self.shown(ctx, draft.at.rtype(), prefer)));
                             asks.add(self, ctx, Draft { place, full_url, ..draft });
                         }
-                        Err(error) => asks.fail(error, &place),
+                        Err(error) => asks.fail(error, &place, full_url),
                     }
                 }
                 Request::Operation(call) if operation::meta::is_change(&call) => match self.meta_draft(ctx, call) {
@@ -69,18 +69,18 @@ impl Engine {
                         parts.push(Part::Meta(self.shown(ctx, draft.at.rtype(), prefer)));
                         asks.add(self, ctx, Draft { place, full_url, ..draft });
                     }
-                    Err(error) => asks.fail(error, &place),
+                    Err(error) => asks.fail(error, &place, full_url),
                 },
                 Request::Operation(operation) if operation::changes(&operation) => {
                     match self.call(ctx, operation, &place) {
                         Ok(call) => others.calls.push(call),
-                        Err(error) => asks.fail(error, &place),
+                        Err(error) => asks.fail(error, &place, full_url),
                     }
                     parts.push(Part::Call(prefer));
                 }
                 request => {
                     if let Err(error) = self.check_read(ctx, &request).await {
-                        asks.fail(error, &place);
+                        asks.fail(error, &place, full_url);
                     } else if let Some(target) = self.read_of(&request) {
                         others.reads.push((target, place));
                     }
@@ -91,7 +91,6 @@ impl Engine {
         if let Some(provenance) = provenance {
             asks.accompany(self, ctx, provenance);
         }
-        asks.end()?;
         let (mut outcomes, mut answers) = (Vec::new().into_iter(), Vec::new().into_iter());
         if !(asks.is_empty() && others.reads.is_empty() && others.calls.is_empty()) {
             let written = self.write(ctx, asks, others, "transaction").await?;

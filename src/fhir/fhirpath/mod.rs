@@ -29,6 +29,7 @@ mod moment;
 mod number;
 mod parser;
 mod quantity;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -85,6 +86,13 @@ impl Expression {
     #[must_use]
     pub fn footprint(&self) -> Footprint<'_> {
         footprint::of(&self.ast)
+    }
+
+    /// What a rule of this expression says of an element that breaks it: what was found of that which it looks at, what it asks for in
+    /// the words of its definition (`human`), what to do.
+    #[must_use]
+    pub fn told(&self, key: &str, human: &str, element: Node<'_>) -> String {
+        telling::told(&self.footprint(), key, human, element)
     }
 
     /// What it gives on the context of `env`, in order.

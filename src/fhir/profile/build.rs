@@ -55,6 +55,7 @@ impl Tree {
             tree.laid.push(laid);
         }
         tree.refer();
+        tree.imply();
         tree.prune(ROOT);
         Ok(tree)
     }
@@ -74,6 +75,9 @@ impl Tree {
                     && name.starts_with(&*owner)
                     && self.is_member(element, name)
                 {
+                    if let Some(choice) = self.nodes.get_mut(here).filter(|n| !n.members.contains(name)) {
+                        choice.members.push(name.clone());
+                    }
                     let parent = self.parent_of(here).unwrap_or(ROOT);
                     (here, base) = self.child(parent, name);
                 } else {
@@ -136,7 +140,9 @@ impl Tree {
             (None, Some(found)) => found.kind.structure(),
             (None, None) => None,
         };
-        let id = self.add(Node { name: bare.into(), structure: inside, ..Node::default() });
+        let choice =
+            by_member.filter(|found| by_name.is_none() && found.element.choice).map(|found| found.element.name);
+        let id = self.add(Node { name: bare.into(), choice, structure: inside, ..Node::default() });
         if let Some(parent) = self.nodes.get_mut(parent) {
             parent.children.push(id);
         }
@@ -292,6 +298,24 @@ impl Tree {
                     if let Some(node) = self.nodes.get_mut(child).filter(is_own).filter(|_| !is_outward) {
                         node.refers = Some(target);
                     }
+                }
+            }
+        }
+    }
+
+    /// A choice of which one type must be there is not asked for by itself: what is missing is told once.
+    fn imply(&mut self) {
+        for id in 0..self.nodes.len() {
+            let Some(node) = self.nodes.get(id) else { continue };
+            let children = || node.children.iter().filter_map(|child| Some((*child, self.nodes.get(*child)?)));
+            let is_needed = |name: &str| children().any(|(_, n)| *n.name == *name && n.min > 0);
+            let implied: Vec<NodeId> = children()
+                .filter(|(_, n)| n.members.iter().any(|name| is_needed(name)))
+                .map(|(child, _)| child)
+                .collect();
+            for child in implied {
+                if let Some(choice) = self.nodes.get_mut(child) {
+                    choice.min = 0;
                 }
             }
         }

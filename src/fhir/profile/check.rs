@@ -1,6 +1,7 @@
 //! The walk of a resource along the tree of a profile.
 
 use super::canonical;
+use super::invariant::Invariant;
 use super::item::Item;
 use super::model::{Node, NodeId, ProfileId, ROOT};
 use super::refer::{Scope, is_a};
@@ -29,18 +30,23 @@ pub(super) struct Check<'a> {
     visits: usize,
     pub(super) depth: usize,
     nested: usize,
+    /// Where the resource has faults of form.
+    forms: Vec<&'a str>,
 }
 
-/// All issues of a resource. `nested`: how many `conformsTo` of invariants are around.
+/// All issues of a resource. `known`: what R4 has against it. `nested`: how many `conformsTo` of invariants are around.
 pub(super) fn run(
     profiles: &Profiles,
     resource: &Json,
     asked: &[&str],
+    known: &[Issue],
     unknown: &dyn Fn(&str) -> Option<Severity>,
     nested: usize,
 ) -> Vec<Issue> {
     let name = resource["resourceType"].as_str().filter(|name| name.len() < 64).unwrap_or_default();
     let mut check = Check::new(profiles, unknown, nested);
+    let forms = known.iter().filter(|i| i.severity == Severity::Error && i.code != "invariant");
+    check.forms = forms.map(|i| i.expression.as_str()).collect();
     check.resource(resource, asked, &Path::root(name), &Scope::of(resource));
     let mut seen = HashSet::new();
     check.issues.retain(|i| seen.insert((i.expression.clone(), i.diagnostics.clone())));
@@ -49,17 +55,20 @@ pub(super) fn run(
 
 impl<'a> Check<'a> {
     pub(super) fn new(profiles: &'a Profiles, unknown: &'a dyn Fn(&str) -> Option<Severity>, nested: usize) -> Self {
-        Self { profiles, issues: Vec::new(), unknown, known: HashMap::new(), visits: 0, depth: 0, nested }
+        let (known, forms) = (HashMap::new(), Vec::new());
+        Self { profiles, issues: Vec::new(), unknown, known, visits: 0, depth: 0, nested, forms }
     }
 
     /// Adds an issue of a profile.
     pub(super) fn say(&mut self, severity: Severity, of: ProfileId, code: &'static str, path: &Path<'_>, what: &str) {
-        if self.issues.len() >= MAX_ISSUES {
-            return;
+        self.push(severity, of, Issue::error(code, path.to_string(), what));
+    }
+
+    fn push(&mut self, severity: Severity, of: ProfileId, issue: Issue) {
+        if self.issues.len() < MAX_ISSUES {
+            let profile = self.profiles.list.get(of).map_or(String::new(), Profile::canonical);
+            self.issues.push(Issue { severity, ..issue.of_profile(&profile) });
         }
-        let profile = self.profiles.list.get(of).map_or(String::new(), Profile::canonical);
-        let issue = Issue::error(code, path.to_string(), what).of_profile(&profile);
-        self.issues.push(Issue { severity, ..issue });
     }
 
     pub(super) fn error(&mut self, of: ProfileId, code: &'static str, path: &Path<'_>, what: &str) {
@@ -116,7 +125,8 @@ impl<'a> Check<'a> {
         self.issues.push(Issue { severity, ..Issue::error("not-found", claim.to_string(), what) });
     }
 
-    /// What a node asks of the number of its items, of each, and by its slices. `slice`: the name of the slice that it is.
+    /// What a node asks of the number of its items, of each, and by its slices. `slice`: the name of the slice that it is. Answers
+    /// how many items are missing.
     pub(super) fn group(
         &mut self,
         of: ProfileId,
@@ -125,35 +135,37 @@ impl<'a> Check<'a> {
         items: &[Item<'a>],
         parent: &Path<'_>,
         scope: &Scope<'a>,
-    ) {
-        let Some(node) = self.profiles.list.get(of).and_then(|p| p.nodes.get(id)) else { return };
+    ) -> usize {
+        let Some(node) = self.profiles.list.get(of).and_then(|p| p.nodes.get(id)) else { return 0 };
         let count = items.len();
         let which = slice.map_or(String::new(), |name| format!(" of the slice '{name}'"));
-        if count < node.min {
-            let what = match (node.min, count) {
-                (1, 0) if slice.is_none() => format!("'{}' is missing; add it", node.name),
-                (min, count) => format!("found {count}{which}, expected at least {min}; add what is missing"),
-            };
-            self.error(of, "required", &parent.member(&node.name), &what);
-        }
+        let key = node.choice.unwrap_or(&node.name);
         match (node.max, items.first()) {
             (Some(0), Some(first)) => {
                 let what = format!("found '{}'{which}, which may not be here; leave it out", printable(first.json_key));
                 first.at(parent, |path| self.error(of, "structure", path, &what));
-                return;
+                return 0;
             }
             (Some(max), Some(_)) if count > max => {
                 let what = format!("found {count}{which}, expected at most {max}; leave some out");
-                self.error(of, "structure", &parent.member(&node.name), &what);
+                self.error(of, "structure", &parent.member(key), &what);
             }
             _ => {}
         }
         for item in items {
             item.at(parent, |path| self.node(of, id, item, path, scope));
         }
-        if !node.slices.is_empty() {
-            self.slices(of, node, items, parent, scope);
+        let told = self.slices(of, node, items, parent, scope);
+        let missing = node.min.saturating_sub(count);
+        // The slices say it better, where what they miss is all that is missing.
+        if missing > told {
+            let what = match (node.min, count) {
+                (1, 0) => format!("'{}'{which} is missing; add it", node.name),
+                (min, count) => format!("found {count}{which}, expected at least {min}; add what is missing"),
+            };
+            self.error(of, "required", &parent.member(key), &what);
         }
+        missing.max(told)
     }
 
     /// What a node asks of one item, but for slices.
@@ -174,10 +186,7 @@ impl<'a> Check<'a> {
         for invariant in &node.invariants {
             match invariant.holds(self.profiles, item, own.as_ref().unwrap_or(scope), self.nested) {
                 Ok(true) => {}
-                Ok(false) => {
-                    let what = format!("{} ({})", invariant.human.trim(), invariant.key);
-                    self.say(invariant.severity, of, "invariant", path, &what);
-                }
+                Ok(false) => self.broken(of, invariant, item, path),
                 Err(why) => {
                     let what = format!("the invariant {} could not be worked out: {why}", invariant.key);
                     self.say(Severity::Information, of, "invariant", path, &what);
@@ -188,6 +197,16 @@ impl<'a> Check<'a> {
         if let Some(to) = node.refers.and_then(|to| self.profiles.list.get(of)?.nodes.get(to)) {
             self.inside(of, to, item, path, scope);
         }
+    }
+
+    /// An invariant that does not hold: unless a fault of form that is told already may be why.
+    fn broken(&mut self, of: ProfileId, invariant: &Invariant, item: &Item<'a>, path: &Path<'_>) {
+        let here = path.to_string();
+        if self.forms.iter().filter_map(|form| rest(form, &here)).any(|rest| invariant.comes_of(rest, item)) {
+            return;
+        }
+        let rule = format!("{}: {}", invariant.key, invariant.human.trim());
+        self.push(invariant.severity, of, Issue::error("invariant", here, invariant.told(item)).rule(rule));
     }
 
     fn inside(&mut self, of: ProfileId, node: &'a Node, item: &Item<'a>, path: &Path<'_>, scope: &Scope<'a>) {
@@ -239,6 +258,11 @@ impl<'a> Check<'a> {
         self.known.insert(key, fits);
         fits
     }
+}
+
+/// What follows in the path of an element inside another, or the same: `.given` of `Patient.name[0].given` in `Patient.name[0]`.
+fn rest<'p>(inner: &'p str, outer: &str) -> Option<&'p str> {
+    inner.strip_prefix(outer).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// At most 200 characters of a client's URL.

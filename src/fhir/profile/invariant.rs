@@ -10,6 +10,7 @@ use super::slicing::coded;
 use super::terms::Answer;
 use crate::error::Severity;
 use crate::fhir::Json;
+use crate::fhir::definition::Type;
 use crate::fhir::fhirpath::{Env, Expression, Hooks, Kind, Node, Resolved, Value, reference_type};
 use std::sync::Arc;
 
@@ -44,6 +45,28 @@ impl Invariant {
         })
     }
 
+    /// What it says of an element that breaks it.
+    pub(super) fn told(&self, item: &Item<'_>) -> String {
+        self.expression.told(&self.key, &self.human, context(item))
+    }
+
+    /// Whether a fault of form, at `rest` of the element (`.name[0].given`; "": at itself), may be what breaks it.
+    pub(super) fn comes_of(&self, rest: &str, item: &Item<'_>) -> bool {
+        let Some(rest) = rest.strip_prefix('.') else { return true };
+        let name = rest.split(['.', '[']).next().unwrap_or_default();
+        let footprint = self.expression.footprint();
+        let is_there = |name: &str| !item.members(name).is_empty();
+        let structure = item.structure();
+        let kind = structure.and_then(|s| s.member(name)).map(|found| found.kind);
+        // What is unknown may be meant for any that is not there.
+        let is_unknown = kind.is_none() && structure.is_some_and(|s| s.element(name).is_none());
+        // What names nothing may look into whatever has an inside.
+        (!footprint.is_named && !matches!(kind, Some(Type::Primitive(_))))
+            || footprint.deep.contains(&name)
+            || (footprint.members.contains(&name) && !is_there(name))
+            || (is_unknown && footprint.members.iter().any(|name| !is_there(name)))
+    }
+
     /// Whether it holds for an element; what it says nothing about holds. `scope`: of what holds the element, or, of a rule of
     /// a resource itself, that resource's own.
     ///
@@ -56,14 +79,17 @@ impl Invariant {
         scope: &Scope<'_>,
         nested: usize,
     ) -> Result<bool, String> {
-        let half = (!item.extra.is_null()).then_some(item.extra);
-        let kind = item.kind.map_or(Kind::Unknown, |kind| Kind::of(kind, item.value));
         let host = Host { profiles, scope, nested };
-        let context = Node { json: item.value, half, kind };
         let env = Env { hooks: &host, root: Node::resource(scope.container), ..Env::of(scope.resource) };
-        let env = env.on(context);
+        let env = env.on(context(item));
         self.expression.holds(&env).map(|holds| holds.unwrap_or(true)).map_err(|why| why.to_string())
     }
+}
+
+fn context<'a>(item: &Item<'a>) -> Node<'a> {
+    let half = (!item.extra.is_null()).then_some(item.extra);
+    let kind = item.kind.map_or(Kind::Unknown, |kind| Kind::of(kind, item.value));
+    Node { json: item.value, half, kind }
 }
 
 /// What an invariant may ask beyond its resource: profiles, value sets, entries of the Bundle around.
@@ -84,7 +110,7 @@ impl<'a, 's: 'a> Hooks<'a> for Host<'_, 's> {
     fn conforms(&self, node: Node<'a>, profile: &str) -> Option<bool> {
         // An invariant may ask for the profile that it is of.
         self.profiles.find(profile).filter(|_| self.nested < MAX_NESTED)?;
-        let issues = check::run(self.profiles, node.json, &[profile], &|_| None, self.nested + 1);
+        let issues = check::run(self.profiles, node.json, &[profile], &[], &|_| None, self.nested + 1);
         Some(!issues.iter().any(|i| i.severity == Severity::Error && i.profile.is_some()))
     }
 

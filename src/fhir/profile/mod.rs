@@ -314,7 +314,20 @@ impl Profiles {
     /// `unknown`: how bad it is that a profile is not known; `None`: not worth a word.
     #[must_use]
     pub fn check(&self, resource: &Json, asked: &[&str], unknown: &dyn Fn(&str) -> Option<Severity>) -> Vec<Issue> {
-        check::run(self, resource, asked, unknown, 0)
+        check::run(self, resource, asked, &[], unknown, 0)
+    }
+
+    /// As [`Profiles::check`] of a resource against which R4 has `known`: an invariant that a fault of form may have broken says
+    /// nothing more.
+    #[must_use]
+    pub fn check_beside(
+        &self,
+        resource: &Json,
+        asked: &[&str],
+        known: &[Issue],
+        unknown: &dyn Fn(&str) -> Option<Severity>,
+    ) -> Vec<Issue> {
+        check::run(self, resource, asked, known, unknown, 0)
     }
 }
 

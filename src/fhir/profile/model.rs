@@ -56,6 +56,8 @@ pub(super) enum Context {
 pub(super) struct Node {
     /// `status`, of a choice `value`, of one type of a choice `valueQuantity`.
     pub(super) name: Box<str>,
+    /// Of one type of a choice: the choice, by which FHIRPath names it.
+    pub(super) choice: Option<&'static str>,
     /// Its elements, where the type is one alone.
     pub(super) structure: Option<&'static Structure>,
     pub(super) min: usize,
@@ -76,6 +78,8 @@ pub(super) struct Node {
     pub(super) invariants: Vec<Invariant>,
     pub(super) slicing: Option<Slicing>,
     pub(super) slices: Vec<Slice>,
+    /// Of a choice: slices that are one type of it by its JSON name (`valueQuantity`). What is asked of one is asked of that member.
+    pub(super) members: Vec<Box<str>>,
     pub(super) children: Vec<NodeId>,
     /// `contentReference`: the children of that node are asked for here, too.
     pub(super) refers: Option<NodeId>,

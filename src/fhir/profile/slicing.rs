@@ -15,7 +15,7 @@ use crate::fhir::path::Path;
 const DEFAULT: &str = "@default";
 
 impl<'a> Check<'a> {
-    /// Sorts items into slices and holds them against these.
+    /// Sorts items into slices and holds them against these. Answers how many items the slices miss.
     pub(super) fn slices(
         &mut self,
         of: ProfileId,
@@ -23,23 +23,31 @@ impl<'a> Check<'a> {
         items: &[Item<'a>],
         parent: &Path<'_>,
         scope: &Scope<'a>,
-    ) {
-        let Some(slicing) = &node.slicing else { return };
+    ) -> usize {
+        let Some(slicing) = node.slicing.as_ref().filter(|_| !node.slices.is_empty() || !node.members.is_empty())
+        else {
+            return 0;
+        };
         let placed: Vec<Option<usize>> = items
             .iter()
             .map(|item| item.at(parent, |path| self.slice_of(of, node, slicing, item, path, scope)))
             .collect();
+        let mut missing = 0;
         for (n, slice) in node.slices.iter().enumerate() {
             let own = |(item, placed): (&Item<'a>, &Option<usize>)| (*placed == Some(n)).then_some(*item);
             let inside: Vec<Item<'a>> = items.iter().zip(&placed).filter_map(own).collect();
-            self.group(of, slice.node, Some(&slice.name), &inside, parent, scope);
+            missing += self.group(of, slice.node, Some(&slice.name), &inside, parent, scope);
         }
         let mut last = 0;
         let mut is_after = false;
         for (item, placed) in items.iter().zip(&placed) {
             match placed {
+                None if node.members.iter().any(|name| **name == *item.json_key) => {}
+                // A type that the element does not have is told of already.
+                None if !node.types.is_empty() && !node.types.iter().any(|t| is_a(item.type_name(), &t.code)) => {}
                 None if slicing.rules == Rules::Closed => {
-                    let names: Vec<&str> = node.slices.iter().map(|s| &*s.name).collect();
+                    let names: Vec<&str> =
+                        node.members.iter().chain(node.slices.iter().map(|s| &s.name)).map(|n| &**n).collect();
                     let what =
                         format!("found an item that is in no slice, expected one of the slices {}", names.join(", "));
                     item.at(parent, |path| self.error(of, "structure", path, &what));
@@ -61,6 +69,7 @@ impl<'a> Check<'a> {
                 }
             }
         }
+        missing
     }
 
     fn slice_of(

@@ -9,9 +9,8 @@
 
 use crate::error::Issue;
 use crate::fhir::Json;
-use crate::fhir::definition::{self, Structure};
+use crate::fhir::definition::{self, Element, Structure, StructureKind, Type};
 use crate::fhir::fhirpath::{Env, Expression, Kind, Node};
-use crate::fhir::resource::printable;
 use std::sync::LazyLock;
 
 /// Rules that have code of their own: `walk.rs`, `reference.rs`, `bundle.rs`, `xhtml`.
@@ -128,6 +127,9 @@ pub(super) struct Rule {
     pub invariant: &'static Invariant,
     /// Where none of these elements is there, it holds.
     pub needs: Option<u128>,
+    /// The elements that it names, and those of them into which it looks.
+    pub names: u128,
+    pub reads: u128,
 }
 
 /// The rules of a structure.
@@ -154,6 +156,11 @@ pub(super) fn is_told_by(issue: &Issue) -> bool {
 }
 
 impl Rule {
+    /// Whether what is wrong with these members may be what breaks it.
+    pub(super) fn comes_of(&self, faulty: u128, lacking: u128) -> bool {
+        self.reads & faulty != 0 || self.names & lacking != 0
+    }
+
     /// Whether it cannot be broken by an element that has these members.
     pub(super) fn holds_without(&self, seen: u128) -> bool {
         self.needs.is_some_and(|needs| needs & seen == 0)
@@ -165,39 +172,6 @@ impl Invariant {
     /// resources so large that a rule would take too much work.
     pub(super) fn is_broken(&'static self, env: &Env<'_>) -> bool {
         matches!(self.expression.holds(env), Ok(Some(false)))
-    }
-}
-
-impl Invariant {
-    /// What was found, what the rule asks for, what to do.
-    pub(super) fn told(&'static self, element: Node<'_>) -> String {
-        let mut found = Vec::new();
-        let mut missing = Vec::new();
-        for name in self.expression.footprint().members.into_iter().take(8) {
-            let choice = |key: &str| key.strip_prefix(name).is_some_and(crate::fhir::fhirpath::is_datatype);
-            let is_element = |structure: &Structure| structure.element(name).is_some();
-            let member = element.json.as_object().and_then(|o| o.iter().find(|(key, _)| *key == name || choice(key)));
-            match member {
-                Some((key, Json::String(text))) => found.push(format!("{key} \"{}\"", printable(text))),
-                Some((key, Json::Number(text))) => found.push(format!("{key} {}", printable(text))),
-                Some((key, Json::Bool(b))) => found.push(format!("{key} {b}")),
-                Some((key, _)) => found.push(key.to_owned()),
-                // What the rule reads further inside is not an element of this one.
-                None if matches!(element.kind, Kind::Structure(s) if is_element(s)) => missing.push(name),
-                None => {}
-            }
-        }
-        let mut what = String::new();
-        if !found.is_empty() || !missing.is_empty() {
-            what.push_str("found ");
-            what.push_str(&if found.is_empty() { "nothing of it".to_owned() } else { found.join(", ") });
-            if !missing.is_empty() {
-                what.push_str(&format!(", without {}", missing.join(", ")));
-            }
-            what.push_str("; ");
-        }
-        let human = self.human.trim_end_matches('.');
-        what + &format!("expected: {human} ({}); change the element so that this holds", self.key)
     }
 }
 
@@ -234,7 +208,8 @@ fn compile() -> Vec<Rules> {
             };
             // The inside of a backbone element is a structure of that name.
             let mine = all.iter().filter(|(path, _)| on(path) && definition::structure(path).is_none());
-            let mine: Vec<Rule> = mine.map(|(_, invariant)| Rule { invariant, needs: None }).collect();
+            let mine: Vec<Rule> =
+                mine.map(|(_, invariant)| Rule { invariant, needs: None, names: 0, reads: 0 }).collect();
             if !mine.is_empty() {
                 rules.inside.push((position, mine));
             }
@@ -246,19 +221,24 @@ fn compile() -> Vec<Rules> {
 
 fn rule(invariant: &'static Invariant, structure: &'static Structure) -> Rule {
     let footprint = invariant.expression.footprint();
-    let mut mask = 0_u128;
-    for name in &footprint.members {
-        for (bit, element) in structure.elements.iter().enumerate() {
-            if element.name == *name {
-                mask |= 1 << bit;
-            }
-        }
-    }
+    let bits = |list: &[&str]| {
+        let named = (0_u32..).zip(&structure.elements).filter(|(_, element)| list.contains(&element.name));
+        named.fold(0_u128, |mask, (bit, _)| mask | 1 << bit)
+    };
+    let mask = bits(&footprint.members);
     let nothing = Json::object();
     let node = Node { json: &nothing, half: None, kind: Kind::Structure(structure) };
     let env = Env::of(&nothing).on(node);
     let is_quiet = footprint.is_all && !matches!(invariant.expression.holds(&env), Ok(Some(false)));
-    Rule { invariant, needs: is_quiet.then_some(mask) }
+    let mut reads = bits(&footprint.deep);
+    let is_known = footprint.is_all || (footprint.is_named && structure.kind == StructureKind::Resource);
+    if !is_known {
+        // It may look into whatever has an inside.
+        let is_complex = |element: &Element| element.types.iter().any(|t| !matches!(t, Type::Primitive(_)));
+        let complex = (0_u32..).zip(&structure.elements).filter(|(_, element)| is_complex(element));
+        reads |= complex.fold(0, |mask, (bit, _)| mask | 1 << bit);
+    }
+    Rule { invariant, needs: is_quiet.then_some(mask), names: mask, reads }
 }
 
 #[cfg(test)]

@@ -68,11 +68,17 @@ fn walk<'j>(resource: &'j Json, mut walk: walk::Walk<'j>) -> Vec<Issue> {
 /// constraints between its elements, or a narrative with what runs or calls out.
 pub fn check(resource: &Json) -> Result<Vec<Issue>> {
     let issues = self::resource(resource);
-    let mut errors = issues.iter().filter(|i| i.severity == Severity::Error).peekable();
-    if errors.peek().is_none() {
-        return Ok(issues);
+    match kind(&issues) {
+        Some(kind) => Err(Error::with_issues(kind, issues)),
+        None => Ok(issues),
     }
-    let is_rule = |issue: &Issue| issue.code == FORBIDDEN || invariant::is_told_by(issue);
-    let kind = if errors.all(is_rule) { Kind::BusinessRule } else { Kind::Invalid };
-    Err(Error::with_issues(kind, issues))
+}
+
+/// How a resource of these issues is refused, as [`check`] says; a fault against a profile is one of form. `None`: no issue is an error.
+#[must_use]
+pub fn kind(issues: &[Issue]) -> Option<Kind> {
+    let mut errors = issues.iter().filter(|i| i.severity == Severity::Error).peekable();
+    errors.peek()?;
+    let is_rule = |i: &Issue| i.profile.is_none() && (i.code == FORBIDDEN || invariant::is_told_by(i));
+    Some(if errors.all(is_rule) { Kind::BusinessRule } else { Kind::Invalid })
 }

@@ -43,6 +43,21 @@ pub(super) struct Walk<'j> {
     pub(super) around: Option<(&'j Json, &'j Json)>,
     /// What the fullUrls of the Bundle that is walked lead to.
     pub(super) entries: HashMap<&'j str, ResourceType>,
+    /// Faults of form so far: those that are no broken constraints.
+    pub(super) forms: usize,
+}
+
+/// The elements of an object, as bits by position.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// Those that are there.
+    there: u128,
+    /// Those of them that have a fault of form, themselves or further inside: a constraint that looks into one of them may say
+    /// nothing that its fault does not say.
+    faulty: u128,
+    /// Those that should be there; with an element that is unknown, and may be meant for any that is not there, all of these. A
+    /// constraint that names one of them may say no more than that.
+    lacking: u128,
 }
 
 impl<'j> Walk<'j> {
@@ -54,6 +69,7 @@ impl<'j> Walk<'j> {
         path: &Path<'_>,
         what: impl Into<String>,
     ) {
+        self.forms += 1;
         if self.issues.len() < MAX_ISSUES {
             self.issues.push(Issue::error(code, path.to_string(), what).rule(rule));
         }
@@ -66,8 +82,8 @@ impl<'j> Walk<'j> {
         }
     }
 
-    /// The constraints of a type on an element that has no other fault.
-    fn invariants(&mut self, json: &'j Json, structure: &'static Structure, seen: u128, path: &Path<'_>) {
+    /// The constraints of a type on an element, but for those that look at what has another fault.
+    fn invariants(&mut self, json: &'j Json, structure: &'static Structure, seen: Seen, path: &Path<'_>) {
         let rules = invariant::rules(structure);
         if (rules.own.is_empty() && rules.inside.is_empty()) || self.structure_only {
             return;
@@ -75,16 +91,17 @@ impl<'j> Walk<'j> {
         let Some((resource, root)) = self.around else { return };
         let node = Node { json, half: None, kind: Kind::Structure(structure) };
         let env = Env { root: Node::resource(root), ..Env::of(resource).on(node) };
-        for rule in &rules.own {
-            self.rule(rule, seen, &env, path);
+        for rule in rules.own.iter().filter(|rule| !rule.comes_of(seen.faulty, seen.lacking)) {
+            self.rule(rule, seen.there, &env, path);
         }
-        for (position, rules) in rules.inside.iter().filter(|(position, _)| seen & (1 << position) != 0) {
+        let sound = seen.there & !seen.faulty;
+        for (position, rules) in rules.inside.iter().filter(|(position, _)| sound & (1 << position) != 0) {
             let Some(element) = structure.elements.get(usize::from(*position)) else { continue };
             let here = path.member(element.name);
             for (n, value) in node.values(element.name).into_iter().enumerate() {
                 let item = here.item(n);
                 for rule in rules {
-                    self.rule(rule, seen, &env.on(value), if element.many { &item } else { &here });
+                    self.rule(rule, seen.there, &env.on(value), if element.many { &item } else { &here });
                 }
             }
         }
@@ -99,7 +116,7 @@ impl<'j> Walk<'j> {
         {
             return;
         }
-        let what = invariant.told(env.context);
+        let what = invariant.expression.told(invariant.key, invariant.human, env.context);
         let issue = if invariant.is_error { Issue::error } else { Issue::warning }("invariant", path.to_string(), what);
         self.issues.push(issue.rule(format!("{}: {}", invariant.key, invariant.human)));
     }
@@ -136,11 +153,8 @@ impl<'j> Walk<'j> {
                 let around = self.around.replace((json, json));
                 let is_bundle = structure.name == "Bundle";
                 let entries = is_bundle.then(|| std::mem::replace(&mut self.entries, entries_of(members)));
-                let before = self.issues.len();
                 let seen = self.object(members, structure, path);
-                if before == self.issues.len() {
-                    self.invariants(json, structure, seen, path);
-                }
+                self.invariants(json, structure, seen, path);
                 if let Some(outer) = entries {
                     self.bundle(members, path);
                     self.entries = outer;
@@ -153,11 +167,8 @@ impl<'j> Walk<'j> {
                 let outer = self.frame.inside.replace(n);
                 let around = self.around;
                 self.around = around.map(|(_, root)| (json, root));
-                let before = self.issues.len();
                 let seen = self.object(members, structure, path);
-                if before == self.issues.len() {
-                    self.invariants(json, structure, seen, path);
-                }
+                self.invariants(json, structure, seen, path);
                 self.around = around;
                 self.frame.inside = outer;
                 self.contained(members, path);
@@ -165,22 +176,24 @@ impl<'j> Walk<'j> {
         }
     }
 
-    /// Walks the members of an object; gives the elements that are there, as bits by position.
-    fn object(&mut self, members: &'j Object, structure: &'static Structure, path: &Path<'_>) -> u128 {
-        let mut seen = 0_u128;
+    /// Walks the members of an object.
+    fn object(&mut self, members: &'j Object, structure: &'static Structure, path: &Path<'_>) -> Seen {
+        let mut seen = Seen::default();
+        let mut has_unknown = false;
         for (key, value) in members.iter() {
             if self.issues.len() >= MAX_ISSUES {
                 return seen;
             }
+            let before = self.forms;
             if let Some(found) = structure.member(key) {
                 // FHIRPath's name of a choice is the part before `[x]`.
                 let here = path.member(if found.element.choice { found.element.name } else { key });
                 let bit = 1_u128 << found.position;
-                if seen & bit != 0 && found.element.choice {
+                if seen.there & bit != 0 && found.element.choice {
                     self.choice(members, structure, key, found, &here);
                 }
-                seen |= bit;
                 self.member(members, key, value, found, &here);
+                seen.add(bit, self.forms != before);
                 continue;
             }
             match key.strip_prefix('_').and_then(|plain| Some((plain, structure.member(plain)?))) {
@@ -189,17 +202,21 @@ impl<'j> Walk<'j> {
                 {
                     let here = path.member(if found.element.choice { found.element.name } else { plain });
                     let bit = 1_u128 << found.position;
-                    if seen & bit != 0 && found.element.choice {
+                    if seen.there & bit != 0 && found.element.choice {
                         self.choice(members, structure, plain, found, &here);
                     }
-                    seen |= bit;
                     self.extensions(members.get(plain), value, found.element, &here);
+                    seen.add(bit, self.forms != before);
                 }
                 _ if key == "resourceType" && structure.kind == StructureKind::Resource => {}
-                _ => self.unknown(key, structure, &path.member(key)),
+                _ => {
+                    self.unknown(key, structure, &path.member(key));
+                    has_unknown = true;
+                }
             }
         }
-        let mut missing = structure.required & !seen;
+        let mut missing = structure.required & !seen.there;
+        seen.lacking = if has_unknown { !seen.there } else { missing };
         while missing != 0 {
             let position = missing.trailing_zeros();
             missing &= missing - 1;
@@ -327,9 +344,7 @@ impl<'j> Walk<'j> {
         } else {
             "txt-1: a narrative is XHTML of basic formatting, links and images only"
         };
-        if self.issues.len() < MAX_ISSUES {
-            self.issues.push(Issue::error(code, path.to_string(), what).rule(rule));
-        }
+        self.error(code, rule, path, what);
     }
 
     pub(super) fn complex(&mut self, value: &'j Json, structure: &'static Structure, path: &Path<'_>) {
@@ -344,12 +359,18 @@ impl<'j> Walk<'j> {
                 self.broken("ele-1: an element has a value or children", path, what);
             }
             _ => {
-                let before = self.issues.len();
                 let seen = self.object(members, structure, path);
-                if before == self.issues.len() {
-                    self.invariants(value, structure, seen, path);
-                }
+                self.invariants(value, structure, seen, path);
             }
+        }
+    }
+}
+
+impl Seen {
+    fn add(&mut self, bit: u128, is_faulty: bool) {
+        self.there |= bit;
+        if is_faulty {
+            self.faulty |= bit;
         }
     }
 }

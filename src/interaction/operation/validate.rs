@@ -80,11 +80,8 @@ impl Engine {
             }
         }
         if let Some(resource) = subject {
-            let is_valid = issues.iter().all(|i| i.severity != Severity::Error);
-            if is_valid {
-                let profiles: Vec<&str> = asked.profiles.iter().map(String::as_str).collect();
-                issues.extend(self.house().conformance.issues(resource, &profiles));
-            }
+            let profiles: Vec<&str> = asked.profiles.iter().map(String::as_str).collect();
+            issues = self.house().conformance.issues(resource, &profiles, issues);
         }
         // What a write would not refuse does not keep it from being rehearsed.
         let closer = subject.map(|r| self.house().conformance.scrutiny(&self.house().active().registry, r));

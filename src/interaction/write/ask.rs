@@ -10,7 +10,7 @@ use crate::config::Limits;
 use crate::error::{Error, Issue, Result};
 use crate::fhir::bundle::Link;
 use crate::fhir::patch::Patch;
-use crate::fhir::resource::{is_id, known, printable};
+use crate::fhir::resource::{known, printable};
 use crate::fhir::{Json, ResourceType, Target, bundle, validate};
 use crate::interaction::Engine;
 use crate::interaction::request::{At, When};
@@ -43,6 +43,19 @@ pub(in crate::interaction) struct Ask {
     pub(super) noticed: Vec<Issue>,
     /// The Provenance of the other writes: without one of them there is none.
     pub(super) accompanies: bool,
+    /// Nothing is wrong with it so far.
+    pub(super) is_sound: bool,
+}
+
+/// What is wrong with a request before it is prepared.
+#[derive(Debug, Default)]
+pub(super) struct Amiss {
+    /// All of it.
+    pub(super) faults: Faults,
+    /// Entries could not even be read: what they would bring is not known.
+    pub(super) is_partial: bool,
+    /// Their fullUrls: what refers to them is no fault of its own.
+    pub(super) unread: Vec<String>,
 }
 
 /// `Type?criteria` where a reference should be.
@@ -82,7 +95,8 @@ impl Ask {
 pub(in crate::interaction) struct Asks {
     pub(super) list: Vec<Ask>,
     pub(super) criteria: Criteria,
-    faults: Faults,
+    /// Failures so far. A write that has one stands in the list, too, so that what refers to it is no fault of its own.
+    pub(super) amiss: Amiss,
 }
 
 /// What a door knows of a write.
@@ -107,11 +121,11 @@ pub(in crate::interaction) struct Draft {
 }
 
 impl Asks {
-    /// Adds a write. Failures are kept until [`Asks::end`], so that all are reported.
+    /// Adds a write. Failures are kept until it is prepared, so that all are reported.
     pub(in crate::interaction) fn add(&mut self, engine: &Engine, ctx: &Ctx, draft: Draft) {
         let place = draft.place.clone();
-        if let Err(error) = self.try_add(engine, ctx, draft) {
-            self.faults.add(error, &place);
+        if let Err(error) = self.read(engine, ctx, draft) {
+            self.amiss.faults.add(error, &place);
         }
     }
 
@@ -127,9 +141,9 @@ impl Asks {
             targets.push(serde_json::json!({"reference": reference, "extension": [versioned::mark()]}));
         }
         if targets.is_empty() {
-            if self.list.is_empty() && self.faults.is_empty() {
+            if self.list.is_empty() && self.amiss.faults.is_empty() {
                 let text = "X-Provenance tells of what is written, and nothing is; leave it out";
-                self.fail(Error::invalid(text).at("Provenance.target"), "");
+                self.amiss.faults.add(Error::invalid(text).at("Provenance.target"), "");
             }
             return;
         }
@@ -144,81 +158,76 @@ impl Asks {
             full_url: None,
             place: String::new(),
         };
-        match self.try_add(engine, ctx, draft) {
-            Ok(()) => {
-                if let Some(ask) = self.list.last_mut() {
-                    ask.accompanies = true;
-                }
+        let read = self.read(engine, ctx, draft);
+        if let Some(ask) = self.list.last_mut() {
+            ask.accompanies = true;
+        }
+        if let Err(mut error) = read {
+            for issue in &mut error.issues {
+                issue.diagnostics = format!("X-Provenance: {}", issue.diagnostics);
             }
-            Err(mut error) => {
-                for issue in &mut error.issues {
-                    issue.diagnostics = format!("X-Provenance: {}", issue.diagnostics);
-                }
-                self.fail(error, "");
-            }
+            self.amiss.faults.add(error, "");
         }
     }
 
-    /// Whether there is nothing to write.
+    /// Whether there is nothing to do: no write, and none that failed.
     pub(in crate::interaction) fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.list.is_empty() && self.amiss.faults.is_empty()
     }
 
-    /// Keeps a failure that was found before a draft could be made.
-    pub(in crate::interaction) fn fail(&mut self, error: Error, place: &str) {
-        self.faults.add(error, place);
+    /// Keeps a failure of an entry that was found before a draft could be made.
+    pub(in crate::interaction) fn fail(&mut self, error: Error, place: &str, full_url: Option<String>) {
+        self.amiss.faults.add(error, place);
+        self.amiss.is_partial = true;
+        self.amiss.unread.extend(full_url);
     }
 
-    /// Fails when any write did.
+    /// Puts a write into the list, with whatever could be read of it.
     ///
     /// # Errors
-    /// All of them.
-    pub(in crate::interaction) fn end(&mut self) -> Result<()> {
-        std::mem::take(&mut self.faults).end()
-    }
-
-    fn try_add(&mut self, engine: &Engine, ctx: &Ctx, draft: Draft) -> Result<()> {
+    /// All that is wrong with it.
+    fn read(&mut self, engine: &Engine, ctx: &Ctx, draft: Draft) -> Result<()> {
         let Draft { method, at, if_none_exist, body, patch, when, full_url, place } = draft;
         let rtype = at.rtype();
+        let mut faults = Faults::default();
         let mut noticed = Vec::new();
         if matches!(method, Method::Post | Method::Put) {
-            check_body(&body, rtype, if method == Method::Put { Some(&at) } else { None })?;
-            noticed = engine.house().conformance.judge(&ctx.principal, &body)?;
+            let typed = check_type(&body, rtype);
+            if typed.is_ok() {
+                let at = Some(&at).filter(|_| method == Method::Put);
+                faults.keep(check_id(&body, rtype, at), "");
+                noticed = faults.keep(engine.house().conformance.judge(&ctx.principal, &body), "").unwrap_or_default();
+            }
+            faults.keep(typed, "");
         }
         place_issues(&mut noticed, &place);
         if let Some(Patch::Path(parameters)) = &patch {
-            check_parameters(parameters)?;
+            faults.keep(check_parameters(parameters), "");
         }
+        let mut criterion = |raw: &str, most| faults.keep(self.criteria.add(engine, rtype, raw, most), "");
         let at = match (method, at) {
-            (Method::Post, _) => {
-                let unless = if_none_exist.map(|raw| self.criteria.add(engine, rtype, &raw, 1)).transpose()?;
-                Where::New(rtype, unless)
-            }
+            (Method::Post, _) => Where::New(rtype, if_none_exist.and_then(|raw| criterion(&raw, 1))),
             (_, At::Id(target)) => Where::Id(target),
-            (Method::Delete, At::Query(rtype, raw)) => {
-                let most = Limits::size(engine.house().limits.delete_max);
-                Where::Query(rtype, self.criteria.add(engine, rtype, &raw, most)?)
+            (_, At::Query(rtype, raw)) => {
+                let most = if method == Method::Delete { Limits::size(engine.house().limits.delete_max) } else { 1 };
+                // Of a write whose criteria cannot be read it is not known what it is about; it is not carried out.
+                criterion(&raw, most).map_or(Where::New(rtype, None), |n| Where::Query(rtype, n))
             }
-            (_, At::Query(rtype, raw)) => Where::Query(rtype, self.criteria.add(engine, rtype, &raw, 1)?),
         };
-        let links = match &patch {
-            Some(Patch::Json(operations)) => {
-                let mut texts = Vec::new();
-                references_of(operations, &mut texts);
-                self.conditional(engine, texts)?
-            }
-            _ if rtype == known("Bundle") => Vec::new(),
+        let mut texts = Vec::new();
+        match &patch {
+            Some(Patch::Json(operations)) => references_of(operations, &mut texts),
+            _ if rtype == known("Bundle") => {}
             patch => {
-                let mut texts = Vec::new();
                 let body = patch.as_ref().map_or(&body, Patch::body);
                 bundle::each_reference(body, &mut |path, text| {
                     if let Link::Conditional(..) = Link::parse(text) {
                         texts.push((path.to_string(), text.to_owned()));
                     }
                 });
-                self.conditional(engine, texts)?
             }
-        };
+        }
+        let links = faults.keep(self.conditional(engine, texts), "").unwrap_or_default();
         let is_versioned = versioned::is_marked(patch.as_ref().map_or(&body, Patch::body));
         let fresh_id = engine.house().store.fresh_id(rtype);
         self.list.push(Ask {
@@ -234,8 +243,9 @@ impl Asks {
             is_versioned,
             noticed,
             accompanies: false,
+            is_sound: faults.is_empty(),
         });
-        Ok(())
+        faults.end()
     }
 
     /// Reads the criteria of conditional references, given with their paths.
@@ -296,32 +306,29 @@ fn check_parameters(parameters: &Json) -> Result<()> {
     validate::check(parameters).map(|_| ()) // warnings about Parameters help nobody
 }
 
-/// Type, id and content of a resource that is to be stored.
-fn check_body(body: &Json, rtype: ResourceType, at: Option<&At>) -> Result<()> {
+/// Whether a body is a resource of the type that it is sent to.
+fn check_type(body: &Json, rtype: ResourceType) -> Result<()> {
     match body["resourceType"].as_str() {
-        Some(name) if name == rtype.as_str() => {}
+        Some(name) if name == rtype.as_str() => Ok(()),
         Some(name) => {
             let text = format!("the URL says {rtype} and the body is a {}; send it to its own type", printable(name));
-            return Err(Error::invalid(text).at("resourceType"));
+            Err(Error::invalid(text).at("resourceType"))
         }
-        None => return Err(Error::invalid("the body is not a resource: it has no resourceType").code("structure")),
+        None => Err(Error::invalid("the body is not a resource: it has no resourceType").code("structure")),
     }
+}
+
+/// The id of a resource that is to be stored; `at`: of an update. What an id looks like the validation says.
+fn check_id(body: &Json, rtype: ResourceType, at: Option<&At>) -> Result<()> {
     match (at, body.get("id").map(|id| id.as_str())) {
         (Some(At::Id(target)), Some(Some(id))) if id != target.id => {
             let text =
                 format!("the URL says id '{}' and the body '{}'; they must be the same", target.id, printable(id));
-            return Err(Error::invalid(text).at(format!("{rtype}.id")));
+            Err(Error::invalid(text).at(format!("{rtype}.id")))
         }
         (Some(At::Id(_)), None) => {
-            return Err(Error::invalid("an update needs the id in the body, too")
-                .code("required")
-                .at(format!("{rtype}.id")));
+            Err(Error::invalid("an update needs the id in the body, too").code("required").at(format!("{rtype}.id")))
         }
-        (_, Some(Some(id))) if !is_id(id) => {
-            let text = "an id has 1 to 64 letters, digits, '-' and '.'; nothing else";
-            return Err(Error::invalid(text).code("value").at(format!("{rtype}.id")));
-        }
-        _ => {}
+        _ => Ok(()),
     }
-    Ok(())
 }

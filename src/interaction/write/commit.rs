@@ -3,7 +3,7 @@
 //! Order inside: DELETE, POST, PUT and PATCH, whatever order they came in; what others refer to is looked for at the end. Every failure leaves nothing behind.
 //! Source: <https://hl7.org/fhir/R4/http.html#trules>.
 
-use super::ask::Ask;
+use super::ask::{Amiss, Ask};
 use super::criteria::{Criteria, Found};
 use super::faults::{Faults, at};
 use super::judge::{Step, taken};
@@ -127,8 +127,8 @@ impl Commit {
         let prepared = if is_as_before && found == self.prepared.found {
             &self.prepared
         } else {
-            redone =
-                Prepared::new(&self.ctx, &self.house, &self.asks, &self.others.calls, self.criteria.plans(), found)?;
+            let (calls, plans) = (&self.others.calls, self.criteria.plans());
+            redone = Prepared::new(&self.ctx, &self.house, &self.asks, calls, plans, found, Amiss::default())?;
             &redone
         };
 

@@ -13,12 +13,16 @@ pub(in crate::interaction) struct Faults {
 }
 
 impl Faults {
-    /// Adds a failure of the entry at `place` (`Bundle.entry[3]`, or "" for a request without a Bundle).
+    /// Adds a failure of the entry at `place` (`Bundle.entry[3]`, or "" for a request without a Bundle), each issue once.
     pub(in crate::interaction) fn add(&mut self, error: Error, place: &str) {
         let error = at(error, place);
         self.kind.get_or_insert(error.kind);
-        let room = MAX_ISSUES.saturating_sub(self.issues.len());
-        self.issues.extend(error.issues.into_iter().take(room));
+        for issue in error.issues {
+            let is_told = |i: &Issue| i.expression == issue.expression && i.diagnostics == issue.diagnostics;
+            if self.issues.len() < MAX_ISSUES && !self.issues.iter().any(is_told) {
+                self.issues.push(issue);
+            }
+        }
     }
 
     /// Whether nothing failed.
@@ -33,9 +37,14 @@ impl Faults {
 
     /// Fails when anything failed.
     pub(in crate::interaction) fn end(self) -> Result<()> {
+        if self.is_empty() { Ok(()) } else { Err(self.error()) }
+    }
+
+    /// What failed, as one error; to be asked where something did.
+    pub(super) fn error(self) -> Error {
         match self.kind {
-            Some(kind) => Err(Error::with_issues(kind, self.issues)),
-            None => Ok(()),
+            Some(kind) => Error::with_issues(kind, self.issues),
+            None => Error::fault("a failure without a fault"),
         }
     }
 }

@@ -63,13 +63,15 @@ impl Engine {
         }
     }
 
-    async fn prepare(&self, ctx: &Ctx, mut asks: Asks, others: Others, action: &str) -> Result<Commit> {
-        asks.end()?;
-        let Asks { list, mut criteria, .. } = asks;
+    async fn prepare(&self, ctx: &Ctx, asks: Asks, others: Others, action: &str) -> Result<Commit> {
+        let Asks { list, mut criteria, mut amiss } = asks;
         let limit = Limit::of(ctx);
-        criteria.look_up(self, ctx, &limit).await?;
+        if let Err(error) = criteria.look_up(self, ctx, &limit).await {
+            amiss.faults.add(error, "");
+            return Err(amiss.faults.error());
+        }
         let found = criteria.guess(self, &limit).await?;
-        let mut prepared = Prepared::new(ctx, self.house(), &list, &others.calls, criteria.plans(), found)?;
+        let mut prepared = Prepared::new(ctx, self.house(), &list, &others.calls, criteria.plans(), found, amiss)?;
         prepared.patches(ctx, self.house(), &list, &limit).await?;
         Ok(Commit {
             house: Arc::clone(&self.0),

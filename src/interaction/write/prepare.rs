@@ -1,8 +1,7 @@
 //! Everything about a write that costs time and needs no transaction: rewriting, extraction, serialisation.
 
-use super::ask::Ask;
+use super::ask::{Amiss, Ask};
 use super::criteria::Found;
-use super::faults::Faults;
 use super::outward::{Lead, Which};
 use super::resolve::{self, Fate, Links};
 use crate::access::{Ctx, Limit};
@@ -52,7 +51,8 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Prepares all asks but patches.
+    /// Prepares all asks but patches. `amiss`: what is wrong with them already; what else is wrong is found all the same, so that
+    /// all of it is told at once.
     ///
     /// # Errors
     /// All failures of all entries.
@@ -63,35 +63,46 @@ impl Prepared {
         calls: &[Call],
         plans: &[Plan],
         found: Found,
+        mut amiss: Amiss,
     ) -> Result<Self> {
         let generation = house.active().generation;
-        let fates = resolve::fates(asks, calls, &found, Limits::size(house.limits.delete_max))?;
-        let links = Links::new(house, asks, plans, &fates, &found)?;
+        let fates = match resolve::fates(asks, calls, &found, Limits::size(house.limits.delete_max)) {
+            Ok(fates) => fates,
+            Err(error) => {
+                amiss.faults.add(error, "");
+                return Err(amiss.faults.error());
+            }
+        };
+        let links = Links::new(house, asks, plans, &fates, &found, &mut amiss);
+        let faults = &mut amiss.faults;
         let which = Which::of(house, &Limit::of(ctx));
-        let mut faults = Faults::default();
         let mut ready = Vec::with_capacity(asks.len());
         for (ask, fate) in asks.iter().zip(&fates) {
             let body = match (ask.method, fate) {
                 (Method::Post | Method::Put, Fate::Create(target) | Fate::Write(target) | Fate::Make(target)) => {
                     let mut body = ask.body.clone();
                     let applied = links.apply(house, which, ask, &mut body, None).and_then(|refs| {
+                        if !ask.is_sound {
+                            return Ok(None);
+                        }
                         meta::set_id(&mut body, &target.id);
                         // What cannot exist yet is judged here; the rest when the version it replaces is known.
                         if matches!(fate, Fate::Create(_)) {
                             workflow::guard(ctx, &house.programme, None, Some(&body))?;
                             workflow::stamp(ctx, &house.programme, None, &mut body);
                         }
-                        Ok(refs)
+                        Ok(Some(refs))
                     });
-                    faults.keep(applied, &ask.place).map(|refs| Ready { refs, ..Ready::new(house, body, target) })
+                    let refs = faults.keep(applied, &ask.place).flatten();
+                    refs.map(|refs| Ready { refs, ..Ready::new(house, body, target) })
                 }
                 _ => None,
             };
             ready.push(body);
         }
-        resolve::doubles(house, asks, plans, &fates, &ready, &mut faults);
+        resolve::doubles(house, asks, plans, &fates, &ready, faults);
         let params = calls.iter().map(|call| call.params.as_ref().map(|params| links.of(params))).collect();
-        faults.end().map(|()| Self { found, generation, fates, links, params, ready })
+        amiss.faults.end().map(|()| Self { found, generation, fates, links, params, ready })
     }
 
     /// Applies patches to what is there now, so that the transaction need not, unless another writer comes between.

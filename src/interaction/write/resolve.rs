@@ -2,7 +2,7 @@
 //!
 //! Source: <https://hl7.org/fhir/R4/http.html#trules>, <https://hl7.org/fhir/R4/bundle.html#references>.
 
-use super::ask::{Ask, Conditional, Where};
+use super::ask::{Amiss, Ask, Conditional, Where};
 use super::criteria::Found;
 use super::faults::Faults;
 use super::outward::{Lead, Which};
@@ -227,16 +227,27 @@ fn key_of(cond: &Cond) -> Option<i64> {
 pub(super) struct Links {
     by_url: HashMap<String, String>,
     by_criteria: HashMap<String, String>,
+    /// fullUrls of entries that could not be read.
+    unread: Vec<String>,
 }
 
 impl Links {
-    /// Collects fullUrls and conditional references.
-    ///
-    /// # Errors
-    /// A fullUrl that stands twice; a conditional reference that matches none (422) or many (412).
-    pub(super) fn new(house: &House, asks: &[Ask], plans: &[Plan], fates: &[Fate], found: &Found) -> Result<Self> {
-        let mut faults = Faults::default();
-        let mut links = Self::default();
+    /// Collects fullUrls and conditional references. Faults: a fullUrl that stands twice; a conditional reference that matches
+    /// none (422), unless something of that type is amiss and might be it, or many (412).
+    pub(super) fn new(
+        house: &House,
+        asks: &[Ask],
+        plans: &[Plan],
+        fates: &[Fate],
+        found: &Found,
+        amiss: &mut Amiss,
+    ) -> Self {
+        let mut links = Self { unread: std::mem::take(&mut amiss.unread), ..Self::default() };
+        let (is_partial, faults) = (amiss.is_partial, &mut amiss.faults);
+        let may_bring = |plan: Option<&Plan>| {
+            let is_amiss = |ask: &Ask| !ask.is_sound && plan.is_some_and(|plan| plan.types.contains(&ask.rtype()));
+            is_partial || asks.iter().any(is_amiss)
+        };
         let mut brought = None;
         for (ask, fate) in asks.iter().zip(fates) {
             if let (Some(url), Some(target)) = (&ask.full_url, fate.target())
@@ -254,11 +265,13 @@ impl Links {
                 }
                 let known = found.0.get(*criterion).map_or(&[][..], Vec::as_slice);
                 let brought = brought.get_or_insert_with(|| docs(house, asks, fates));
-                let all = plans.get(*criterion).map(|plan| after(house, asks, fates, plan, known, brought));
+                let plan = plans.get(*criterion);
+                let all = plan.map(|plan| after(house, asks, fates, plan, known, brought));
                 match all.unwrap_or_default().as_slice() {
                     [target] => {
                         links.by_criteria.insert(text.clone(), target.to_string());
                     }
+                    [] if may_bring(plan) => {}
                     [] => {
                         let text = format!("the conditional reference '{}' matches no resource", printable(text));
                         faults.add(Error::unprocessable(text).code("not-found").at(path), &ask.place);
@@ -271,7 +284,7 @@ impl Links {
                 }
             }
         }
-        faults.end().map(|()| links)
+        links
     }
 
     /// Whether any body could need a change.
@@ -308,7 +321,7 @@ impl Links {
         }
         bundle::each_held(body, &mut |path, held| {
             match Link::parse(held.text) {
-                Link::Urn(urn) if !old.contains(&held.text) => {
+                Link::Urn(urn) if !old.contains(&held.text) && !self.unread.iter().any(|url| is_part(urn, url)) => {
                     let cure = if ask.place.is_empty() {
                         "send both in one transaction, or refer to what is stored"
                     } else {
@@ -358,6 +371,7 @@ impl Links {
 fn docs(house: &House, asks: &[Ask], fates: &[Fate]) -> Vec<Doc> {
     let (pk, active) = (Instant::now().0, house.active());
     let doc = |(ask, fate): (&Ask, &Fate)| match (ask.method, fate) {
+        _ if !ask.is_sound => None,
         (Method::Post | Method::Put, Fate::Create(target) | Fate::Write(target) | Fate::Make(target)) => {
             Some(Doc { target: target.clone(), pk, rows: active.registry.extract(&house.keys, &ask.body, &active.env) })
         }
@@ -383,6 +397,11 @@ fn after(house: &House, asks: &[Ask], fates: &[Fate], plan: &Plan, known: &[Targ
         }
     }
     all
+}
+
+/// Whether a link is a fullUrl, or leads into what it names: `urn:uuid:…#part`.
+fn is_part(link: &str, url: &str) -> bool {
+    link.strip_prefix(url).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
 }
 
 /// `http://elsewhere/fhir` of `http://elsewhere/fhir/Patient/1`.

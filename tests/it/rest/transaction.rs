@@ -2,11 +2,13 @@
 //! Source: <https://hl7.org/fhir/R4/http.html#trules>, <https://hl7.org/fhir/R4/bundle.html#references>.
 
 use super::{patient, place, response, transaction};
-use crate::harness::TestServer;
+use crate::harness::{Answer, TestServer};
 use serde_json::{Value, json};
 
 both_databases!(
     a_reference_that_no_entry_resolves_is_refused,
+    all_that_is_wrong_with_a_write_is_told_at_once,
+    all_that_is_wrong_with_all_entries_is_told_at_once,
     a_link_leads_to_a_type_that_its_element_allows,
     a_batch_answers_each_entry_for_itself,
     five_thousand_entries_are_one_transaction,
@@ -194,6 +196,69 @@ async fn a_reference_that_no_entry_resolves_is_refused(server: TestServer) {
     ]);
     client.post(&bundle).await.refuses(422, "not-found", "Bundle.entry[1].resource.subject.reference");
     assert!(client.search("Patient?identifier=http://rest.example/mrn|x").await.is_empty());
+}
+
+/// `code expression` of each issue, in order.
+#[track_caller]
+fn told(answer: &Answer) -> Vec<String> {
+    let issues = answer.body["issue"].as_array().expect("issues");
+    issues.iter().map(|i| format!("{} {}", i["code"], i["expression"][0]).replace('"', "")).collect()
+}
+
+/// R4 http.html#update: A wrong or missing id, and all that is wrong with the body, come in one answer.
+async fn all_that_is_wrong_with_a_write_is_told_at_once(server: TestServer) {
+    let client = server.everyone();
+    let bad = json!({"resourceType": "Patient", "foo": 1, "gender": "q", "managingOrganization": {"reference": "Organization?name"}});
+    let mut other = bad.clone();
+    other["id"] = "b6".into();
+    let faults =
+        ["structure Patient.foo", "code-invalid Patient.gender", "invalid Patient.managingOrganization.reference"];
+    for (body, first) in [(&other, "invalid Patient.id"), (&bad, "required Patient.id")] {
+        let answer = client.send("PUT", "Patient/b5", body.to_string(), &[]).await.is(400);
+        let mut expected = vec![first];
+        expected.extend(faults);
+        let (mut told, first_told) = (told(&answer), told(&answer).swap_remove(0));
+        assert_eq!(first_told, first, "the most useful first");
+        told.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(told, expected);
+    }
+    let answer = client.send("POST", "Patient", bad.to_string(), &[("if-none-exist", "nonsense=1")]).await.is(400);
+    assert_eq!(told(&answer).len(), 4, "and of the criteria: {answer:?}");
+    client.read("Patient/b5").await.is(404);
+}
+
+/// R4 http.html#transaction-response: What is wrong with the entries of a transaction comes in one answer: their content, links that
+/// no entry resolves, conditional references that match nothing, requests that cannot be read; what refers to a bad entry is no
+/// fault of its own.
+async fn all_that_is_wrong_with_all_entries_is_told_at_once(server: TestServer) {
+    let client = server.everyone();
+    let url = |n: u8| format!("urn:uuid:c757873d-ec9a-4326-a141-5564000000{n:02}");
+    let dead = "urn:uuid:c757873d-ec9a-4326-a141-55600000dead";
+    let mut lost = observation(&url(0));
+    lost["performer"] = json!([{"reference": dead}]);
+    let mut stay = observation(&url(0));
+    stay["encounter"] = json!({"reference": "Encounter?identifier=http://rest.example/v|nobody"});
+    let bad_patient = json!({"resourceType": "Patient", "gender": "mal"});
+    let mut entries =
+        vec![post(bad_patient, &url(0)), post(lost, &url(1)), post(stay, &url(2)), post(patient("good"), &url(3))];
+    let faults = [
+        "code-invalid Bundle.entry[0].resource.gender",
+        "not-found Bundle.entry[1].resource.performer[0].reference",
+        "not-found Bundle.entry[2].resource.encounter.reference",
+    ];
+    let answer = client.post(&transaction(&entries)).await.is(400);
+    let mut all = told(&answer);
+    all.sort_unstable_by_key(|line| line.split(' ').next_back().map(str::to_owned));
+    assert_eq!(all, faults);
+    // An entry that cannot be read: what it would bring is not known.
+    entries[3]["request"]["method"] = "FETCH".into();
+    entries.push(post(observation(&url(3)), &url(4)));
+    let answer = client.post(&transaction(&entries)).await.is(400);
+    let mut all = told(&answer);
+    all.sort_unstable_by_key(|line| line.split(' ').next_back().map(str::to_owned));
+    assert_eq!(all, [faults[0], faults[1], "value Bundle.entry[3].request.method"]);
+    assert!(client.search("Patient?identifier=http://rest.example/mrn|good").await.is_empty());
 }
 
 /// R4 http.html#trules: A conditional reference becomes the reference to its one match; none or several fail the

@@ -67,7 +67,9 @@ async fn a_validation_answers_200_with_every_issue_and_stores_nothing(server: Te
         let bundle = json!({"resourceType": "Bundle", "type": kind, "entry": [entry]});
         let answer = client.post(&bundle).await.ok();
         assert_eq!(answer.body["entry"][0]["response"]["status"], "200 OK", "{answer:?}");
-        assert_eq!(answer.body["entry"][0]["resource"]["issue"].as_array().expect("issues").len(), 3);
+        let issues = answer.body["entry"][0]["resource"]["issue"].as_array().expect("issues");
+        let severities: Vec<_> = issues.iter().map(|i| i["severity"].clone()).collect();
+        assert_eq!(severities, ["error"; 3], "{issues:?}");
     }
     assert!(client.search("Patient?identifier=v").await.is_empty() && client.search("Patient").await.is_empty());
 }

@@ -158,3 +158,15 @@ fn an_invariant_knows_the_resource_around_and_the_one_around_that() {
     );
     assert_eq!(errors_of(&compiled(&[wrong]), &bundle, &[PROFILE]), ["Bundle.entry[0].resource"]);
 }
+
+/// R4 elementdefinition.html: A broken invariant of a profile says what was found, what it asks for and what to do.
+#[test]
+fn a_broken_invariant_says_what_was_found() {
+    let rows = json!([["Patient.contact", {"constraint": [{"key": "x-1", "severity": "error", "human": "Somebody has a name.", "expression": "name.exists() or gender = 'other'"}]}]]);
+    let profiles = compiled(&[profile("Patient", PROFILE, &r4("Patient"), &rows)]);
+    let body = json!({"resourceType": "Patient", "contact": [{"gender": "male", "organization": {"display": "x"}}]});
+    let found = profiles.check(&body.into(), &[PROFILE], &|_| None);
+    let said: Vec<_> = found.iter().map(|i| (&*i.expression, &*i.rule, &*i.diagnostics)).collect();
+    let told = "found gender \"male\", without name; expected: Somebody has a name (x-1); change the element so that this holds";
+    assert_eq!(said, [("Patient.contact[0]", "x-1: Somebody has a name.", told)]);
+}

@@ -116,6 +116,63 @@ fn what_is_asked_of_slices() {
             "Observation.value",
         ),
         (
+            "the one type of a closed choice",
+            &observation,
+            json!([["Observation.value[x]", by("type", "$this", "closed")], ["Observation.value[x]:valueQuantity", {"max": "1"}]]),
+            json!({"valueQuantity": {"value": 1}}),
+            json!({"valueString": "x"}),
+            "Observation.value",
+        ),
+        (
+            "the one type of a closed choice of two",
+            &patient,
+            json!([
+                ["Patient.deceased[x]", by("type", "$this", "closed")],
+                ["Patient.deceased[x]:deceasedBoolean", {}]
+            ]),
+            json!({"deceasedBoolean": true}),
+            json!({"deceasedDateTime": "2026-01-01"}),
+            "Patient.deceased",
+        ),
+        (
+            "types of a closed choice, by the name of the type and by another",
+            &observation,
+            json!([["Observation.value[x]", by("type", "$this", "closed")], ["Observation.value[x]:valueQuantity", {}], ["Observation.value[x]:words", {"type": [{"code": "string"}]}]]),
+            json!({"valueString": "x"}),
+            json!({"valueBoolean": true}),
+            "Observation.value",
+        ),
+        (
+            "the one type of a closed choice that has no other",
+            &observation,
+            json!([
+                [
+                    "Observation.value[x]",
+                    with(&by("type", "$this", "closed"), &json!({"type": [{"code": "Quantity"}]}))
+                ],
+                ["Observation.value[x]:valueQuantity", {}]
+            ]),
+            json!({"valueQuantity": {"value": 1}}),
+            json!({"valueString": "x"}),
+            "Observation.value",
+        ),
+        (
+            "a choice that must be there, and one type of it",
+            &observation,
+            json!([["Observation.value[x]", with(&by("type", "$this", "closed"), &json!({"min": 1}))], ["Observation.value[x]:valueQuantity", {"min": 1}]]),
+            json!({"valueQuantity": {"value": 1}}),
+            json!({}),
+            "Observation.value",
+        ),
+        (
+            "one type of an open choice",
+            &observation,
+            json!([["Observation.value[x]", by("type", "$this", "open")], ["Observation.value[x]:valueQuantity", {}], ["Observation.value[x]:valueQuantity.unit", {"min": 1}]]),
+            json!({"valueString": "x"}),
+            json!({"valueQuantity": {"value": 1}}),
+            "Observation.value.unit",
+        ),
+        (
             "slices by the type of a target",
             &list,
             json!([["List.entry", by("type", "item.resolve()", "closed")], ["List.entry:p", {"max": "1"}], ["List.entry:p.item", {"type": [{"code": "Reference", "targetProfile": [r4("Patient")]}]}]]),
@@ -163,6 +220,41 @@ fn what_is_asked_of_slices() {
             "Patient.identifier[1]",
         ),
     ]);
+}
+
+/// R4 profiling.html#slicing: What is missing is one issue: of the slice, where that is all that is missing.
+#[test]
+fn what_is_missing_is_told_once() {
+    let slicing = json!({"discriminator": [{"type": "value", "path": "code"}], "rules": "open"});
+    let code = |code: &str| json!({"coding": [{"system": "urn:s", "code": code}]});
+    let rows = |min: usize| {
+        json!([
+            ["Observation.component", {"min": min, "slicing": slicing}],
+            ["Observation.component:a", {"min": 1}],
+            ["Observation.component:a.code", {"patternCodeableConcept": code("a")}],
+            ["Observation.component:b", {"min": 1}],
+            ["Observation.component:b.code", {"patternCodeableConcept": code("b")}]
+        ])
+    };
+    let (a, b) = ("'component' of the slice 'a' is missing; add it", "'component' of the slice 'b' is missing; add it");
+    for (min, codes, expected) in [
+        (0, &[][..], &[a, b][..]),
+        (1, &[], &[a, b]),
+        (2, &["a"], &[b]),
+        (2, &["a", "b"], &[]),
+        (2, &["c", "c"], &[a, b]),
+        (3, &["a"], &[b, "found 1, expected at least 3; add what is missing"]),
+        (3, &["a", "b"], &["found 2, expected at least 3; add what is missing"]),
+    ] {
+        let profiles = compiled(&[profile("Observation", PROFILE, &r4("Observation"), &rows(min))]);
+        let mut body = json!({"resourceType": "Observation", "status": "final", "code": {"text": "a"}});
+        if !codes.is_empty() {
+            body["component"] = codes.iter().map(|c| json!({"code": code(c), "valueString": "x"})).collect();
+        }
+        let found = profiles.check(&body.into(), &[PROFILE], &|_| None);
+        let said: Vec<&str> = found.iter().map(|i| i.diagnostics.as_str()).collect();
+        assert_eq!(said, expected, "{min} {codes:?}");
+    }
 }
 
 fn with_first(rows: &Value, first: &Value) -> Value {
