@@ -149,7 +149,7 @@ pub(super) fn no_look_behind(
             let sorted = if name == "_sort" { value.as_str() } else { "" };
             for code in name.split(['.', ':']).chain(sorted.split(',').map(|s| s.trim_start_matches('-'))) {
                 let is_words = matches!(code, "_content" | "_text");
-                let element = hidden.iter().find(|h| registry.param(rtype, code).is_some_and(|p| p.reads(h)));
+                let element = hidden.iter().find(|h| registry.reads(rtype, code, h));
                 if is_words || element.is_some() {
                     let text = format!(
                         "the role reads a {rtype} without {}, and finds none by it: leave '{code}' out",

@@ -54,7 +54,10 @@ impl Registry {
                 self.uncovered(keys, resource, env, entry, &found, &mut rows.exact);
             }
             rows.facts = facts(entry, &found, &rows.words);
-            if entry.has_url && entry.slots.iter().any(|s| &*s.name == "url") && which("url") {
+            // The slot may have the name of another parameter that sees the same: `CodeSystem.system`.
+            let of_url =
+                |slot: &Slot| entry.params.iter().any(|p| p.code == "url" && p.only_slot() == Some(&slot.name));
+            if entry.has_url && entry.slots.iter().any(|s| of_url(s) && which(&s.name)) {
                 for canonical in reference::known_by(resource) {
                     let number = keys.canonical(&canonical);
                     rows.range.push((keys.canonicals(), number, number));

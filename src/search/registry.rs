@@ -119,14 +119,6 @@ impl Param {
             || !self.parts.is_empty()
     }
 
-    /// Whether it finds by an element of the resource.
-    #[must_use]
-    pub fn reads(&self, element: &str) -> bool {
-        let step = format!(".{element}");
-        let names = |slot: &str| slot.split(&step).skip(1).any(|rest| !rest.starts_with(char::is_alphanumeric));
-        self.uses.iter().any(|u| names(&u.slot))
-    }
-
     /// How far the rows are, while they are being made.
     #[must_use]
     pub fn building(&self) -> Option<&Building> {
@@ -299,6 +291,24 @@ impl Registry {
     pub fn param(&self, rtype: ResourceType, code: &str) -> Option<&Param> {
         let params = &self.entry(rtype)?.params;
         params.binary_search_by(|p| p.code.as_str().cmp(code)).ok().and_then(|at| params.get(at))
+    }
+
+    /// Whether a parameter of a type finds by an element of this name, at the top of the resource or inside.
+    #[must_use]
+    pub fn reads(&self, rtype: ResourceType, code: &str, element: &str) -> bool {
+        let (Some(entry), Some(param)) = (self.entry(rtype), self.param(rtype, code)) else { return false };
+        let names = |source: &Source| match source {
+            Source::Values { alternatives, .. } => alternatives.iter().any(|a| a.names(element)),
+            Source::Elements { element: of, components } => {
+                of.names(element) || components.iter().any(|c| c.expr.names(element))
+            }
+        };
+        let reads = |slot: &str| entry.slots.iter().any(|s| *s.name == *slot && names(&s.source));
+        let by_part = |part: &Part| match part {
+            Part::Whole(params) => params.iter().flat_map(|p| &p.uses).any(|u| reads(&u.slot)),
+            Part::Element { slot, .. } => reads(slot),
+        };
+        param.uses.iter().any(|u| reads(&u.slot)) || param.parts.iter().any(by_part)
     }
 
     /// The parameter of a canonical URL: its type, and the resource types it is defined on.

@@ -223,6 +223,7 @@ fn a_matrix_with_a_fault_is_refused_with_the_place() {
         ("\"title\"", "\"titel\"", "not an access matrix"),
         ("\"Task\": \"the one", "\"Tusk\": \"the one", "before-claim: without Task"),
         ("\"before-claim\": {", "\"before-claim\": {\"Tusk\": \"\",", "before-claim: R4 has no resource type 'Tusk'"),
+        ("\"Practitioner\": [\n", "\"Practitioner\": [\"nome\",\n", "'nome' is no element"),
         ("\"patient\": {", "\"super-user\": {", "not a role"),
     ] {
         assert!(BUILT_IN.contains(from), "{from}");

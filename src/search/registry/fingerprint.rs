@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Raised by whoever changes what a value leaves as rows (`search/param`, `fulltext`, `extract`) without changing a definition.
-const EXTRACTION: u32 = 2;
+const EXTRACTION: u32 = 3;
 
 impl Registry {
     /// Type → fingerprint of its slots in R4's table.

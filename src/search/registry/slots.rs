@@ -134,7 +134,8 @@ fn is_row_of_its_own(code: &str) -> bool {
 }
 
 /// Types that a parameter may lead to in one type of resource: of those in its definition, which may be for several types of
-/// resources, those that its elements may lead to. None where it sees whole resources, as `Bundle.composition` does.
+/// resources, those that its elements may lead to: of a canonical, those with a `url`. None where it sees whole resources, as
+/// `Bundle.composition` does.
 fn targets(rtype: ResourceType, d: &Definition, alternatives: &[Expr]) -> Vec<ResourceType> {
     let mut allowed = Vec::new();
     for alternative in alternatives.iter().filter(|a| !ends_in(rtype, a, &["Resource"])) {
@@ -148,6 +149,9 @@ fn targets(rtype: ResourceType, d: &Definition, alternatives: &[Expr]) -> Vec<Re
             {
                 allowed.extend(&element.targets);
             }
+            Some(element) if element.types.iter().all(|t| t.name() == "canonical") => {
+                allowed.extend(ResourceType::all().filter(|t| has_url(*t)));
+            }
             _ => return d.targets.clone(),
         }
     }
@@ -160,7 +164,11 @@ fn last_element(rtype: ResourceType, path: &Expr) -> Option<&'static Element> {
     let Expr::Type(_) = &**start else { return None };
     let (mut here, mut last) = (definition::of_resource(rtype), None);
     for step in steps {
-        let (Step::Member(name) | Step::Own(name)) = step else { return None };
+        let name = match step {
+            Step::Member(name) | Step::Own(name) => name,
+            Step::Where(_) => continue,
+            _ => return None,
+        };
         let element = here?.element(name)?;
         here = element.types.iter().find_map(Type::structure);
         last = Some(element);

@@ -47,6 +47,19 @@ impl Client {
         body: impl AsRef<[u8]>,
         headers: &[(&str, &str)],
     ) -> reqwest::Result<Answer> {
+        let mut answer = self.send_unread(method, path, body, headers).await?;
+        answer.body = serde_json::from_slice(&answer.bytes).unwrap_or(Value::Null);
+        Ok(answer)
+    }
+
+    /// As [`Client::try_send`]; the body is left as bytes.
+    pub async fn send_unread(
+        &self,
+        method: &str,
+        path: &str,
+        body: impl AsRef<[u8]>,
+        headers: &[(&str, &str)],
+    ) -> reqwest::Result<Answer> {
         let url = if path.starts_with("http") {
             path.to_string()
         } else if let Some(rest) = path.strip_prefix('/') {
@@ -74,14 +87,8 @@ impl Client {
         let response = request.body(body.as_ref().to_vec()).send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await?.to_vec();
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(Answer {
-            status,
-            headers,
-            bytes,
-            body,
-            what: format!("{method} {path} as {}", self.actor.as_deref().unwrap_or("everyone")),
-        })
+        let what = format!("{method} {path} as {}", self.actor.as_deref().unwrap_or("everyone"));
+        Ok(Answer { status, headers, bytes, body: Value::Null, what })
     }
 
     /// `GET`.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 const NOTE: &str = "Zimtbaumrinde";
 
 both_databases!(a_patient_reads_tasks_without_their_notes);
+/// security R28: Of organisations and practitioners a patient reads names, and finds none by what is left out.
 /// security R28: A patient reads the own Tasks without notes, marked as incomplete, by id, in old versions, searches, includes, histories, `$everything` and Bundles, and no search finds by a note; others' Tasks are unknown.
 async fn a_patient_reads_tasks_without_their_notes(mut server: TestServer) {
     let hospital = server.hospital();
@@ -61,6 +62,27 @@ async fn a_patient_reads_tasks_without_their_notes(mut server: TestServer) {
         assert!(!text.contains(NOTE) && !text.contains(&foreign), "{path}: {text}");
         assert!(text.contains(&own) || text.contains(own.trim_start_matches("Task/")), "{path}: {text}");
         assert!(text.contains("SUBSETTED"), "{path}: {text}");
+    }
+    // Of who works where, names.
+    for (path, kept, left_out) in [
+        ("Organization/lakeside", "Lakeside General Hospital", "candidate-pharmacy"),
+        ("Organization/elm-street", "Elm Street Pharmacy", "555-0143"),
+        ("Organization?name=elm", "Elm Street Pharmacy", "555-0143"),
+        ("Organization/_history?_count=50", "Elm Street Pharmacy", "555-0143"),
+    ] {
+        let all = hospital.read(path).await.is(200).body.to_string();
+        assert!(all.contains(left_out), "the hospital reads it by {path}: {all}");
+        let names = amira.read(path).await.is(200).body.to_string();
+        assert!(names.contains(kept) && !names.contains(left_out) && names.contains("SUBSETTED"), "{path}: {names}");
+    }
+    for query in [
+        "Organization?identifier=elm-street",
+        "Organization?_content=elm",
+        "Practitioner?telecom=555-0143",
+        "Encounter?service-provider.identifier=lakeside",
+        "PractitionerRole?organization.address=x",
+    ] {
+        amira.read(query).await.is(403);
     }
     assert_eq!(amira.read(&own).await.body["description"], "Call the ward");
     amira.read(&foreign).await.is(404);

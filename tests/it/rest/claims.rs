@@ -23,16 +23,16 @@ both_databases!(
 const AT_ONCE: usize = 8;
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 
-async fn rest(client: &Client) -> Value {
+pub async fn rest(client: &Client) -> Value {
     client.read("metadata").await.ok().body["rest"][0].clone()
 }
 
-fn resources(rest: &Value) -> Vec<(String, Value)> {
+pub fn resources(rest: &Value) -> Vec<(String, Value)> {
     let list = rest["resource"].as_array().expect("types");
     list.iter().map(|r| (r["type"].as_str().expect("a type").to_owned(), r.clone())).collect()
 }
 
-fn texts(list: &Value, key: &str) -> Vec<String> {
+pub fn texts(list: &Value, key: &str) -> Vec<String> {
     let of = |v: &Value| if key.is_empty() { v.as_str() } else { v[key].as_str() }.map(str::to_owned);
     list.as_array().into_iter().flatten().filter_map(of).collect()
 }
@@ -48,7 +48,7 @@ pub fn smallest(rtype: &str) -> Value {
     out.into()
 }
 
-fn fill(structure: &'static Structure, out: &mut Map<String, Value>) {
+pub fn fill(structure: &'static Structure, out: &mut Map<String, Value>) {
     for element in structure.elements.iter().filter(|e| e.min > 0) {
         let kind = element.types[0];
         let value = match kind {

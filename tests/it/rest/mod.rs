@@ -6,6 +6,7 @@ mod conditional;
 mod edges;
 mod envelope;
 mod history;
+mod includes;
 mod lifecycle;
 mod limits;
 mod meta;

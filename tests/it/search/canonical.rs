@@ -47,6 +47,11 @@ async fn a_canonical_leads_to_what_has_its_url(server: TestServer) {
                 "type": {"text": "logic"}}),
             json!({"resourceType": "PlanDefinition", "id": "p", "status": "active", "library": ["http://forms.example/l"],
                 "relatedArtifact": [{"type": "depends-on", "resource": format!("{url}|2.0")}]}),
+            // The url of a code system is searched as `system`, too.
+            json!({"resourceType": "CodeSystem", "id": "base", "url": "http://forms.example/cs", "version": "1", "status": "active",
+                "content": "complete", "name": "Base"}),
+            json!({"resourceType": "CodeSystem", "id": "more", "url": "http://forms.example/more", "status": "active",
+                "content": "supplement", "supplements": "http://forms.example/cs", "name": "More"}),
             json!({"resourceType": "PlanDefinition", "id": "own", "status": "active",
                 "relatedArtifact": [{"type": "depends-on", "resource": "http://baton.example/fhir/Questionnaire/first-call|1"}]}),
         ],
@@ -97,6 +102,15 @@ async fn a_canonical_leads_to_what_has_its_url(server: TestServer) {
         ),
         ("PlanDefinition?depends-on:Library.status=active&_id=p", vec!["PlanDefinition/p".into()]),
         ("Library?_id=l&_has:PlanDefinition:depends-on:status=active", vec!["Library/l".into()]),
+        (
+            "CodeSystem?_id=more&_include=CodeSystem:supplements",
+            vec!["+CodeSystem/base".into(), "CodeSystem/more".into()],
+        ),
+        (
+            "CodeSystem?_id=base&_revinclude=CodeSystem:supplements",
+            vec!["+CodeSystem/more".into(), "CodeSystem/base".into()],
+        ),
+        ("CodeSystem?supplements.name=Base", vec!["CodeSystem/more".into()]),
         // As before: by the text of the canonical itself.
         ("QuestionnaireResponse?questionnaire=http://forms.example/q", all(&["first", "lost", "plain", "second"])),
         ("QuestionnaireResponse?questionnaire=http://forms.example/q|1.0", all(&["first"])),

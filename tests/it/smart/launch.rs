@@ -3,7 +3,7 @@
 use super::{Site, both_databases_with_site};
 use serde_json::{Value, json};
 
-both_databases_with_site!(an_ehr_starts_an_app);
+both_databases_with_site!(an_ehr_starts_an_app, a_launch_in_an_encounter_is_about_its_patient);
 
 async fn mint(site: &Site, token: &str, body: Value) -> (u16, Value) {
     let request = site.http.post(format!("{}/auth/launch", site.root)).bearer_auth(token).body(body.to_string());
@@ -67,4 +67,60 @@ async fn an_ehr_starts_an_app(site: Site) {
     let mut again = site.browser();
     let page = again.ask(&site.request("public", scope, &[("launch", handle)])).await;
     assert_eq!(page.sent("error"), "invalid_request", "used before");
+}
+
+/// security R33: A handle for an encounter alone is for the patient whose encounter it is, and for one whom the user sees.
+/// security R34: patient and encounter come with the token.
+async fn a_launch_in_an_encounter_is_about_its_patient(site: Site) {
+    let stay = |subject: Value| {
+        let mut stay = json!({"resourceType": "Encounter", "status": "in-progress",
+            "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"}});
+        if !subject.is_null() {
+            stay["subject"] = json!({"reference": subject});
+        }
+        stay
+    };
+    let make = async |hospital: &str, subject: Value| {
+        let number = if hospital == "lakeside" { "0001" } else { "0002" };
+        let secret = format!("for-the-demo-on-loopback-only-{hospital}-ehr-{number}");
+        let client = format!("{hospital}-ehr");
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", client.as_str()),
+            ("client_secret", secret.as_str()),
+            ("scope", "system/*.cruds"),
+        ];
+        let token = site.token("", &form).await.text("access_token").to_owned();
+        let request = site.http.post(format!("{}/fhir/Encounter", site.root)).bearer_auth(token);
+        let request = request.header("Content-Type", "application/fhir+json").body(stay(subject).to_string());
+        let made = super::Answer::of(request.send().await.expect("an answer")).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        made.text("id").to_owned()
+    };
+    let of_patient = json!(format!("Patient/{}", site.patient));
+    let encounter = make("lakeside", of_patient).await;
+    let nobodys = make("lakeside", Value::Null).await;
+    let elsewhere = make("northgate", Value::Null).await;
+    let ehr = site.tokens("drew", "house", "openid user/*.rs").await;
+    let ehr = ehr["access_token"].as_str().unwrap();
+    for (what, body) in [
+        ("of another patient", json!({"client_id": "public", "patient": site.other, "encounter": encounter})),
+        ("of nobody", json!({"client_id": "public", "encounter": nobodys})),
+        ("of another hospital", json!({"client_id": "public", "encounter": elsewhere})),
+        ("unknown", json!({"client_id": "public", "encounter": "nobody"})),
+    ] {
+        assert_eq!(mint(&site, ehr, body).await.0, 400, "{what}");
+    }
+    let (status, made) = mint(&site, ehr, json!({"client_id": "public", "encounter": encounter})).await;
+    assert_eq!(status, 201, "{made}");
+    let handle = made["launch"].as_str().unwrap();
+    let scope = "launch launch/encounter openid patient/Observation.rs";
+    let mut browser = site.browser();
+    let page = browser.ask(&site.request("public", scope, &[("launch", handle)])).await;
+    let page = browser.sign_in(&page, "drew").await;
+    assert!(page.html.contains("Haddad") && !page.html.contains("Choose"), "{}", page.html);
+    let code = browser.allow(&page, &[]).await.sent("code");
+    let answer = site.redeem("public", &code, &[]).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!((&answer.body["patient"], &answer.body["encounter"]), (&json!(site.patient), &json!(encounter)));
 }

@@ -91,7 +91,8 @@ async fn a_claim_that_is_not_begun_in_time_is_open_to_the_others_again(settings:
     let mut begin = begun.clone();
     begin["status"] = json!("in-progress");
     let technician = (Role::SuperUser, "");
-    let (status, body) = ask_as(&node, technician, friday, Verb::Put, &path(&begun, ""), Some(&begin), None).await;
+    let seen = begun["meta"]["versionId"].as_str();
+    let (status, body) = ask_as(&node, technician, friday, Verb::Put, &path(&begun, ""), Some(&begin), seen).await;
     assert_eq!(status, 200, "{body}");
     assert!(!body.to_string().contains("claim-lease"), "what has begun has no lease: {body}");
 

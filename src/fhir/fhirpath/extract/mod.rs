@@ -85,6 +85,18 @@ pub enum Step {
     Resolve,
 }
 
+impl Step {
+    fn names(&self, element: &str) -> bool {
+        match self {
+            Self::Member(name) | Self::Own(name) | Self::Repeat(name) => **name == *element,
+            Self::Choice(name, json, _) => **name == *element || **json == *element,
+            Self::Where(inside) | Self::Exists(Some(inside)) => inside.names(element),
+            Self::Extension(_) | Self::HasExtension(_) => matches!(element, "extension" | "modifierExtension"),
+            Self::As(_) | Self::Index(_) | Self::Exists(None) | Self::Empty | Self::Not | Self::Resolve => false,
+        }
+    }
+}
+
 impl Expr {
     /// Parses an expression.
     ///
@@ -128,6 +140,18 @@ impl Expr {
             Self::And(a, _) | Self::Or(a, _) => a.root(),
             Self::Union(parts) => parts.first().and_then(Self::root),
             Self::This | Self::Resource | Self::Literal(_) => None,
+        }
+    }
+
+    /// Whether an element of this name is looked at, at any depth.
+    #[must_use]
+    pub fn names(&self, element: &str) -> bool {
+        match self {
+            Self::This | Self::Resource | Self::Type(_) | Self::Literal(_) => false,
+            Self::Path(base, steps) => base.names(element) || steps.iter().any(|s| s.names(element)),
+            Self::Union(parts) => parts.iter().any(|p| p.names(element)),
+            Self::Equal(a, b, _) | Self::And(a, b) | Self::Or(a, b) => a.names(element) || b.names(element),
+            Self::Is(of, _) => of.names(element),
         }
     }
 

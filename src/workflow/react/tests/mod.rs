@@ -12,6 +12,7 @@ mod needs;
 mod offers;
 mod order;
 mod outcome;
+mod returned;
 mod withhold;
 
 use crate::workflow::world::*;

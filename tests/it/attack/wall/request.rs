@@ -1,5 +1,6 @@
 //! The requests of `requests.txt` for each line of the server's map, and the names that are put into them.
 
+use baton::access::limit::DIRECTORY;
 use baton::interaction::Line;
 use std::collections::BTreeMap;
 
@@ -79,7 +80,9 @@ pub struct Ask {
     pub body: String,
     /// No owner sees a difference either.
     pub is_blind: bool,
-    /// The type that stands for `{T}`, and of how many it is which.
+    /// The type that stands for `{T}`; empty: there is no `{T}`.
+    pub rtype: String,
+    /// Of how many types it is which.
     pub turn: (usize, usize),
     /// Whether anything of the others' is named: then it is compared with what never was.
     pub names_something: bool,
@@ -153,6 +156,7 @@ pub fn asks(map: &[Line], names: &Names) -> Vec<Ask> {
                     header: (header.0.to_owned(), fill(header.1)),
                     body: fill(row.body),
                     is_blind: row.is_blind,
+                    rtype: (*rtype).to_owned(),
                     turn: (at, types.len()),
                     names_something: false,
                 };
@@ -167,6 +171,18 @@ pub fn asks(map: &[Line], names: &Names) -> Vec<Ask> {
 }
 
 impl Ask {
+    /// Whether it names an entry of the directory that the others brought along.
+    pub fn names_an_entry(&self) -> bool {
+        let names = |name: &str| [&self.path, &self.header.1, &self.body].iter().any(|text| text.contains(name));
+        names("{d}") || DIRECTORY.iter().any(|rtype| names(&format!("{{id:{rtype}}}")))
+    }
+
+    /// An answer, with the row of the table and the method in front, and without the type that was asked about.
+    pub fn without_type(&self, answer: &str) -> String {
+        let answer = if self.rtype.is_empty() { answer.to_owned() } else { answer.replace(&self.rtype, "TYPE") };
+        format!("{} {} {answer}", self.row, self.method)
+    }
+
     /// Whether it is one of about `share` types that take their turn with this row and this caller.
     pub fn takes_turn(&self, caller: usize, share: usize) -> bool {
         let (at, of) = self.turn;

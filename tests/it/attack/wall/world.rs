@@ -35,6 +35,9 @@ pub struct World {
     pub words: Vec<String>,
     /// Their ids, but for the row that rows of the callers' own point to.
     pub ids: BTreeSet<String>,
+    /// The word of the entries of the directory that the others brought along, and the ids of those: an administrator sees them.
+    pub entry: String,
+    pub entries: BTreeSet<String>,
     /// The same of the callers' own, for others who ask.
     pub ours: BTreeMap<String, String>,
     pub our_words: Vec<String>,
@@ -79,14 +82,14 @@ pub async fn start(mut settings: Settings) -> (TestServer, World) {
     settings.seed = Some(file);
     let mut server = TestServer::start(settings).await;
     server.at("2026-03-06T16:00:00Z");
-    let marks = |f, n, k, w, tag| BTreeMap::from([("f", f), ("n", n), ("k", k), ("w", w), ("tag", tag)]);
+    let marks = |f, n, k, w, tag, d| BTreeMap::from([("f", f), ("n", n), ("k", k), ("w", w), ("tag", tag), ("d", d)]);
     let mut ours = Side {
         hospital: server.hospital(),
         pharmacy: server.pharmacy(),
         technician: server.technician(),
         house: "lakeside",
         person: "mara-lind",
-        marks: marks("Abelson", "a-4711", "ape-code", "apricots", "ape-tag"),
+        marks: marks("Abelson", "a-4711", "ape-code", "apricots", "ape-tag", "Dragonfly"),
         names: BTreeMap::new(),
     };
     let mut theirs = Side {
@@ -95,20 +98,23 @@ pub async fn start(mut settings: Settings) -> (TestServer, World) {
         technician: server.user("tomas"),
         house: "northgate",
         person: "tomas-reyes",
-        marks: marks("Zebrowski", "z-4711", "zebra-code", "zucchini", "zebra-tag"),
+        marks: marks("Zebrowski", "z-4711", "zebra-code", "zucchini", "zebra-tag", "Quagga"),
         names: BTreeMap::new(),
     };
     story(&server, &mut ours).await;
     story(&server, &mut theirs).await;
     let (words, x) = plant(&server, &ours, &mut theirs).await;
 
-    let (mut all, mut ids) = owned(&theirs).await;
+    let (mut all, mut ids, entries) = owned(&theirs).await;
     all.remove(&x);
-    let (mut our_ids, _) = owned(&ours).await;
+    let (mut our_ids, ..) = owned(&ours).await;
+    for rtype in BROUGHT {
+        assert!(ids.contains_key(rtype), "what a hospital brings along is behind the wall: {rtype}");
+    }
     for pointed in ["p", "e"] {
         our_ids.remove(&ours.names[pointed]);
     }
-    let our_words = ["f", "n", "k", "w", "tag"].iter().map(|k| ours.marks[k].to_owned()).collect();
+    let our_words = ["f", "n", "k", "w", "tag", "d"].iter().map(|k| ours.marks[k].to_owned()).collect();
     assert!(ids.len() > 20, "many kinds of rows are behind the wall: {:?}", ids.keys());
     all.insert(theirs.names["j"].clone());
     // The audit is made of what is done: its ids are not known before.
@@ -117,6 +123,7 @@ pub async fn start(mut settings: Settings) -> (TestServer, World) {
     let own = own.into_iter().filter(|(k, _)| ["ap", "ae", "ao", "ac", "al", "as", "at"].contains(&k.as_str()));
     let mut named = theirs.names.clone();
     named.extend(theirs.marks.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    let entry = theirs.marks["d"].to_owned();
     let names = Names { named, ids, own: own.collect() };
 
     let patient = ours.names["p"].clone();
@@ -126,20 +133,27 @@ pub async fn start(mut settings: Settings) -> (TestServer, World) {
     let (done, said) = server.settings.run(&add);
     assert!(done, "{said}");
     server.restart().await;
-    (server, World { theirs: names, words, ids: all, ours: ours.names, our_words, our_ids })
+    (server, World { theirs: names, words, ids: all, entry, entries, ours: ours.names, our_words, our_ids })
 }
 
-/// Ids of all that a side has, the directory apart, and of each type one.
-async fn owned(side: &Side) -> (BTreeSet<String>, BTreeMap<String, String>) {
-    let (mut all, mut ids) = (BTreeSet::new(), BTreeMap::new());
+/// Types of the directory of which a hospital brings entries along.
+const BROUGHT: [&str; 5] = ["Location", "Medication", "Organization", "Practitioner", "Substance"];
+
+/// Ids of all that a side has, of each type one, and of the directory those that it brought along; what is everybody's apart.
+async fn owned(side: &Side) -> (BTreeSet<String>, BTreeMap<String, String>, BTreeSet<String>) {
+    let (mut all, mut ids, mut entries) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
     for client in [&side.hospital, &side.pharmacy] {
         let history = client.read("_history?_count=1000").await.ok().body;
         for entry in history["entry"].as_array().expect("entries") {
             let url = entry["fullUrl"].as_str().expect("an address");
             let mut parts = url.rsplit('/');
             let (id, rtype) = (parts.next().expect("an id").to_owned(), parts.next().expect("a type").to_owned());
-            if !DIRECTORY.contains(&rtype.as_str()) {
+            let is_entry = DIRECTORY.contains(&rtype.as_str());
+            if !is_entry || entry["resource"].to_string().contains(side.marks["d"]) {
                 all.insert(id.clone());
+                if is_entry {
+                    entries.insert(id.clone());
+                }
                 let is_plain = ["g", "x"].iter().all(|n| side.names.get(*n) != Some(&id));
                 if is_plain && entry["request"]["method"] != "DELETE" {
                     ids.entry(rtype).or_insert(id);
@@ -147,7 +161,7 @@ async fn owned(side: &Side) -> (BTreeSet<String>, BTreeMap<String, String>) {
             }
         }
     }
-    (all, ids)
+    (all, ids, entries)
 }
 
 async fn audited(server: &TestServer) -> String {
@@ -169,9 +183,36 @@ async fn make(client: &Client, resource: Value) -> String {
     id_of(&client.create(&resource).await.ok().reference())
 }
 
+/// Entries of the directory in a discharge, as hospitals send them, named by the stay and an order, and by each other.
+fn bring(sample: &mut Value, d: &str) {
+    let all = sample["entry"].as_array_mut().expect("entries");
+    let urn = |n: usize| format!("urn:uuid:5d1f7a10-0000-4000-8000-00000000000{n}");
+    let at = |n: usize| json!({"reference": urn(n)});
+    let stay = all.iter_mut().find(|e| e["resource"]["resourceType"] == "Encounter").expect("a stay");
+    stay["resource"]["location"] = json!([{"location": at(1)}]);
+    for order in all.iter_mut().filter(|e| e["resource"]["resourceType"] == "MedicationRequest") {
+        order["resource"]["requester"] = at(2);
+        order["resource"]["supportingInformation"] = json!([at(3)]);
+    }
+    for (n, resource) in [
+        json!({"resourceType": "Organization", "name": d}),
+        json!({"resourceType": "Location", "name": d, "managingOrganization": at(0)}),
+        json!({"resourceType": "Practitioner", "name": [{"family": d}]}),
+        json!({"resourceType": "Medication", "code": {"text": d}, "ingredient": [{"itemReference": at(4)}]}),
+        json!({"resourceType": "Substance", "code": {"text": d}}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let request = json!({"method": "POST", "url": resource["resourceType"]});
+        all.push(json!({"fullUrl": urn(n), "resource": resource, "request": request}));
+    }
+}
+
 /// One side's discharge, followed up, and records of many kinds.
 async fn story(server: &TestServer, side: &mut Side) {
     let (f, n, k, w, tag) = (side.marks["f"], side.marks["n"], side.marks["k"], side.marks["w"], side.marks["tag"]);
+    let d = side.marks["d"];
     let sample = discharge("04-duplicate-therapy", server.now()).bundle.to_string();
     let sample = sample.replace("northgate", side.house).replace("Haddad", f).replace("Chest pain, stent", w);
     let mut sample: Value = serde_json::from_str(&sample).expect("JSON");
@@ -183,6 +224,7 @@ async fn story(server: &TestServer, side: &mut Side) {
     }
     sample["entry"][0]["resource"]["text"] = json!({"status": "additional",
         "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{w}</div>")});
+    bring(&mut sample, d);
     let hospital = &side.hospital;
     let answer = hospital.post(&sample).await.ok().body;
     let made = |n: usize| {
@@ -325,7 +367,7 @@ async fn plant(server: &TestServer, ours: &Side, theirs: &mut Side) -> (Vec<Stri
     row["encounter"] = json!({"reference": format!("Encounter/{}", ours.names["e"])});
     row["performer"] = at_them;
     everyone.update(&row).await.is(200);
-    let mut words: Vec<String> = ["f", "n", "k", "w", "tag"].iter().map(|k| theirs.marks[k].to_owned()).collect();
+    let mut words: Vec<String> = ["f", "n", "k", "w", "tag", "d"].iter().map(|k| theirs.marks[k].to_owned()).collect();
     words.push("Zyzzyva".into());
     (words, x)
 }
